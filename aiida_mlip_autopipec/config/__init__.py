@@ -1,0 +1,1 @@
+"""What a user may write: pydantic models, the only place for settings, defaults and limits."""

@@ -1,0 +1,1 @@
+"""The models, one module for each part of a run."""

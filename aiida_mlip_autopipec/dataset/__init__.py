@@ -1,0 +1,1 @@
+"""Structures and labels as AiiDA nodes: conversion, search for duplicates, curation."""

@@ -1,0 +1,1 @@
+"""Energies, forces and stresses from a reference method."""
