@@ -1,0 +1,308 @@
+"""The command `mlip-auto`: parse, call, print.
+
+AiiDA is imported by the commands that need it, so that help and errors come at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .config.read import ConfigError, parse_settings, read_yaml
+
+if TYPE_CHECKING:
+    from aiida import orm
+
+    from .config.schemas.pipeline import PipelineConfig
+    from .workflows.progress import Stage
+
+POLL_SECONDS = 1.0
+INTERRUPTED = 130
+_MARKS = {"waiting": "·", "running": "▸", "paused": "‖", "done": "✓", "failed": "✗"}
+
+profile_option = click.option("--profile", "-p", metavar="NAME", help="AiiDA profile; the default one if not given.")
+element_option = click.option("--element", "-e", "elements", multiple=True, metavar="EL", help="Element; may be repeated.")
+output_option = click.option(
+    "--output", "-o", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for the results."
+)
+
+
+class _Group(click.Group):
+    """A group that prints the errors meant for users without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mlip-auto")
+def main() -> None:
+    """From elements and a reference method to a machine-learned interatomic potential, every step on record."""
+
+
+def _run(config_file: Path | None, elements: tuple[str, ...], output: Path | None, profile: str | None) -> None:
+    config = _load_config(config_file, elements)
+    if output is not None:
+        _check_writable(output)
+    _load_profile(profile)
+    from aiida.engine import submit
+
+    from .environment import ensure_daemon
+    from .workflows.builder import build_one_shot
+
+    builder = build_one_shot(config)
+    ensure_daemon()
+    run = submit(builder)
+    click.echo(f"Run {run.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.calculator}).")
+    sys.exit(_watch(run, output))
+
+
+_run_arguments = [
+    click.argument("config_file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[CONFIG.yaml]"),
+    element_option,
+    output_option,
+    profile_option,
+]
+
+
+def _run_command(name: str, help_text: str) -> None:
+    command = _run
+    for decorate in reversed(_run_arguments):
+        command = decorate(command)
+    main.command(name, help=help_text)(command)
+
+
+_RUN_HELP = """Go from elements to a potential: generate, label, curate, train.
+
+The run belongs to AiiDA's daemon, which is started if need be; this command submits it and watches. Ctrl-C ends the
+watching, not the run. Without an AiiDA profile, one is made that needs no services. `mlip-auto init` writes a CONFIG.yaml
+with every setting.
+"""
+_run_command("run", _RUN_HELP)
+_run_command("run-cycle-02", f"The same as `run`, under its name in the specification.\n\n{_RUN_HELP}")
+
+
+@main.command()
+@click.argument("identifier", metavar="PK|UUID")
+@output_option
+@profile_option
+def watch(identifier: str, output: Path | None, profile: str | None) -> None:
+    """Watch a run until it ends; write its results if asked to."""
+    _load_profile(profile)
+    from .environment import ensure_daemon
+
+    run = _load_run(identifier)
+    if output is not None:
+        _check_writable(output)
+    if not run.is_terminated:
+        ensure_daemon()
+    sys.exit(_watch(run, output))
+
+
+@main.command()
+@click.argument("identifier", metavar="[PK|UUID]", required=False)
+@profile_option
+def status(identifier: str | None, profile: str | None) -> None:
+    """Show the stages of one run, or the newest runs."""
+    _load_profile(profile, make=False)
+    from .workflows.progress import find_runs, stages, state_of
+
+    if identifier is not None:
+        run = _load_run(identifier)
+        click.echo(f"Run {run.pk} ({run.label}): {state_of(run)}")
+        for stage in stages(run):
+            click.echo(_stage_line(stage))
+        _explain_failure(run)
+        return
+    runs = find_runs(limit=10)
+    if not runs:
+        click.echo("No runs yet: `mlip-auto run --element Cu` makes one.")
+    for run in runs:
+        current = [stage for stage in stages(run) if stage.state != "waiting"]
+        at = f"{current[-1].name}: {current[-1].detail}" if current else ""
+        click.echo(f"{run.pk:>8}  {run.ctime:%Y-%m-%d %H:%M}  {run.label:<20}  {state_of(run):<8}  {at}")
+
+
+@main.command()
+@element_option
+@click.argument("config_file", default="CONFIG.yaml", type=click.Path(dir_okay=False, path_type=Path))
+def init(elements: tuple[str, ...], config_file: Path) -> None:
+    """Write an annotated CONFIG.yaml with every setting and its default."""
+    from .config.schemas.oracle import EMT_ELEMENTS
+    from .config.schemas.pipeline import PipelineConfig
+    from .config.template import annotated_yaml
+
+    wanted = list(elements) or ["Cu"]
+    content: dict[str, Any] = {"elements": wanted}
+    chosen = EMT_ELEMENTS.issuperset(wanted)
+    if not chosen:
+        content["oracle"] = {"type": "ase"}
+    config = parse_settings(PipelineConfig, content, "--element")
+    try:
+        with config_file.open("x", encoding="utf-8") as handle:
+            handle.write(annotated_yaml(config))
+    except FileExistsError:
+        raise click.ClickException(f"{config_file} exists already; it is left as it is") from None
+    except OSError as error:
+        raise click.ClickException(f"{config_file} cannot be written: {error.strerror}") from error
+    click.echo(f"Wrote {config_file}. Edit it, then: mlip-auto run {config_file}")
+    if not chosen:
+        click.echo("The calculator in it, emt, does not know these elements: choose another under `oracle`.")
+
+
+@main.command()
+@click.argument("identifier", metavar="PK|UUID")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@profile_option
+def provenance(identifier: str, as_json: bool, profile: str | None) -> None:
+    """Show what stands behind a potential: processes, structures, codes and computers, from the generator on."""
+    _load_profile(profile, make=False)
+    from .provenance import trace
+
+    origin = trace(_load_node(identifier))
+    if as_json:
+        click.echo(json.dumps(origin.as_dict(), indent=2))
+        return
+    click.echo(f"{identifier} (uuid {origin.potential})")
+    if not origin.processes:
+        click.echo("  was made by no process of this profile")
+        return
+    click.echo("processes, in order of time:")
+    for process in origin.processes:
+        where = f" on {', '.join(process.computers)}" if process.computers else ""
+        what = f", code {', '.join(process.codes)}" if process.codes else ""
+        click.echo(f"  {process.count:>5} × {process.label}{what}{where}")
+        for uuid in process.uuids[:3]:
+            click.echo(f"          {uuid}")
+        if len(process.uuids) > 3:
+            click.echo(f"          and {len(process.uuids) - 3} more (--json lists all)")
+    click.echo(f"structures: {origin.n_structures_generated} generated, in {len(origin.structures)} trajectories:")
+    click.echo(f"  {', '.join(sorted(set(origin.structures.values())))}")
+    click.echo(f"codes: {', '.join(origin.codes) or 'none'}")
+    click.echo(f"computers: {', '.join(origin.computers) or 'none'}")
+
+
+def _load_config(config_file: Path | None, elements: Sequence[str]) -> PipelineConfig:
+    from .config.schemas.pipeline import PipelineConfig
+
+    if config_file is None and not elements:
+        raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto run --element Cu --output cu")
+    content = read_yaml(config_file) if config_file is not None else {}
+    if elements:
+        content["elements"] = list(elements)
+    return parse_settings(PipelineConfig, content, str(config_file or "--element"))
+
+
+def _check_writable(directory: Path) -> None:
+    """Find out before hours of work whether the results can be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".mlip-auto"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"--output {directory}: cannot be written to: {error.strerror}") from error
+
+
+def _load_profile(name: str | None, make: bool = True) -> None:
+    from .environment import ensure_profile
+
+    profile, made = ensure_profile(name, make=make)
+    if made:
+        click.echo(f"Made the AiiDA profile '{profile.name}' (SQLite, no services needed).")
+
+
+def _load_node(identifier: str) -> orm.Node:
+    from aiida.common.exceptions import MultipleObjectsError, NotExistent
+    from aiida.orm import load_node
+
+    try:
+        return load_node(identifier)
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise ConfigError(f"'{identifier}' names no single node of this profile: {error}") from error
+
+
+def _load_run(identifier: str) -> orm.WorkChainNode:
+    from .workflows.progress import ONE_SHOT
+
+    node = _load_node(identifier)
+    if getattr(node, "process_label", None) != ONE_SHOT:
+        raise ConfigError(f"{identifier} is a {type(node).__name__}, not a run; `mlip-auto status` lists the runs")
+    return node
+
+
+def _watch(run: orm.WorkChainNode, output: Path | None) -> int:
+    """Print what changes until the run ends, then its errors; return the exit status of the command."""
+    try:
+        _follow(run)
+    except KeyboardInterrupt:
+        back = f"mlip-auto watch {run.pk}" + (f" --output {output}" if output is not None else "")
+        click.echo(f"\nThe run goes on without this command. To come back: {back}, or mlip-auto status {run.pk}")
+        return INTERRUPTED
+    if not run.is_finished_ok:
+        _explain_failure(run)
+        return 1
+    _print_errors(run.outputs.metrics.get_dict())
+    click.echo(f"Potential: node {run.outputs.potential.pk} (mlip-auto provenance {run.outputs.potential.pk})")
+    if output is not None:
+        from .workflows.results import write_results
+
+        for path in write_results(run, output):
+            click.echo(f"  {path}")
+    return 0
+
+
+def _follow(run: orm.WorkChainNode) -> None:
+    from .workflows.progress import stages
+
+    start = time.monotonic()
+    shown: dict[str, Stage] = {}
+    click.echo("Ctrl-C ends this display, not the run; `mlip-auto status` and "
+               f"`mlip-auto watch {run.pk}` come back to it.")
+    while True:
+        ended = run.is_terminated
+        for stage in stages(run):
+            if stage.state != "waiting" and shown.get(stage.name) != stage:
+                click.echo(f"{time.monotonic() - start:7.1f} s {_stage_line(stage)}")
+                shown[stage.name] = stage
+        if ended:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _stage_line(stage: Stage) -> str:
+    return f"  {_MARKS[stage.state]} {stage.name:<10} {stage.detail}".rstrip()
+
+
+def _explain_failure(run: orm.WorkChainNode) -> None:
+    if not run.is_terminated or run.is_finished_ok:
+        return
+    reason = run.exit_message or run.exception or str(run.process_state.value)
+    click.echo(f"Run {run.pk} failed: {reason}", err=True)
+    click.echo(f"The whole story: verdi process report {run.pk}", err=True)
+
+
+def _print_errors(metrics: dict[str, Any]) -> None:
+    click.echo()
+    click.echo(f"{'':8}{'energy (meV/atom)':>22}{'force (eV/Å)':>22}")
+    click.echo(f"{'':8}{'MAE':>11}{'RMSE':>11}{'MAE':>11}{'RMSE':>11}{'structures':>12}{'atoms':>8}")
+    for name in ("train", "test"):
+        errors = metrics.get(name)
+        if not errors:
+            continue
+        click.echo(
+            f"{name:8}{errors['energy_mae_meV_per_atom']:>11.2f}{errors['energy_rmse_meV_per_atom']:>11.2f}"
+            f"{errors['force_mae_eV_per_A']:>11.4f}{errors['force_rmse_eV_per_A']:>11.4f}"
+            f"{errors['n_structures']:>12}{errors['n_atoms']:>8}"
+        )
+    click.echo()

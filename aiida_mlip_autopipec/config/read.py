@@ -1,0 +1,96 @@
+"""Reading settings from YAML, with errors that name the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """Settings that cannot be used; the message is for the one who wrote them."""
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML in which a key written twice is an error, not the silent loss of the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping a YAML file holds.
+
+    :raises ConfigError: if the file cannot be read, is no YAML, or no mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a safe loader)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not a text file: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: must hold keys and values, not a {type(content).__name__}")
+    return content
+
+
+def parse_settings(model: type[SettingsModel], content: dict[str, Any], origin: str) -> SettingsModel:
+    """Return validated settings.
+
+    :param origin: where the content comes from, named in the error.
+    :raises ConfigError: one line for each wrong key: the key, the value given, and what is allowed.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        lines = [f"  {_describe(model, dict(detail))}" for detail in error.errors()]
+        raise ConfigError("\n".join([f"{origin}: these settings cannot be used:", *lines])) from error
+
+
+def _describe(model: type[BaseModel], detail: dict[str, Any]) -> str:
+    location = tuple(str(part) for part in detail["loc"])
+    key = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        allowed = _keys_beside(model, location)
+        near = difflib.get_close_matches(location[-1], allowed, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return f"{key}: unknown key{hint} (allowed here: {', '.join(allowed)})"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if detail["type"] == "missing":
+        return f"{key}: is required"
+    if not key:
+        return message
+    hint = ""
+    if isinstance(detail["input"], bool) and detail["type"] != "bool_parsing" and location[0] == "elements":
+        hint = " (YAML reads No as false: put the symbol in quotes)"
+    return f"{key}: {detail['input']!r} is not allowed: {message}{hint}"
+
+
+def _keys_beside(model: type[BaseModel], location: tuple[str, ...]) -> list[str]:
+    """Return the keys of the model in which the last key of a location stands."""
+    for key in location[:-1]:
+        field = model.model_fields.get(key)
+        if field is None:
+            continue
+        candidates = [field.annotation, *get_args(field.annotation)]
+        models = [item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)]
+        if len(models) == 1:
+            model = models[0]
+    return list(model.model_fields)

@@ -1,0 +1,54 @@
+"""From labelled structures to a dataset: what is refused, what counts as equal."""
+
+from __future__ import annotations
+
+from pydantic import Field, PositiveFloat
+
+from .base import Settings
+
+
+class DuplicateConfig(Settings):
+    """When two structures count as equal."""
+
+    tolerance: float = Field(default=1e-3, ge=1e-6, le=0.1)
+    """Largest difference, in Å, between corresponding interatomic distances of two equal structures, 1e-6 to 0.1.
+    The default keeps a rattle of 0.01 Å and a strain of 0.1 % apart."""
+
+    radius: float = Field(default=8.0, gt=0.0, le=20.0)
+    """Interatomic distances up to this many Å are compared in periodic structures, at most 20. Keep it above the cutoff
+    of the potential: structures that agree up to this radius count as equal."""
+
+
+class CurationConfig(Settings):
+    """Which labelled structures enter the dataset.
+
+    The limits are wide: by default they refuse what no reference method means to return (overlapping atoms, forces that
+    only an unconverged calculation gives), and nothing that is merely unusual.
+    """
+
+    remove_duplicates: bool = True
+    """Keep only the first of equal structures. If not, all are kept, and equal ones never stand on both sides of the
+    split into train and test."""
+
+    duplicates: DuplicateConfig = DuplicateConfig()
+    """When two structures count as equal."""
+
+    label_agreement: PositiveFloat = 5e-3
+    """Equal structures whose energies differ by more than this, in eV/atom, are counted as contradicting labels in the
+    report. Plane-wave DFT of the same crystal in two different cells agrees within about 5e-4."""
+
+    max_force: PositiveFloat | None = 100.0
+    """A structure with a larger force on an atom, in eV/Å, is refused. Bonds compressed by a third stay below this even
+    in N2; forces beyond it come from unconverged calculations or overlapping cores. No limit if empty."""
+
+    min_distance: float | None = Field(default=0.3, gt=0.0, lt=1.0)
+    """A structure with two atoms closer than this fraction of the sum of their covalent radii is refused. At the default
+    their cores overlap, where reference methods with pseudopotentials fail. No limit if empty."""
+
+    min_cell_height: PositiveFloat | None = 1.0
+    """A periodic structure with a cell thinner than this, in Å, is refused: the height of its most compact cell along a
+    periodic direction. No limit if empty."""
+
+    max_energy_deviation: PositiveFloat | None = None
+    """A structure whose energy, in eV/atom, differs by more than this from the median of its kind (same family, same
+    composition, at least five structures) is refused. Off if empty, as by default: an unusual energy may be true."""

@@ -1,0 +1,73 @@
+"""A whole run: from elements to a potential."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from .base import ChemicalSymbol, Settings
+from .curation import CurationConfig
+from .generator import GeneratorConfig
+from .oracle import EMT_ELEMENTS, OracleConfig
+from .resources import ResourcesConfig
+from .training import TrainingConfig
+
+
+class StageResources(Settings):
+    """Where each stage runs."""
+
+    oracle: ResourcesConfig = ResourcesConfig()
+    """The jobs that label structures."""
+
+    trainer: ResourcesConfig = ResourcesConfig()
+    """The job that fits the potential."""
+
+
+class PipelineConfig(Settings):
+    """The one-shot pipeline: generate, label, curate, train."""
+
+    elements: list[ChemicalSymbol] = Field(min_length=1)
+    """Chemical symbols of the potential's elements."""
+
+    generator: GeneratorConfig = GeneratorConfig()
+    """The structures to label."""
+
+    oracle: OracleConfig
+    """The reference method. Without it, ASE's effective medium theory is used for the elements it knows."""
+
+    curation: CurationConfig = CurationConfig()
+    """What of the labelled structures goes into the dataset."""
+
+    training: TrainingConfig = TrainingConfig()
+    """The fit of the potential."""
+
+    resources: StageResources = StageResources()
+    """Where each stage runs."""
+
+    @field_validator("elements")
+    @classmethod
+    def _each_element_once(cls, elements: list[str]) -> list[str]:
+        twice = sorted({element for element in elements if elements.count(element) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} given more than once")
+        return elements
+
+    @model_validator(mode="before")
+    @classmethod
+    def _emt_where_it_is_known(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("oracle") is not None:
+            return data
+        elements = data.get("elements")
+        if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
+            return data
+        if elements and EMT_ELEMENTS.issuperset(elements):
+            return {**data, "oracle": {"type": "ase", "calculator": "emt"}}
+        unknown = ", ".join(element for element in elements if element not in EMT_ELEMENTS)
+        if not unknown:
+            return data
+        raise ValueError(
+            f"no oracle given, and the built-in effective medium theory does not know {unknown} "
+            f"(only {', '.join(sorted(EMT_ELEMENTS))}); choose one under the key 'oracle', for example "
+            "{type: ase, calculator: espresso, parameters: {...}}, where the calculator is one of ASE's or an import path"
+        )

@@ -1,0 +1,297 @@
+"""Which structures are the same structure.
+
+Each atom has a row: its sorted distances to the atoms of each species. The rows of all atoms, as a set weighted by
+concentration, are the fingerprint of a structure. It is the pointwise distance distribution (PDD) of Widdowson and Kurlin
+("Resolving the data ambiguity for periodic crystals", NeurIPS 2022, arXiv:2108.04798), resolved by species and cut at a
+radius instead of a number of neighbours; its mean row is their average minimum distance (Widdowson, Mosca, Pulido, Kurlin
+and Cooper, "Average minimum distances of periodic point sets", MATCH Commun. Math. Comput. Chem. 87, 529 (2022)).
+
+**Invariant** to translation, rotation, reflection, the order of like atoms, and for periodic structures the choice of cell
+and of supercell. A structure periodic in one number of directions never equals one periodic in another (finite, chain,
+slab, crystal); finite structures must have the same atoms, periodic ones the same concentrations.
+
+**Continuous**: if no atom of a structure moves by more than e, its distance to the original (:func:`distance`) is at most
+2e. Distances beyond the radius count as the radius, so that an atom that enters the sphere makes no jump.
+
+**Tells apart** what mean distances and pair distribution functions confuse, such as the homometric pairs
+{0, r, 2 + r, 4} + 8Z and {0, 2 + r, 4, 4 + r} + 8Z, and two structures that differ by a swap of unlike atoms, unless a
+symmetry maps one onto the other.
+
+**Cannot tell apart**
+
+- mirror images, on purpose: their energies are equal;
+- periodic structures that differ only beyond the radius, such as slabs in different amounts of vacuum or a free atom in
+  boxes of different size. A potential whose cutoff is below the radius cannot tell them apart either;
+- different structures whose atoms have the same distances to the others, atom by atom, as sets. They exist (Pozdnyakov et
+  al., "Incompleteness of atomic structure representations", Phys. Rev. Lett. 125, 166001 (2020)), the smallest in the tests
+  with five atoms, but they are exceptional: the PDD is complete for periodic sets in general position (arXiv:2108.04798).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import minkowski_reduce
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+
+from ..config.schemas.curation import DuplicateConfig
+
+Kind = tuple[int, tuple[tuple[int, int], ...]]
+"""Number of periodic directions; atomic numbers and their counts, reduced to coprime numbers if periodic."""
+
+_COMPACT = 1.5
+"""Product of the lengths of the cell vectors over the volume above which a cell is reduced (1.41 for primitive fcc)."""
+
+_CHUNK = 2_000_000
+"""Number of distances held at a time for one structure."""
+
+_CACHE_BYTES = 256 * 2**20
+"""Memory for rows during a search; others are computed again when needed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """The invariant of a structure of s species and n atoms.
+
+    :ivar kind: what must agree exactly.
+    :ivar rows: one array (n_A, s, k) a species A, in the order of atomic numbers: for each atom of A the sorted distances,
+        in Å, to the atoms of each species, filled up with `fill`.
+    :ivar fill: the radius, in Å; 0 for a finite structure, whose rows hold all distances.
+    """
+
+    kind: Kind
+    rows: tuple[np.ndarray, ...]
+    fill: float
+
+    @property
+    def lonely(self) -> bool:
+        """Whether this is one atom without a neighbour: a free atom."""
+        return len(self.rows) == 1 and self.rows[0].shape[0] == 1 and self.rows[0].shape[2] == 0
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicates:
+    """Equal structures among n.
+
+    :ivar representative: (n,) for each structure the index of the one that stands for it: itself, or an equal one that
+        comes earlier. No two representatives are equal. A free atom comes before all others, for reference energies rest
+        on it.
+    :ivar group: (n,) number of the group, counted by first appearance. Equal structures share a group; so do those linked
+        by a chain of equal ones.
+    """
+
+    representative: np.ndarray
+    group: np.ndarray
+
+
+def fingerprint(atoms: Atoms, settings: DuplicateConfig | None = None) -> Fingerprint:
+    """Compute the invariant of a structure.
+
+    :raises ValueError: if it has no atoms, a position is not finite, or it is periodic along a direction without a cell
+        vector.
+    """
+    radius = (settings or DuplicateConfig()).radius
+    if len(atoms) == 0:
+        raise ValueError("a structure without atoms has no fingerprint")
+    order = np.argsort(atoms.numbers, kind="stable")
+    positions = atoms.positions[order]
+    if not np.isfinite(positions).all():
+        raise ValueError(f"{atoms.get_chemical_formula()}: positions are not finite")
+    species, counts = np.unique(atoms.numbers, return_counts=True)
+    dimension = int(np.count_nonzero(atoms.pbc))
+    if dimension == 0:
+        multiple, fill = 1, 0.0
+        images = _Images.none()
+    else:
+        multiple, fill = int(np.gcd.reduce(counts)), radius
+        images = _Images.within(radius, atoms)
+    kind = (dimension, tuple(zip(species.tolist(), (counts // multiple).tolist(), strict=True)))
+    return Fingerprint(kind, _rows(positions, counts, images, fill), fill)
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """Translations (m, 3) in Å that bring any wrapped difference vector within the radius; the first is 0.
+
+    `vectors` (p, 3) are the periodic cell vectors and `dual` (3, p) gives fractional coordinates along them.
+    """
+
+    translations: np.ndarray
+    vectors: np.ndarray
+    dual: np.ndarray
+    radius: float
+
+    @classmethod
+    def none(cls) -> _Images:
+        return cls(np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((3, 0)), np.inf)
+
+    @classmethod
+    def within(cls, radius: float, atoms: Atoms) -> _Images:
+        vectors = compact_lattice(atoms)
+        dual = np.linalg.inv(vectors) if len(vectors) == 3 else np.linalg.pinv(vectors)
+        # A difference vector wrapped to +-1/2 along a direction of height h is out of reach after radius / h + 1/2 cells.
+        reach = np.floor(radius * np.linalg.norm(dual, axis=0) + 0.5 + 1e-9).astype(int)
+        steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1)
+        translations = steps.reshape(-1, len(reach)) @ vectors
+        lengths = np.linalg.norm(translations, axis=1)
+        longest_wrapped = 0.5 * np.linalg.norm(vectors, axis=1).sum()
+        order = np.argsort(lengths, kind="stable")
+        return cls(translations[order[lengths[order] <= radius + longest_wrapped]], vectors, dual, radius)
+
+    def wrap(self, differences: np.ndarray) -> np.ndarray:
+        """Return difference vectors (m, 3) less whole periods."""
+        if len(self.vectors) == 0:
+            return differences
+        return differences - np.rint(differences @ self.dual) @ self.vectors
+
+
+def compact_lattice(atoms: Atoms) -> np.ndarray:
+    """Return the periodic cell vectors (p, 3) of the same lattice, reduced if they are skewed, in Å.
+
+    :raises ValueError: if the structure is periodic along a direction without a cell vector of its own.
+    """
+    vectors = atoms.cell.array[atoms.pbc]
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    content = abs(np.linalg.det(vectors)) if len(vectors) == 3 else np.sqrt(np.linalg.det(vectors @ vectors.T))
+    if not content > 1e-8 * np.prod(lengths):
+        raise ValueError(
+            f"{atoms.get_chemical_formula()}: periodic along {np.count_nonzero(atoms.pbc)} directions, but the cell vectors "
+            f"{vectors.tolist()} do not span as many"
+        )
+    if np.prod(lengths) <= _COMPACT * content:
+        return vectors
+    if len(vectors) == 3:
+        return minkowski_reduce(vectors)[0]
+    return _reduce_plane(vectors)
+
+
+def _reduce_plane(vectors: np.ndarray) -> np.ndarray:
+    short, long = sorted(vectors, key=np.linalg.norm)
+    while True:
+        long = long - np.rint(long @ short / (short @ short)) * short
+        if long @ long >= short @ short:
+            return np.array([short, long])
+        short, long = long, short
+
+
+def _rows(positions: np.ndarray, counts: np.ndarray, images: _Images, fill: float) -> tuple[np.ndarray, ...]:
+    """Return sorted distances; `positions` (n, 3) are ordered by species with `counts` atoms each."""
+    n_atoms, n_images = len(positions), len(images.translations)
+    edges = np.concatenate([[0], np.cumsum(counts)])
+    # |d + t|^2 = |d|^2 + 2 d.t + |t|^2 as one matrix product.
+    transform = np.empty((5, n_images))
+    transform[:3] = 2.0 * images.translations.T
+    transform[3] = 1.0
+    transform[4] = np.einsum("ij,ij->i", images.translations, images.translations)
+    limit = images.radius**2
+    chunks = []
+    step = max(1, _CHUNK // (n_atoms * n_images))
+    for start in range(0, n_atoms, step):
+        stop = min(start + step, n_atoms)
+        terms = np.empty(((stop - start) * n_atoms, 5))
+        differences = (positions[start:stop, None] - positions).reshape(-1, 3)
+        terms[:, :3] = images.wrap(differences)
+        terms[:, 3] = np.einsum("ij,ij->i", terms[:, :3], terms[:, :3])
+        terms[:, 4] = 1.0
+        squares = (terms @ transform).reshape(stop - start, n_atoms, n_images)
+        itself = np.arange(start, stop)
+        squares[itself - start, itself, 0] = np.inf
+        blocks = [
+            _smallest(squares[:, first:last].reshape(stop - start, -1), limit)
+            for first, last in zip(edges[:-1], edges[1:], strict=True)
+        ]
+        chunks.append(_stack(blocks, fill))
+    width = max(chunk.shape[2] for chunk in chunks)
+    rows = np.concatenate([_widen(chunk, width, fill) for chunk in chunks])
+    return tuple(np.split(rows, edges[1:-1]))
+
+
+def _smallest(squares: np.ndarray, limit: float) -> np.ndarray:
+    """Return for each row the square roots of what is below the limit, sorted, filled up with the limit's."""
+    width = int((squares < limit).sum(axis=1).max(initial=0))
+    if width == 0:
+        return np.empty((len(squares), 0))
+    if width < squares.shape[1]:
+        squares = np.partition(squares, width - 1, axis=1)[:, :width]
+    return np.sqrt(np.clip(np.sort(squares, axis=1), 0.0, limit))
+
+
+def _stack(blocks: Sequence[np.ndarray], fill: float) -> np.ndarray:
+    width = max(block.shape[1] for block in blocks)
+    rows = np.full((len(blocks[0]), len(blocks), width), fill)
+    for index, block in enumerate(blocks):
+        rows[:, index, : block.shape[1]] = block
+    return rows
+
+
+def _widen(rows: np.ndarray, width: int, fill: float) -> np.ndarray:
+    if rows.shape[2] == width:
+        return rows
+    wide = np.full((*rows.shape[:2], width), fill)
+    wide[:, :, : rows.shape[2]] = rows
+    return wide
+
+
+def distance(first: Fingerprint, second: Fingerprint) -> float:
+    """Return how far two structures are from being equal, in Å; infinite if they are of different kinds.
+
+    It is the smallest t for which the atoms of the two structures fall into classes of equal concentration, linked by rows
+    of which no entry differs by more than t: at least the Hausdorff distance between the sets of rows, at most the
+    bottleneck distance between the distributions. It obeys the triangle inequality.
+    """
+    if first.kind != second.kind:
+        return np.inf
+    return max(_smallest_balanced(gaps) for gaps in _gaps(first, second))
+
+
+def _gaps(first: Fingerprint, second: Fingerprint) -> Iterator[np.ndarray]:
+    """Yield for each species the largest difference (n_A, n_A') between the rows of any two of its atoms."""
+    for ours, theirs in zip(first.rows, second.rows, strict=True):
+        width = max(ours.shape[2], theirs.shape[2])
+        if width == 0:
+            yield np.zeros((len(ours), len(theirs)))
+            continue
+        yield cdist(
+            _widen(ours, width, first.fill).reshape(len(ours), -1),
+            _widen(theirs, width, second.fill).reshape(len(theirs), -1),
+            metric="chebyshev",
+        )
+
+
+def _smallest_balanced(gaps: np.ndarray) -> float:
+    hausdorff = max(gaps.min(axis=0).max(), gaps.min(axis=1).max())
+    values = np.unique(gaps)
+    low, high = int(np.searchsorted(values, hausdorff)), len(values) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if _balanced(gaps <= values[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return float(values[low])
+
+
+def _balanced(linked: np.ndarray) -> bool:
+    """Tell whether every class of linked atoms has the same concentration on both sides."""
+    if linked.all():
+        return True
+    if not (linked.any(axis=0).all() and linked.any(axis=1).all()):
+        return False
+    ours, theirs = linked.shape
+    graph = np.zeros((ours + theirs, ours + theirs), dtype=bool)
+    graph[:ours, ours:] = linked
+    n_classes, classes = connected_components(graph, directed=False)
+    of_ours = np.bincount(classes[:ours], minlength=n_classes)
+    of_theirs = np.bincount(classes[ours:], minlength=n_classes)
+    return bool((of_ours * theirs == of_theirs * ours).all())
+
+
+def _equal(first: Fingerprint, second: Fingerprint, tolerance: float) -> bool:
+    """Tell whether the distance is within the tolerance."""
+    return first.kind == second.kind and all(_balanced(gaps <= tolerance) for gaps in _gaps(first, second))

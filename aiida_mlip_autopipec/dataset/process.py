@@ -1,0 +1,36 @@
+"""The calcfunction around curation."""
+
+from __future__ import annotations
+
+from aiida.engine import ExitCode, calcfunction
+from aiida.orm import Data, Dict, Float, Int, TrajectoryData
+
+from ..config.schemas.curation import CurationConfig
+from .curate import curate
+from .trajectory import METHOD, frames_with_source, to_trajectories
+
+
+@calcfunction
+def curate_labels(settings: Dict, test_fraction: Float, seed: Int, **labelled: TrajectoryData) -> dict[str, Data] | ExitCode:
+    """Merge labelled structures into a dataset: finite, unique, divided into train and test.
+
+    :param settings: a :class:`CurationConfig` as dictionary.
+    :param labelled: trajectories with labels, all of one method.
+    :returns: trajectories by label, each frame naming the labelled trajectory and step it came from, and `report`;
+        exit status 310 if the labels are of different methods, 320 if nothing is left.
+    """
+    methods = [trajectory.base.attributes.get(METHOD, None) for trajectory in labelled.values()]
+    if any(method != methods[0] for method in methods):
+        different = [method for index, method in enumerate(methods) if method not in methods[:index]]
+        return ExitCode(310, f"labels of different methods do not go into one dataset: {different}")
+    frames = frames_with_source(labelled)
+    config = CurationConfig.model_validate(settings.get_dict())
+    curation = curate(frames, config, test_fraction=test_fraction.value, seed=seed.value)
+    report = _name_rejected(curation.report, frames)
+    if not curation.indices:
+        return ExitCode(320, f"no labelled structure is fit for the dataset; rejected: {curation.report['rejected']}")
+    kept = []
+    for index, split, group in zip(curation.indices, curation.splits, curation.groups, strict=True):
+        frames[index].info.update(split=split, group=int(group))
+        kept.append(frames[index])
+    return {**to_trajectories(kept, methods[0]), "report": Dict(report)}

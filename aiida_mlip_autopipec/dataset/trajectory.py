@@ -1,0 +1,172 @@
+"""Structures as AiiDA nodes: ``list[ase.Atoms]`` to ``{label: TrajectoryData}`` and back.
+
+A ``TrajectoryData`` holds one list of symbols and one ``pbc`` for all its frames, so structures are grouped: the label of
+a group is the formula plus the periodicity (``Cu2_000``, ``Cu32_111``), its atoms are sorted by species. This is the only
+module that knows the names of the arrays.
+
+What a structure carries besides its geometry lives in ``atoms.info`` under the keys of :data:`FRAME_INFO`; labels live,
+as ASE has it, in a ``SinglePointCalculator``. Units: Å, eV, eV/Å, eV/Å^3 (ASE's sign; Voigt order xx yy zz yz xz xy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from aiida.orm import TrajectoryData
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+FRAME_INFO = ("family", "split", "group", "source_uuid", "source_step")
+"""Keys of ``atoms.info`` that survive the way into a node: the kind of structure; after curation ``train`` or ``test``
+and the number of its group of equal structures; the trajectory (uuid) and step this frame was made from."""
+
+METHOD = "method"
+"""Attribute of a labelled trajectory: the settings of the reference method, the identity of its labels."""
+
+_SOURCES = "sources"
+
+
+def group_label(atoms: Atoms) -> str:
+    """Return the label of the trajectory a structure belongs to, e.g. ``AlCu3_111``."""
+    periodicity = "".join(str(int(periodic)) for periodic in atoms.pbc)
+    return f"{atoms.get_chemical_formula(mode='hill')}_{periodicity}"
+
+
+def sort_by_species(atoms: Atoms) -> Atoms:
+    """Return a copy with the atoms in alphabetical order of their symbols, labels included."""
+    order = np.argsort(atoms.get_chemical_symbols(), kind="stable")
+    ordered = Atoms(
+        numbers=atoms.numbers[order],
+        positions=atoms.positions[order],
+        cell=atoms.cell.array.copy(),
+        pbc=atoms.pbc,
+        info=dict(atoms.info),
+    )
+    if atoms.calc is not None:
+        labels = dict(atoms.calc.results)
+        if "forces" in labels:
+            labels["forces"] = np.asarray(labels["forces"])[order]
+        attach_labels(ordered, labels)
+    return ordered
+
+
+def attach_labels(atoms: Atoms, labels: Mapping[str, float | np.ndarray]) -> Atoms:
+    """Give a structure its energy (eV), forces (n, 3) (eV/Å) and, where it has one, stress (6,) (eV/Å^3); return it."""
+    wanted = {name: labels[name] for name in ("energy", "forces", "stress") if name in labels}
+    atoms.calc = SinglePointCalculator(atoms, **wanted)
+    return atoms
+
+
+def to_trajectories(structures: Iterable[Atoms], method: Mapping[str, object] | None = None) -> dict[str, TrajectoryData]:
+    """Group structures into unstored trajectories.
+
+    :param structures: either all with energy and forces, or none. Order within a group is kept.
+    :param method: the identity of the labels' method.
+    :returns: ``{label: TrajectoryData}``, sorted by label, with the arrays ``positions`` (s, n, 3), ``cells`` (s, 3, 3),
+        ``steps`` (s,), ``families`` (s,); for labelled structures ``energies`` (s,), ``forces`` (s, n, 3) and, if any
+        has one, ``stresses`` (s, 6), NaN where there is none; and those of ``atoms.info``.
+    :raises ValueError: if a structure has no atoms, or only some are labelled.
+    """
+    groups: dict[str, list[Atoms]] = {}
+    for index, atoms in enumerate(structures):
+        if len(atoms) == 0:
+            raise ValueError(f"structure {index} has no atoms")
+        groups.setdefault(group_label(atoms), []).append(sort_by_species(atoms))
+    return {label: _trajectory(label, groups[label], method) for label in sorted(groups)}
+
+
+def _trajectory(label: str, frames: Sequence[Atoms], method: Mapping[str, object] | None) -> TrajectoryData:
+    node = TrajectoryData()
+    node.label = label
+    node.set_trajectory(
+        symbols=frames[0].get_chemical_symbols(),
+        positions=np.array([atoms.positions for atoms in frames], dtype=float),
+        cells=np.array([atoms.cell.array for atoms in frames], dtype=float),
+        stepids=np.arange(len(frames)),
+        pbc=tuple(bool(periodic) for periodic in frames[0].pbc),
+    )
+    node.set_array("families", np.array([str(atoms.info.get("family", "unknown")) for atoms in frames]))
+    _set_labels(node, label, frames)
+    _set_curation(node, frames)
+    if method is not None:
+        node.base.attributes.set(METHOD, dict(method))
+    return node
+
+
+def _set_labels(node: TrajectoryData, label: str, frames: Sequence[Atoms]) -> None:
+    labelled = [atoms for atoms in frames if atoms.calc is not None]
+    if not labelled:
+        return
+    if len(labelled) != len(frames):
+        raise ValueError(f"{label}: {len(frames) - len(labelled)} of {len(frames)} structures have no labels")
+    results = [atoms.calc.results for atoms in frames]
+    for index, result in enumerate(results):
+        missing = [name for name in ("energy", "forces") if name not in result]
+        if missing:
+            raise ValueError(f"{label}: structure {index} has no {' and no '.join(missing)}")
+    node.set_array("energies", np.array([result["energy"] for result in results], dtype=float))
+    node.set_array("forces", np.array([result["forces"] for result in results], dtype=float))
+    if any("stress" in result for result in results):
+        absent = np.full(6, np.nan)
+        node.set_array("stresses", np.array([result.get("stress", absent) for result in results], dtype=float))
+
+
+def _set_curation(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
+    if all("source_uuid" in atoms.info for atoms in frames):
+        sources = list(dict.fromkeys(atoms.info["source_uuid"] for atoms in frames))
+        position = {uuid: index for index, uuid in enumerate(sources)}
+        node.base.attributes.set(_SOURCES, sources)
+        node.set_array("sources", np.array([position[atoms.info["source_uuid"]] for atoms in frames], dtype=np.int32))
+        steps = np.array([atoms.info["source_step"] for atoms in frames], dtype=np.int32)
+        node.set_array("source_steps", steps)
+    if all("split" in atoms.info for atoms in frames):
+        node.set_array("splits", np.array([str(atoms.info["split"]) for atoms in frames]))
+        node.set_array("groups", np.array([atoms.info["group"] for atoms in frames], dtype=np.int32))
+
+
+def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> list[Atoms]:
+    """Return the frames of a trajectory, with their labels and ``atoms.info``.
+
+    :param steps: indices of the wanted frames, in the wanted order; all by default.
+    """
+    indices = range(trajectory.numsteps) if steps is None else steps
+    arrays = {name: trajectory.get_array(name) for name in trajectory.get_arraynames()}
+    info_of = _info_arrays(trajectory, arrays)
+    symbols, pbc = trajectory.symbols, trajectory.pbc
+    frames = []
+    for index in indices:
+        atoms = Atoms(symbols, positions=arrays["positions"][index], cell=arrays["cells"][index], pbc=pbc)
+        atoms.info = {key: values[index].item() for key, values in info_of.items()}
+        if "energies" in arrays:
+            labels = {"energy": float(arrays["energies"][index]), "forces": arrays["forces"][index]}
+            if "stresses" in arrays and np.isfinite(arrays["stresses"][index]).all():
+                labels["stress"] = arrays["stresses"][index]
+            attach_labels(atoms, labels)
+        frames.append(atoms)
+    return frames
+
+
+def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    info = {"family": arrays.get("families", np.full(trajectory.numsteps, "unknown"))}
+    if "sources" in arrays:
+        info["source_uuid"] = np.array(trajectory.base.attributes.get(_SOURCES))[arrays["sources"]]
+        info["source_step"] = arrays["source_steps"]
+    if "splits" in arrays:
+        info["split"], info["group"] = arrays["splits"], arrays["groups"]
+    return info
+
+
+def frames_with_source(trajectories: Mapping[str, TrajectoryData]) -> list[Atoms]:
+    """Return all frames of several stored trajectories, each naming the trajectory and step it stands in as its source."""
+    frames = []
+    for trajectory in trajectories.values():
+        for step, atoms in enumerate(to_atoms(trajectory)):
+            atoms.info.update(source_uuid=trajectory.uuid, source_step=step)
+            frames.append(atoms)
+    return frames
+
+
+def count_frames(trajectories: Mapping[str, TrajectoryData]) -> int:
+    """Return the number of structures in a namespace of trajectories."""
+    return sum(trajectory.numsteps for trajectory in trajectories.values())

@@ -1,0 +1,146 @@
+"""What a run stands on: a profile, a computer, the portable codes and a daemon, made where they are missing."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import sys
+import warnings
+from importlib.resources import files
+from pathlib import Path
+
+from aiida import orm
+from aiida.common.exceptions import NotExistent
+from aiida.engine.daemon.client import DaemonClient, get_daemon_client
+from aiida.manage.configuration import Profile, create_profile, get_config, load_profile
+from aiida.plugins import BrokerFactory
+
+from . import __version__
+from .config.read import ConfigError
+from .config.schemas.resources import ResourcesConfig
+
+PROFILE = "mlip-auto"
+LOCALHOST = "localhost"
+PORTABLE_CODES = {"label_structures": "oracle", "pace_train": "trainer"}
+"""The portable codes and the room of the package each lives in."""
+
+
+def ensure_profile(name: str | None = None, *, make: bool = True) -> tuple[Profile, bool]:
+    """Load a profile: the one named, else the default one, else a new one that needs no services.
+
+    :param make: whether a new one may be made.
+    :returns: the profile, and whether it was made now.
+    :raises ConfigError: if there is no profile of that name, or none at all and none may be made.
+    """
+    config = get_config(create=True)
+    if name is not None and name not in config.profile_names:
+        known = ", ".join(config.profile_names) or "there is none yet: leave --profile away and one is made"
+        raise ConfigError(f"there is no AiiDA profile '{name}'; known: {known}")
+    if name is not None or config.default_profile_name is not None:
+        return load_profile(name, allow_switch=True), False
+    if config.profile_names:
+        raise ConfigError(
+            f"no AiiDA profile is the default one; choose by --profile from: {', '.join(config.profile_names)}"
+        )
+    if not make:
+        raise ConfigError("there is no AiiDA profile yet: `mlip-auto run --element Cu` makes one")
+    create_profile(
+        config,
+        name=PROFILE,
+        email="aiida@localhost",
+        storage_backend="core.sqlite_dos",
+        storage_config={},
+        broker_backend="core.zeromq",
+        broker_config=BrokerFactory("core.zeromq").get_default_config(),
+    )
+    config.set_option("runner.poll.interval", 1, scope=PROFILE)
+    config.set_default_profile(PROFILE, overwrite=True)
+    config.store()
+    return load_profile(PROFILE, allow_switch=True), True
+
+
+def ensure_computer(label: str) -> orm.Computer:
+    """Return a computer; make `localhost` if it is missing.
+
+    :raises ConfigError: if another is missing, or not configured.
+    """
+    try:
+        computer = orm.load_computer(label)
+    except NotExistent:
+        if label != LOCALHOST:
+            known = ", ".join(sorted(computer.label for computer in orm.Computer.collection.all())) or "none"
+            raise ConfigError(
+                f"there is no AiiDA computer '{label}' (known: {known}); make it by `verdi computer setup` and "
+                "`verdi computer configure`"
+            ) from None
+        return _make_localhost()
+    if not computer.is_configured:
+        raise ConfigError(f"computer '{label}' is not configured: run `verdi computer configure`")
+    return computer
+
+
+def _make_localhost() -> orm.Computer:
+    workdir = Path(get_config().dirpath) / "scratch" / load_profile().name
+    computer = orm.Computer(
+        label=LOCALHOST,
+        hostname="localhost",
+        description="This machine",
+        transport_type="core.local",
+        scheduler_type="core.direct",
+        workdir=str(workdir),
+    ).store()
+    computer.configure(safe_interval=0)
+    computer.set_minimum_job_poll_interval(1)
+    computer.set_default_mpiprocs_per_machine(1)
+    return computer
+
+
+def ensure_code(name: str) -> orm.PortableCode:
+    """Return the portable code `name` with the script as it is in this package, storing it if it is new."""
+    script = (files(__package__) / PORTABLE_CODES[name] / "portable" / name).read_bytes()
+    query = orm.QueryBuilder().append(orm.PortableCode, filters={"label": name}, tag="code", project=["*"])
+    query.order_by({"code": {"id": "desc"}})
+    for (code,) in query.iterall():
+        if code.base.repository.get_object_content(name, mode="rb") == script:
+            return code
+    return _new_code(name, script).store()
+
+
+def _new_code(name: str, script: bytes) -> orm.PortableCode:
+    with warnings.catch_warnings():
+        # AiiDA asks for a folder of files; the folder this script stands in holds more than the script.
+        warnings.simplefilter("ignore")
+        code = orm.PortableCode(label=name, filepath_executable=name)
+    code.base.repository.put_object_from_filelike(io.BytesIO(script), name)
+    code.description = f"The portable script {name} of aiida-mlip-autopipec {__version__}"
+    return code
+
+
+def with_this_python(resources: ResourcesConfig) -> ResourcesConfig:
+    """Return resources that, on this machine and unless the user says otherwise, run in this Python environment."""
+    if resources.computer != LOCALHOST or resources.prepend_text:
+        return resources
+    binaries = shlex.quote(str(Path(sys.prefix) / "bin"))
+    return resources.model_copy(update={"prepend_text": f"export PATH={binaries}:$PATH"})
+
+
+def ensure_daemon() -> DaemonClient:
+    """Return the client of a running daemon, starting one if there is none.
+
+    :raises ConfigError: if the profile has no broker, so that it can have no daemon.
+    """
+    profile = load_profile()
+    if profile.process_control_backend is None:
+        raise ConfigError(
+            f"profile '{profile.name}' has no broker, so runs cannot be given to a daemon; "
+            f"give it one by `verdi profile configure-broker core.zeromq {profile.name}`, or choose another by --profile"
+        )
+    client = get_daemon_client(profile.name)
+    if not client.is_daemon_running:
+        # The daemon is started through the command `verdi`, which stands beside this Python and may not be on the PATH.
+        binaries = str(Path(sys.executable).parent)
+        if binaries not in os.environ.get("PATH", "").split(os.pathsep):
+            os.environ["PATH"] = os.pathsep.join([binaries, os.environ.get("PATH", "")])
+        client.start_daemon()
+    return client

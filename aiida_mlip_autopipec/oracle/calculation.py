@@ -1,0 +1,105 @@
+"""The CalcJob that labels a batch of structures."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJob, CalcJobProcessSpec
+from aiida.orm import AbstractCode, Dict, TrajectoryData
+from ase.io.trajectory import Trajectory
+
+from ..dataset.trajectory import to_atoms
+from .batches import batch_frames
+
+class AseLabelCalculation(CalcJob):
+    """Labels a batch of structures by the portable script `label_structures`."""
+
+    STRUCTURES, METHOD = "structures.traj", "method.json"
+    LABELS, FAILURES, SUMMARY, LOG = "labels.traj", "failures.jsonl", "summary.json", "log.txt"
+
+    @classmethod
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
+        """Declare inputs, outputs and exit codes."""
+        super().define(spec)
+        spec.inputs["code"].valid_type = AbstractCode
+        spec.inputs["code"].required = True
+        spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
+        spec.input("batch", valid_type=Dict, help="The frames to label: `{label: [[first, one past the last], ...]}`.")
+        spec.input("method", valid_type=Dict, help="`calculator` and `parameters`: the identity of the labels.")
+        spec.input("metadata.options.seconds_per_structure", valid_type=(int, float), required=False)
+        spec.input("metadata.options.output_filename", valid_type=str, default=cls.LOG)
+        spec.inputs["metadata"]["options"]["parser_name"].default = "mlip_autopipec.ase_label"  # type: ignore[index]
+        spec.inputs["metadata"]["options"]["resources"].default = {  # type: ignore[index]
+            "num_machines": 1,
+            "num_mpiprocs_per_machine": 1,
+        }
+        spec.inputs["metadata"]["options"]["withmpi"].default = False  # type: ignore[index]
+
+        spec.output_namespace("labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures, by label.")
+        spec.output("report", valid_type=Dict, help="Asked, labelled, failed with reasons, and left over.")
+        spec.exit_code(
+            300,
+            "ERROR_NO_LABELS",
+            message="The job left no labels: look at {log} of the retrieved files, and at the scheduler's output.",
+            invalidates_cache=True,
+        )
+        spec.exit_code(
+            310,
+            "ERROR_INTERRUPTED",
+            message="The job ended before its time with {left} of {asked} structures left; the finished ones are kept.",
+            invalidates_cache=True,
+        )
+        spec.exit_code(
+            311,
+            "ERROR_OUT_OF_WALLTIME",
+            message="The walltime was over with {left} of {asked} structures left; the finished ones are kept.",
+            invalidates_cache=True,
+        )
+        spec.exit_code(
+            320,
+            "ERROR_CALCULATOR_UNAVAILABLE",
+            message="The calculator cannot be used on this computer: {reason}",
+            invalidates_cache=True,
+        )
+        spec.exit_code(
+            330,
+            "ERROR_SOME_FAILED",
+            message="{failed} of {asked} structures could not be labelled; the report gives the reasons.",
+            invalidates_cache=True,
+        )
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write the structures and the method; the nodes hold both, so the files are not stored again."""
+        working_directory = Path(folder.abspath)
+        batch = self.inputs.batch.get_dict()
+        with Trajectory(str(working_directory / self.STRUCTURES), "w") as frames:
+            for label, group in groupby(batch_frames(batch), key=itemgetter(0)):
+                for atoms in to_atoms(self.inputs.structures[label], [step for _, step in group]):
+                    frames.write(atoms)
+        method = self.inputs.method.get_dict()
+        (working_directory / self.METHOD).write_text(
+            json.dumps({"calculator": method["calculator"], "parameters": method["parameters"]})
+        )
+
+        options = self.inputs.metadata.options
+        arguments = [self.STRUCTURES, self.METHOD]
+        if options.get("seconds_per_structure"):
+            arguments += ["--seconds-per-structure", str(options.seconds_per_structure)]
+        if options.get("max_wallclock_seconds"):
+            arguments += ["--walltime", str(options.max_wallclock_seconds)]
+        code = CodeInfo()
+        code.code_uuid = self.inputs.code.uuid
+        code.cmdline_params = arguments
+        code.stdout_name = self.LOG
+        code.join_files = True
+        info = CalcInfo()
+        info.codes_info = [code]
+        info.provenance_exclude_list = [self.STRUCTURES, self.METHOD]
+        info.retrieve_list = [self.FAILURES, self.SUMMARY, self.LOG]
+        info.retrieve_temporary_list = [self.LABELS]
+        return info

@@ -1,0 +1,40 @@
+"""What the ShellJob of `pace_train` says in nodes beyond its files: the metrics, or why it failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from aiida.orm import Data, Dict
+
+METRICS, FAILURE, STATUS, STDOUT = "metrics.json", "failure.json", "status", "stdout"
+_TAIL = 30
+_CANNOT_START = (126, 127)
+
+
+def parse_pace_train(dirpath: Path) -> dict[str, Data]:
+    """Return `metrics`, or `failure` with the `kind` and `message` of what went wrong.
+
+    :param dirpath: the folder of the job's retrieved files.
+    """
+    if (dirpath / FAILURE).exists():
+        return {"failure": Dict(json.loads((dirpath / FAILURE).read_text()))}
+    if (dirpath / METRICS).exists():
+        return {"metrics": Dict(json.loads((dirpath / METRICS).read_text()))}
+    return {"failure": Dict(_unexplained(dirpath))}
+
+
+def _unexplained(dirpath: Path) -> dict[str, str]:
+    """Explain the end of a job that did not explain itself."""
+    stdout = dirpath / STDOUT
+    log = stdout.read_text(errors="replace").splitlines() if stdout.exists() else []
+    tail = "\n".join(log[-_TAIL:]) or "the log is empty"
+    try:
+        status = int((dirpath / STATUS).read_text())
+    except (OSError, ValueError):
+        return {"kind": "killed", "message": f"the job was ended before it was done; the end of its log:\n{tail}"}
+    if status in _CANNOT_START:
+        return {"kind": "trainer_missing", "message": f"pace_train could not be started: {tail}"}
+    if status > 128:
+        return {"kind": "killed", "message": f"pace_train was ended by signal {status - 128}; the end of its log:\n{tail}"}
+    return {"kind": "unexpected", "message": f"pace_train ended with status {status}; the end of its log:\n{tail}"}

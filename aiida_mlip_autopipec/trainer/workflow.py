@@ -1,0 +1,123 @@
+"""The WorkChain that fits a potential, and fits it again when the job was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.common import AttributeDict
+from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, ProcessSpec, process_handler, while_
+from aiida.orm import AbstractCode, CalcJobNode, Dict, SinglefileData, TrajectoryData
+from aiida_shell import ShellJob
+
+from ..config.schemas.training import TrainingConfig
+from ..jobs import job_metadata, validate_resources
+from .files import DATASET, INPUT, write_training_files
+
+OUTPUTS = {
+    "potential": "potential.yace",
+    "potential_yaml": "potential.yaml",
+    "active_set": "potential.asi",
+    "predictions": "predictions.npz",
+}
+"""The files of a finished fit, by the name of their output."""
+
+PARSER = "aiida.parsers:mlip_autopipec.pace_train"
+
+
+def _link_label(filename: str) -> str:
+    return filename.replace(".", "_")
+
+
+def _validate_settings(settings: Dict | None, _: Any) -> str | None:
+    try:
+        TrainingConfig.model_validate(settings.get_dict() if settings else {})
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+class PaceTrainWorkChain(BaseRestartWorkChain):
+    """Fits an ACE potential to a dataset by a ShellJob of the portable script `pace_train`."""
+
+    _process_class = ShellJob
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:  # type: ignore[override]
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.input_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="A curated dataset, by label.")
+        spec.input("settings", valid_type=Dict, validator=_validate_settings, help="A `TrainingConfig`.")
+        spec.input("resources", valid_type=Dict, validator=validate_resources, help="A `ResourcesConfig`.")
+        spec.input("code", valid_type=AbstractCode, help="The portable code `pace_train`.")
+
+        spec.outline(
+            cls.setup,
+            cls.write_files,
+            while_(cls.should_run_process)(
+                cls.run_process,
+                cls.inspect_process,
+            ),
+            cls.results,
+        )
+
+        spec.output("potential", valid_type=SinglefileData, help="The potential, a `.yace` file.")
+        spec.output("potential_yaml", valid_type=SinglefileData, help="The potential in the form that can be fitted on.")
+        spec.output("active_set", valid_type=SinglefileData, help="The active set, for extrapolation grades.")
+        spec.output("predictions", valid_type=SinglefileData, help="Energies and forces, reference and predicted.")
+        spec.output("metrics", valid_type=Dict, help="Errors on train and test, choices, versions.")
+        spec.exit_code(500, "ERROR_BAD_INPUT", message="{message}")
+        spec.exit_code(501, "ERROR_NO_NEIGHBOURS", message="{message}")
+        spec.exit_code(502, "ERROR_TOO_FEW_ATOMS", message="{message}")
+        spec.exit_code(503, "ERROR_DIVERGED", message="{message}")
+        spec.exit_code(504, "ERROR_OUT_OF_TIME", message="{message}")
+        spec.exit_code(505, "ERROR_TRAINER_MISSING", message="{message}")
+        spec.exit_code(510, "ERROR_UNEXPECTED", message="pace_train failed: {message}")
+
+    def write_files(self) -> ExitCode | None:
+        """Write the files of the job."""
+        files, node = write_training_files.run_get_node(settings=self.inputs.settings, **self.inputs.dataset)
+        if not node.is_finished_ok:
+            return self.exit_codes.ERROR_BAD_INPUT.format(message=node.exit_message)
+        cores = self.inputs.resources.get_dict().get("cores")
+        workers = ["--workers", str(cores)] if cores else []
+        self.ctx.inputs = AttributeDict(
+            {
+                "code": self.inputs.code,
+                "nodes": {"input": files["input"], "dataset": files["dataset"]},
+                "filenames": {"input": INPUT, "dataset": DATASET},
+                "arguments": [*workers, "{input}", "{dataset}"],
+                "outputs": [*OUTPUTS.values(), "metrics.json"],
+                "parser": PARSER,
+                "metadata": job_metadata(
+                    self.inputs.resources, redirect_stderr=True, additional_retrieve=["failure.json"]
+                ),
+            }
+        )
+        return None
+
+    @process_handler(priority=500)
+    def handle_explained_failure(self, node: CalcJobNode) -> ProcessHandlerReport | None:
+        """Pass on what `pace_train` said, or fit again if its job was lost."""
+        if node.is_finished_ok or "failure" not in node.outputs:
+            return None
+        failure = node.outputs.failure.get_dict()
+        if failure["kind"] == "killed":
+            self.report(f"the job was lost: {failure['message']}")
+            return ProcessHandlerReport(do_break=True)
+        codes = {
+            "bad_input": self.exit_codes.ERROR_BAD_INPUT,
+            "no_neighbours": self.exit_codes.ERROR_NO_NEIGHBOURS,
+            "too_few_atoms": self.exit_codes.ERROR_TOO_FEW_ATOMS,
+            "diverged": self.exit_codes.ERROR_DIVERGED,
+            "out_of_time": self.exit_codes.ERROR_OUT_OF_TIME,
+            "trainer_missing": self.exit_codes.ERROR_TRAINER_MISSING,
+        }
+        code = codes.get(failure["kind"], self.exit_codes.ERROR_UNEXPECTED)
+        return ProcessHandlerReport(do_break=True, exit_code=code.format(message=failure["message"]))
+
+    def results(self) -> None:
+        """Attach the files and metrics of the last job."""
+        outputs = self.ctx.children[-1].outputs
+        for name, filename in OUTPUTS.items():
+            self.out(name, outputs[_link_label(filename)])
+        self.out("metrics", outputs.metrics)

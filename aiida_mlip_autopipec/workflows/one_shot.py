@@ -1,0 +1,129 @@
+"""The one-shot pipeline: generate, label, curate, train."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
+from aiida.orm import AbstractCode, Dict, Float, Int, List, SinglefileData, TrajectoryData
+from aiida.plugins import WorkflowFactory
+
+from ..config.schemas.pipeline import PipelineConfig
+from ..dataset.process import curate_labels
+from ..dataset.trajectory import count_frames
+from ..generator.process import generate_structures
+from ..trainer.workflow import PaceTrainWorkChain
+
+
+def _validate_config(config: Dict | None, _: Any) -> str | None:
+    try:
+        PipelineConfig.model_validate(config.get_dict() if config else {})
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+class OneShotWorkChain(WorkChain):
+    """From elements and a reference method to a potential."""
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:  # type: ignore[override]
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.input("config", valid_type=Dict, validator=_validate_config, help="A `PipelineConfig`.")
+        spec.input("oracle_code", valid_type=AbstractCode, help="The code of the oracle's jobs.")
+        spec.input("trainer_code", valid_type=AbstractCode, help="The portable code `pace_train`.")
+
+        spec.outline(
+            cls.generate,
+            cls.label,
+            cls.curate,
+            cls.train,
+            cls.results,
+        )
+
+        spec.output_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Generated, by label.")
+        spec.output_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset, by label.")
+        spec.output("oracle_report", valid_type=Dict, help="Asked, labelled, failed with reasons.")
+        spec.output("curation_report", valid_type=Dict, help="Kept, and rejected with reasons.")
+        spec.expose_outputs(PaceTrainWorkChain, exclude=("remote_folder", "retrieved"))
+        spec.exit_code(400, "ERROR_GENERATION_FAILED", message="{reason}")
+        spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
+        spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
+        spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
+
+    @property
+    def config(self) -> PipelineConfig:
+        """The settings of the run."""
+        return PipelineConfig.model_validate(self.inputs.config.get_dict())
+
+    def generate(self) -> ExitCode | None:
+        """Generate the structures."""
+        config = self.config
+        outputs, node = generate_structures.run_get_node(
+            elements=List(config.elements),
+            count=Int(config.generator.count),
+            settings=Dict(config.generator.model_dump(mode="json", exclude={"count"})),
+        )
+        if not node.is_finished_ok:
+            return self.exit_codes.ERROR_GENERATION_FAILED.format(reason=node.exit_message)
+        self.ctx.structures = outputs
+        self.out("structures", outputs)
+        self.report(f"{count_frames(outputs)} structures generated")
+        return None
+
+    def label(self) -> ToContext:
+        """Label them by the oracle."""
+        config = self.config
+        oracle = WorkflowFactory(f"mlip_autopipec.oracle.{config.oracle.type}")
+        node = self.submit(
+            oracle,
+            structures=self.ctx.structures,
+            settings=Dict(config.oracle.model_dump(mode="json")),
+            resources=Dict(config.resources.oracle.model_dump(mode="json")),
+            code=self.inputs.oracle_code,
+            metadata={"call_link_label": "label"},
+        )
+        return ToContext(oracle=node)
+
+    def curate(self) -> ExitCode | None:
+        """Make the dataset of what was labelled."""
+        oracle, config = self.ctx.oracle, self.config
+        if "report" in oracle.outputs:
+            self.out("oracle_report", oracle.outputs.report)
+        if not oracle.is_finished_ok:
+            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=oracle.exit_message or oracle.process_state)
+        outputs, node = curate_labels.run_get_node(
+            settings=Dict(config.curation.model_dump(mode="json")),
+            test_fraction=Float(config.training.test_fraction),
+            seed=Int(config.training.seed),
+            **oracle.outputs.labelled,
+        )
+        if not node.is_finished_ok:
+            return self.exit_codes.ERROR_CURATION_FAILED.format(reason=node.exit_message)
+        self.out("curation_report", outputs.pop("report"))
+        self.ctx.dataset = outputs
+        self.out("dataset", outputs)
+        self.report(f"{count_frames(outputs)} structures in the dataset")
+        return None
+
+    def train(self) -> ToContext:
+        """Fit the potential."""
+        config = self.config
+        node = self.submit(
+            PaceTrainWorkChain,
+            dataset=self.ctx.dataset,
+            settings=Dict(config.training.model_dump(mode="json")),
+            resources=Dict(config.resources.trainer.model_dump(mode="json")),
+            code=self.inputs.trainer_code,
+            metadata={"call_link_label": "train"},
+        )
+        return ToContext(trainer=node)
+
+    def results(self) -> ExitCode | None:
+        """Attach the potential and all that belongs to it."""
+        trainer = self.ctx.trainer
+        if not trainer.is_finished_ok:
+            return self.exit_codes.ERROR_TRAINING_FAILED.format(reason=trainer.exit_message or trainer.process_state)
+        self.out_many(self.exposed_outputs(trainer, PaceTrainWorkChain))
+        return None

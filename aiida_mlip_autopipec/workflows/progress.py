@@ -1,0 +1,121 @@
+"""How far a run is, read from the database: nothing is kept in memory, so any command can ask at any time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiida import orm
+from aiida.common.links import LinkType
+
+from ..dataset.trajectory import count_frames
+
+ONE_SHOT = "OneShotWorkChain"
+STAGES = ("structures", "labels", "dataset", "fit")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run: `waiting`, `running`, `done` or `failed`, with a line on what it did."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+
+def latest_run() -> orm.WorkChainNode | None:
+    """Return the newest one-shot run of the profile."""
+    runs = find_runs(limit=1)
+    return runs[0] if runs else None
+
+
+def find_runs(limit: int) -> list[orm.WorkChainNode]:
+    """Return the newest one-shot runs of the profile, newest first."""
+    query = orm.QueryBuilder().append(
+        orm.WorkChainNode, filters={"attributes.process_label": ONE_SHOT}, tag="run", project=["*"]
+    )
+    query.order_by({"run": {"id": "desc"}}).limit(limit)
+    return query.all(flat=True)
+
+
+def state_of(node: orm.ProcessNode) -> str:
+    """Return `running`, `paused`, `done` or `failed`."""
+    if node.is_finished_ok:
+        return "done"
+    if node.is_terminated:
+        return "failed"
+    return "paused" if node.paused else "running"
+
+
+def stages(run: orm.WorkChainNode) -> list[Stage]:
+    """Return the stages of a one-shot run in order."""
+    called = {link.link_label: link.node for link in run.base.links.get_outgoing(link_type=LinkType.CALL_WORK)}
+    outputs = run.outputs
+    found = [
+        _structures(run),
+        _labels(called.get("label")),
+        _dataset(run, "curation_report" in outputs),
+        _fit(called.get("train")),
+    ]
+    return _first_unfinished(run, found)
+
+
+def _first_unfinished(run: orm.WorkChainNode, found: list[Stage]) -> list[Stage]:
+    """Give the first stage that has not begun the state of the run: it is what the run is at, or failed at."""
+    state = state_of(run)
+    for index, stage in enumerate(found):
+        if stage.state == "waiting":
+            if state != "done" and all(before.state == "done" for before in found[:index]):
+                found[index] = Stage(stage.name, state)
+            break
+    return found
+
+
+def _structures(run: orm.WorkChainNode) -> Stage:
+    structures = run.base.links.get_outgoing(link_type=LinkType.RETURN, link_label_filter="structures__%").all_nodes()
+    if not structures:
+        return Stage("structures", "waiting")
+    count = sum(node.numsteps for node in structures)
+    return Stage("structures", "done", f"{count} made, in {len(structures)} groups of one formula")
+
+
+def _labels(oracle: orm.WorkChainNode | None) -> Stage:
+    if oracle is None:
+        return Stage("labels", "waiting")
+    asked = count_frames(oracle.inputs.structures)
+    jobs = _called_jobs(oracle)
+    labelled = failed = finished = 0
+    for job in jobs:
+        if job.is_terminated:
+            finished += 1
+            if "report" in job.outputs:
+                report = job.outputs.report.get_dict()
+                labelled += report["labelled"]
+                failed += len(report["failed"])
+    detail = f"{labelled} of {asked} labelled"
+    detail += f", {failed} failed" if failed else ""
+    if not oracle.is_terminated:
+        detail += f"; jobs: {finished} done, {len(jobs) - finished} in work"
+    return Stage("labels", state_of(oracle), detail)
+
+
+def _dataset(run: orm.WorkChainNode, curated: bool) -> Stage:
+    if not curated:
+        return Stage("dataset", "waiting")
+    report = run.outputs.curation_report.get_dict()
+    return Stage("dataset", "done", f"{report['n_train']} to train, {report['n_test']} to test")
+
+
+def _fit(trainer: orm.WorkChainNode | None) -> Stage:
+    if trainer is None:
+        return Stage("fit", "waiting")
+    if trainer.is_finished_ok:
+        metrics = trainer.outputs.metrics.get_dict()
+        return Stage("fit", "done", f"{metrics['n_functions']} functions, cutoff {metrics['cutoff_A']:g} Å")
+    jobs = _called_jobs(trainer)
+    states = ", ".join(f"job {job.pk} {job.get_state().value if job.get_state() else 'created'}" for job in jobs[-1:])
+    return Stage("fit", state_of(trainer), states if not trainer.is_terminated else "")
+
+
+def _called_jobs(workchain: orm.WorkChainNode) -> list[orm.CalcJobNode]:
+    called = workchain.base.links.get_outgoing(link_type=LinkType.CALL_CALC).all_nodes()
+    return [node for node in called if isinstance(node, orm.CalcJobNode)]

@@ -1,0 +1,100 @@
+"""Fixtures shared by all tests: a temporary AiiDA profile, the portable codes, and small real structures."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+# The mere import of AiiDA makes a folder for its configuration: not in the home of whoever runs the tests.
+os.environ["AIIDA_PATH"] = tempfile.mkdtemp(prefix="aiida-")
+
+from aiida import orm
+from aiida.manage.configuration import Profile
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
+from aiida_mlip_autopipec.dataset.trajectory import attach_labels
+from aiida_mlip_autopipec.environment import ensure_code, ensure_computer, with_this_python
+
+pytest_plugins = ["aiida.tools.pytest_fixtures"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--db-backend",
+        choices=("sqlite", "psql"),
+        default="sqlite",
+        help="Storage of the temporary AiiDA profile; psql starts a PostgreSQL of its own through pgtest.",
+    )
+
+
+@pytest.fixture(scope="session")
+def aiida_profile(
+    request: pytest.FixtureRequest, aiida_config: Any, aiida_profile_factory: Any
+) -> Iterator[Profile]:
+    """The temporary profile, on the storage chosen by `--db-backend`, with the broker that needs no service."""
+    storage: dict[str, Any] = {"storage_backend": "core.sqlite_dos"}
+    if request.config.getoption("--db-backend") == "psql":
+        make_config = request.getfixturevalue("config_psql_dos")
+        storage = {"storage_backend": "core.psql_dos", "storage_config": make_config()}
+    with aiida_profile_factory(aiida_config, broker_backend="core.zeromq", **storage) as profile:
+        aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)
+        aiida_config.store()
+        yield profile
+
+
+@pytest.fixture
+def resources(aiida_profile: Profile) -> orm.Dict:
+    """This machine, in this Python environment."""
+    ensure_computer("localhost").set_minimum_job_poll_interval(0)
+    return orm.Dict(with_this_python(ResourcesConfig()).model_dump(mode="json"))
+
+
+@pytest.fixture
+def label_code(aiida_profile: Profile) -> orm.PortableCode:
+    """The portable code `label_structures`."""
+    return ensure_code("label_structures")
+
+
+@pytest.fixture
+def train_code(aiida_profile: Profile) -> orm.PortableCode:
+    """The portable code `pace_train`."""
+    return ensure_code("pace_train")
+
+
+def label_by_emt(atoms: Atoms) -> Atoms:
+    """Return a copy with the energy, forces and, if periodic, stress of ASE's effective medium theory."""
+    labelled = atoms.copy()
+    labelled.calc = EMT()
+    labels: dict[str, Any] = {"energy": labelled.get_potential_energy(), "forces": labelled.get_forces()}
+    if labelled.pbc.all():
+        labels["stress"] = labelled.get_stress()
+    return attach_labels(labelled, labels)
+
+
+@pytest.fixture
+def copper() -> list[Atoms]:
+    """Six copper structures: an atom, a dimer, and four bulk cells, two of them of one formula."""
+    cells = [bulk("Cu", a=a) for a in (3.5, 3.6)] + [bulk("Cu", cubic=True), bulk("Cu", cubic=True) * (2, 1, 1)]
+    structures = [
+        Atoms("Cu", cell=[15, 15, 15], positions=[[7.5, 7.5, 7.5]]),
+        Atoms("Cu2", cell=[15, 15, 15], positions=[[7, 7, 7], [7, 7, 9.3]]),
+        *cells,
+    ]
+    for seed, atoms in enumerate(structures[4:]):
+        atoms.rattle(0.05, seed=seed)
+    for atoms, family in zip(structures, ("isolated_atom", "dimer", *["fcc"] * 4), strict=True):
+        atoms.info["family"] = family
+    return structures
+
+
+@pytest.fixture
+def labelled_copper(copper: list[Atoms]) -> list[Atoms]:
+    """The copper structures with EMT labels."""
+    return [label_by_emt(atoms) for atoms in copper]

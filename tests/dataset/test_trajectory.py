@@ -1,0 +1,81 @@
+"""Structures survive the way into AiiDA and back bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from aiida_mlip_autopipec.dataset.trajectory import (
+    METHOD,
+    count_frames,
+    frames_with_source,
+    group_label,
+    sort_by_species,
+    to_atoms,
+    to_trajectories,
+)
+
+
+def test_groups_are_named_by_formula_and_periodicity(copper: list[Atoms]) -> None:
+    trajectories = to_trajectories(copper)
+    assert {label: node.numsteps for label, node in trajectories.items()} == {
+        "Cu_000": 1,
+        "Cu2_000": 1,
+        "Cu_111": 2,
+        "Cu4_111": 1,
+        "Cu8_111": 1,
+    }
+    assert count_frames(trajectories) == len(copper)
+
+
+def test_geometry_labels_and_info_come_back_exactly(labelled_copper: list[Atoms]) -> None:
+    for label, node in to_trajectories(labelled_copper, {"calculator": "emt"}).items():
+        node.store()
+        assert node.base.attributes.get(METHOD) == {"calculator": "emt"}
+        originals = [atoms for atoms in labelled_copper if group_label(atoms) == label]
+        for original, returned in zip(originals, to_atoms(node), strict=True):
+            assert np.array_equal(returned.positions, original.positions)
+            assert np.array_equal(returned.cell.array, original.cell.array)
+            assert np.array_equal(returned.pbc, original.pbc)
+            assert returned.get_potential_energy() == original.get_potential_energy()
+            assert np.array_equal(returned.get_forces(), original.get_forces())
+            assert ("stress" in returned.calc.results) == ("stress" in original.calc.results)
+            assert returned.info["family"] == original.info["family"]
+
+
+def test_sorting_by_species_carries_the_forces_along() -> None:
+    atoms = bulk("CuAu", "rocksalt", a=4.5) * (2, 1, 1)
+    atoms.rattle(0.1, seed=1)
+    forces = np.arange(12.0).reshape(4, 3)
+    from aiida_mlip_autopipec.dataset.trajectory import attach_labels
+
+    attach_labels(atoms, {"energy": 1.0, "forces": forces})
+    ordered = sort_by_species(atoms)
+    assert ordered.get_chemical_symbols() == ["Au", "Au", "Cu", "Cu"]
+    for index, position in enumerate(ordered.positions):
+        origin = int(np.flatnonzero((atoms.positions == position).all(axis=1))[0])
+        assert np.array_equal(ordered.get_forces()[index], forces[origin])
+
+
+def test_sources_splits_and_groups_are_kept(labelled_copper: list[Atoms]) -> None:
+    stored = {label: node.store() for label, node in to_trajectories(labelled_copper).items()}
+    frames = frames_with_source(stored)
+    for number, atoms in enumerate(frames):
+        atoms.info.update(split="test" if number % 3 == 0 else "train", group=number)
+    for node in to_trajectories(frames).values():
+        for atoms in to_atoms(node.store()):
+            source = next(origin for origin in stored.values() if origin.uuid == atoms.info["source_uuid"])
+            assert np.array_equal(to_atoms(source, [atoms.info["source_step"]])[0].positions, atoms.positions)
+            assert atoms.info["split"] in ("train", "test")
+
+
+def test_half_labelled_structures_are_refused(copper: list[Atoms], labelled_copper: list[Atoms]) -> None:
+    with pytest.raises(ValueError, match="Cu_111: 1 of 2 structures have no labels"):
+        to_trajectories([copper[2], labelled_copper[3]])
+
+
+def test_empty_structure_is_refused() -> None:
+    with pytest.raises(ValueError, match="structure 0 has no atoms"):
+        to_trajectories([Atoms()])

@@ -1,0 +1,134 @@
+"""The ASE oracle as real processes: every structure is labelled once, or named with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from ase import Atoms
+
+from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
+from aiida_mlip_autopipec.dataset.trajectory import METHOD, frames_with_source, to_atoms, to_trajectories
+from aiida_mlip_autopipec.oracle.ase import AseOracleWorkChain
+from aiida_mlip_autopipec.oracle.batches import batch_frames, make_batches
+
+from .conftest import FAULTY, ROOT
+
+
+def run_oracle(
+    structures: list[Atoms], resources: orm.Dict, code: orm.PortableCode, **settings: Any
+) -> tuple[Mapping[str, Any], orm.WorkChainNode]:
+    config = AseOracleConfig(**settings)
+    return run_get_node(
+        AseOracleWorkChain,
+        structures=to_trajectories(structures),
+        settings=orm.Dict(config.model_dump(mode="json")),
+        resources=resources,
+        code=code,
+    )
+
+
+@pytest.fixture
+def faulty_resources(resources: orm.Dict) -> orm.Dict:
+    """Resources in whose jobs the faulty calculators can be imported."""
+    content = resources.get_dict()
+    content["prepend_text"] += f"\nexport PYTHONPATH={ROOT}"
+    return orm.Dict(content)
+
+
+def test_all_are_labelled_and_name_their_source(
+    copper: list[Atoms], labelled_copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
+) -> None:
+    outputs, node = run_oracle(copper, resources, label_code, structures_per_job=4)
+    assert node.is_finished_ok, node.exit_message
+    report = outputs["report"].get_dict()
+    assert (report["asked"], report["labelled"], report["failed"], report["jobs"]) == (6, 6, [], 2)
+
+    expected = {atoms.get_potential_energy(): atoms for atoms in labelled_copper}
+    labelled = outputs["labelled"]
+    frames = frames_with_source(labelled)
+    assert len(frames) == 6
+    for atoms in frames:
+        reference = expected.pop(atoms.get_potential_energy())
+        assert np.array_equal(atoms.get_forces(), reference.get_forces())
+    for trajectory in labelled.values():
+        assert trajectory.base.attributes.get(METHOD)["calculator"] == "emt"
+        assert trajectory.creator.process_label == "AseLabelCalculation"
+        for atoms in to_atoms(trajectory):
+            source = orm.load_node(atoms.info["source_uuid"])
+            assert np.array_equal(to_atoms(source, [atoms.info["source_step"]])[0].positions, atoms.positions)
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("exception", "exception"), ("nan", "non_finite"), ("segfault", "crash")])
+def test_a_sick_structure_is_reported_and_the_others_go_on(
+    copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode, fault: str, kind: str
+) -> None:
+    settings = {"calculator": FAULTY, "parameters": {"faults": {"2": fault}}, "max_failed_fraction": 0.2}
+    outputs, node = run_oracle(copper, faulty_resources, label_code, **settings)
+    assert node.is_finished_ok, node.exit_message
+    report = outputs["report"].get_dict()
+    assert report["labelled"] == 5
+    (failure,) = report["failed"]
+    assert (failure["label"], failure["step"], failure["family"], failure["kind"]) == ("Cu2_000", 0, "dimer", kind)
+    assert orm.load_node(failure["calculation"]).process_label == "AseLabelCalculation"
+
+
+def test_too_many_failures_end_the_run_and_lose_nothing(
+    copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode
+) -> None:
+    settings = {"calculator": FAULTY, "parameters": {"faults": {"2": "exception"}}, "max_failed_fraction": 0.1}
+    outputs, node = run_oracle(copper, faulty_resources, label_code, **settings)
+    assert node.exit_status == AseOracleWorkChain.exit_codes.ERROR_TOO_MANY_FAILURES.status
+    assert "1 of 6" in node.exit_message
+    assert "SCF did not converge" in node.exit_message
+    assert len(frames_with_source(outputs["labelled"])) == 5
+
+
+def test_a_killed_job_keeps_what_it_finished_and_the_rest_is_labelled(
+    copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode
+) -> None:
+    settings = {
+        "calculator": FAULTY,
+        "parameters": {"faults": {"4": "kill_job"}},
+        "max_failed_fraction": 0.2,
+        "max_attempts": 2,
+    }
+    outputs, node = run_oracle(copper, faulty_resources, label_code, **settings)
+    assert node.is_finished_ok, node.exit_message
+    report = outputs["report"].get_dict()
+    assert report["labelled"] == 5
+    (failure,) = report["failed"]
+    assert (failure["label"], failure["kind"]) == ("Cu4_111", "job_failed")
+
+    first_job = min(node.called, key=lambda called: called.pk)
+    assert first_job.exit_status == first_job.process_class.exit_codes.ERROR_INTERRUPTED.status
+    assert first_job.outputs.report["labelled"] > 0
+    frames = frames_with_source(outputs["labelled"])
+    assert len({(atoms.info["family"], atoms.get_potential_energy()) for atoms in frames}) == 5
+
+
+def test_an_unusable_calculator_says_so(
+    copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
+) -> None:
+    _, node = run_oracle(copper, resources, label_code, calculator="no_such_package.module:Calculator")
+    assert node.exit_status == AseOracleWorkChain.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.status
+    assert "no_such_package" in node.exit_message
+
+
+def test_wrong_inputs_are_refused_before_anything_is_submitted(
+    copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
+) -> None:
+    with pytest.raises(ValueError, match="nowhere"):
+        run_oracle(copper, orm.Dict({"computer": "nowhere"}), label_code)
+
+
+def test_batches_hold_each_frame_once() -> None:
+    frames = [("a", step) for step in range(7)] + [("b", step) for step in (0, 2, 3)]
+    batches = make_batches(frames, 4)
+    assert [len(batch_frames(batch)) for batch in batches] == [4, 4, 2]
+    assert [frame for batch in batches for frame in batch_frames(batch)] == frames
+    assert batches[0] == {"a": [[0, 4]]}
