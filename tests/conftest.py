@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +36,60 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+_PG_CTL_AS_POSTGRES = """#!/bin/sh
+# PostgreSQL refuses to run as root: its files are given to the user postgres, and so is the process.
+cd /
+for argument; do case $argument in */data) chown -R postgres "$(dirname "$argument")" ;; esac; done
+exec setpriv --reuid=postgres --regid=postgres --clear-groups {pg_ctl} "$@"
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Put `pg_ctl` on the PATH, where it is installed but not there, and in a form that works for root too."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    pg_ctl = str(installed[-1]) if installed else shutil.which("pg_ctl")
+    if pg_ctl is None:
+        pytest.fail("--db-backend=psql needs PostgreSQL: install it, e.g. apt-get install postgresql")
+    folder = Path(pg_ctl).parent
+    if os.geteuid() == 0:
+        folder = tmp_path_factory.mktemp("pg_ctl")
+        wrapper = folder / "pg_ctl"
+        wrapper.write_text(_PG_CTL_AS_POSTGRES.format(pg_ctl=pg_ctl))
+        wrapper.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.pathsep.join([str(folder), os.environ["PATH"]]))
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_database(
+    postgres_programs: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
+    """The storage configuration of an empty database on a PostgreSQL server of its own.
+
+    AiiDA's fixture for this wants the locale en_US.UTF-8, which not every machine has.
+    """
+    import psycopg
+    from pgtest.pgtest import PGTest
+
+    with PGTest(max_connections=100) as server:
+        address = {"host": server.dsn["host"], "port": server.port, "user": server.username}
+        with psycopg.connect(dbname="postgres", autocommit=True, **address) as connection:
+            connection.execute(
+                "CREATE DATABASE aiida ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+            )
+        yield {
+            "database_engine": "postgresql_psycopg",
+            "database_name": "aiida",
+            "database_username": server.username,
+            "database_password": "",
+            "database_hostname": server.dsn["host"],
+            "database_port": server.port,
+            "repository_uri": tmp_path_factory.mktemp("repository").as_uri(),
+        }
+
+
 @pytest.fixture(scope="session")
 def aiida_profile(
     request: pytest.FixtureRequest, aiida_config: Any, aiida_profile_factory: Any
@@ -41,8 +97,7 @@ def aiida_profile(
     """The temporary profile, on the storage chosen by `--db-backend`, with the broker that needs no service."""
     storage: dict[str, Any] = {"storage_backend": "core.sqlite_dos"}
     if request.config.getoption("--db-backend") == "psql":
-        make_config = request.getfixturevalue("config_psql_dos")
-        storage = {"storage_backend": "core.psql_dos", "storage_config": make_config()}
+        storage = {"storage_backend": "core.psql_dos", "storage_config": request.getfixturevalue("postgres_database")}
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq", **storage) as profile:
         aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)
         aiida_config.store()

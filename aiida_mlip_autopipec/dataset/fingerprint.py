@@ -32,10 +32,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations, product
 
 import numpy as np
 from ase import Atoms
-from ase.geometry import minkowski_reduce
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
@@ -50,6 +51,12 @@ _COMPACT = 1.5
 
 _CHUNK = 2_000_000
 """Number of distances held at a time for one structure."""
+
+_FEATURE_COLUMNS = (0, 2, 5, 11, 17, 29, 47, 79)
+"""Neighbours whose distances go into the features; the more species, the fewer."""
+
+_ROUNDING = 1.0 + 1e-9
+"""Widens the search by features, which are rounded differently from the rows they stand for."""
 
 _CACHE_BYTES = 256 * 2**20
 """Memory for rows during a search; others are computed again when needed."""
@@ -136,11 +143,10 @@ class _Images:
         vectors = compact_lattice(atoms)
         dual = np.linalg.inv(vectors) if len(vectors) == 3 else np.linalg.pinv(vectors)
         # A difference vector wrapped to +-1/2 along a direction of height h is out of reach after radius / h + 1/2 cells.
-        reach = np.floor(radius * np.linalg.norm(dual, axis=0) + 0.5 + 1e-9).astype(int)
-        steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1)
-        translations = steps.reshape(-1, len(reach)) @ vectors
-        lengths = np.linalg.norm(translations, axis=1)
-        longest_wrapped = 0.5 * np.linalg.norm(vectors, axis=1).sum()
+        reach = np.floor(radius * np.sqrt((dual**2).sum(axis=0)) + 0.5 + 1e-9).astype(int)
+        translations = _grid(tuple(reach.tolist())) @ vectors
+        lengths = np.sqrt(np.einsum("ij,ij->i", translations, translations))
+        longest_wrapped = 0.5 * np.sqrt((vectors**2).sum(axis=1)).sum()
         order = np.argsort(lengths, kind="stable")
         return cls(translations[order[lengths[order] <= radius + longest_wrapped]], vectors, dual, radius)
 
@@ -149,6 +155,12 @@ class _Images:
         if len(self.vectors) == 0:
             return differences
         return differences - np.rint(differences @ self.dual) @ self.vectors
+
+
+@lru_cache(maxsize=64)
+def _grid(reach: tuple[int, ...]) -> np.ndarray:
+    """Return all combinations (m, p) of whole numbers from -reach to reach."""
+    return np.stack(np.meshgrid(*(np.arange(-n, n + 1.0) for n in reach), indexing="ij"), axis=-1).reshape(-1, len(reach))
 
 
 def compact_lattice(atoms: Atoms) -> np.ndarray:
@@ -164,20 +176,32 @@ def compact_lattice(atoms: Atoms) -> np.ndarray:
             f"{atoms.get_chemical_formula()}: periodic along {np.count_nonzero(atoms.pbc)} directions, but the cell vectors "
             f"{vectors.tolist()} do not span as many"
         )
-    if np.prod(lengths) <= _COMPACT * content:
-        return vectors
-    if len(vectors) == 3:
-        return minkowski_reduce(vectors)[0]
-    return _reduce_plane(vectors)
+    return vectors if np.prod(lengths) <= _COMPACT * content else _reduce(vectors)
 
 
-def _reduce_plane(vectors: np.ndarray) -> np.ndarray:
-    short, long = sorted(vectors, key=np.linalg.norm)
-    while True:
-        long = long - np.rint(long @ short / (short @ short)) * short
-        if long @ long >= short @ short:
-            return np.array([short, long])
-        short, long = long, short
+def _reduce(vectors: np.ndarray) -> np.ndarray:
+    """Return a Minkowski-reduced basis (p, 3) of the lattice, p <= 3: no vector is longer than its sum with others.
+
+    Pairs are reduced as in Lagrange's algorithm; in three dimensions the sums of all three remain to be tried (Nguyen and
+    Stehlé, "Low-dimensional lattice basis reduction revisited", ACM Trans. Algorithms 5, 46 (2009)).
+    """
+    basis = list(vectors)
+    changed = True
+    while changed:
+        changed = False
+        for first, second in permutations(range(len(basis)), 2):
+            ratio = (basis[first] @ basis[second]) / (basis[second] @ basis[second])
+            if abs(ratio) > 0.5 + 1e-9:
+                basis[first] = basis[first] - np.rint(ratio) * basis[second]
+                changed = True
+        if not changed and len(basis) == 3:
+            longest = max(range(3), key=lambda index: float(basis[index] @ basis[index]))
+            sums = [basis[0] + i * basis[1] + j * basis[2] for i, j in product((1.0, -1.0), repeat=2)]
+            shortest = min(sums, key=lambda vector: float(vector @ vector))
+            if shortest @ shortest < (1.0 - 1e-9) * (basis[longest] @ basis[longest]):
+                basis[longest] = shortest
+                changed = True
+    return np.array(basis)
 
 
 def _rows(positions: np.ndarray, counts: np.ndarray, images: _Images, fill: float) -> tuple[np.ndarray, ...]:
@@ -214,7 +238,7 @@ def _rows(positions: np.ndarray, counts: np.ndarray, images: _Images, fill: floa
 
 def _smallest(squares: np.ndarray, limit: float) -> np.ndarray:
     """Return for each row the square roots of what is below the limit, sorted, filled up with the limit's."""
-    width = int((squares < limit).sum(axis=1).max(initial=0))
+    width = int(np.count_nonzero(squares < limit, axis=1).max(initial=0))
     if width == 0:
         return np.empty((len(squares), 0))
     if width < squares.shape[1]:
@@ -284,6 +308,10 @@ def _balanced(linked: np.ndarray) -> bool:
     if not (linked.any(axis=0).all() and linked.any(axis=1).all()):
         return False
     ours, theirs = linked.shape
+    # Enough, and quick: atoms linked to each other have numbers of links in the ratio of the numbers of atoms.
+    links_of_ours, links_of_theirs = linked.sum(axis=1), linked.sum(axis=0)
+    if not (linked & (links_of_ours[:, None] * ours != links_of_theirs * theirs)).any():
+        return True
     graph = np.zeros((ours + theirs, ours + theirs), dtype=bool)
     graph[:ours, ours:] = linked
     n_classes, classes = connected_components(graph, directed=False)
@@ -295,3 +323,159 @@ def _balanced(linked: np.ndarray) -> bool:
 def _equal(first: Fingerprint, second: Fingerprint, tolerance: float) -> bool:
     """Tell whether the distance is within the tolerance."""
     return first.kind == second.kind and all(_balanced(gaps <= tolerance) for gaps in _gaps(first, second))
+
+
+def find_duplicates(structures: Sequence[Atoms], settings: DuplicateConfig | None = None) -> Duplicates:
+    """Find the equal structures among n.
+
+    Structures of one kind are compared if a few means and extremes of their rows agree within the tolerance, which a
+    KD-tree finds; that filter misses no pair, and :func:`distance` decides. Time grows nearly linearly with n, also if
+    most structures are equal; memory holds about 20 numbers a structure and a bounded number of fingerprints.
+
+    :raises ValueError: if a structure has no fingerprint (see :func:`fingerprint`); the message bears its index.
+    """
+    settings = settings or DuplicateConfig()
+    fingerprints = _Fingerprints(structures, settings)
+    members: dict[Kind, list[int]] = {}
+    features: dict[Kind, list[np.ndarray]] = {}
+    lonely = np.zeros(len(structures), dtype=bool)
+    for index in range(len(structures)):
+        current = fingerprints[index]
+        members.setdefault(current.kind, []).append(index)
+        features.setdefault(current.kind, []).append(_features(current))
+        lonely[index] = current.lonely
+    representative = np.arange(len(structures))
+    links = _Links(len(structures))
+    for kind, indices in members.items():
+        if len(indices) == 1:
+            continue
+        order = sorted(range(len(indices)), key=lambda position: not lonely[indices[position]])
+        search = _Search(
+            np.array(indices)[order], np.array(features.pop(kind))[order], fingerprints, settings.tolerance, links
+        )
+        search.cover(representative)
+        search.connect()
+    roots = [links.root(index) for index in range(len(structures))]
+    number: dict[int, int] = {}
+    group = np.array([number.setdefault(root, len(number)) for root in roots], dtype=int)
+    return Duplicates(representative, group)
+
+
+def _features(current: Fingerprint) -> np.ndarray:
+    """Return means and maxima over the atoms of each species of some columns of their rows, in Å.
+
+    None of them changes by more than the distance between two structures.
+    """
+    n_species = len(current.rows)
+    columns = _FEATURE_COLUMNS[: -(-len(_FEATURE_COLUMNS) // n_species)]
+    rows = [_widen(rows, max(rows.shape[2], columns[-1] + 1), current.fill)[:, :, columns] for rows in current.rows]
+    return np.concatenate([extreme.ravel() for block in rows for extreme in (block.mean(axis=0), block.max(axis=0))])
+
+
+class _Links:
+    """Which structures belong together: union-find with path halving."""
+
+    def __init__(self, size: int) -> None:
+        self._parent = list(range(size))
+
+    def root(self, index: int) -> int:
+        parent = self._parent
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    def join(self, first: int, second: int) -> None:
+        self._parent[self.root(second)] = self.root(first)
+
+
+class _Fingerprints:
+    """Fingerprints by index of the structure: the last used ones are kept, others computed again."""
+
+    def __init__(self, structures: Sequence[Atoms], settings: DuplicateConfig) -> None:
+        self._structures = structures
+        self._settings = settings
+        self._kept: OrderedDict[int, Fingerprint] = OrderedDict()
+        self._bytes = 0
+
+    def __getitem__(self, index: int) -> Fingerprint:
+        if index in self._kept:
+            self._kept.move_to_end(index)
+            return self._kept[index]
+        try:
+            current = fingerprint(self._structures[index], self._settings)
+        except ValueError as error:
+            raise ValueError(f"structure {index}: {error}") from error
+        self._kept[index] = current
+        self._bytes += _size(current)
+        while self._bytes > _CACHE_BYTES and len(self._kept) > 1:
+            self._bytes -= _size(self._kept.popitem(last=False)[1])
+        return current
+
+
+def _size(current: Fingerprint) -> int:
+    return sum(rows.nbytes for rows in current.rows)
+
+
+class _Search:
+    """Search for equal structures among those of one kind, in the order of preference as representatives."""
+
+    def __init__(
+        self,
+        indices: np.ndarray,
+        features: np.ndarray,
+        fingerprints: _Fingerprints,
+        tolerance: float,
+        links: _Links,
+    ) -> None:
+        self._indices = indices
+        self._features = features
+        self._fingerprints = fingerprints
+        self._tolerance = tolerance
+        self._links = links
+        self._covered_by: dict[int, list[int]] = {}
+
+    def cover(self, representative: np.ndarray) -> None:
+        """Assign each structure to the first one equal to it that is not itself assigned."""
+        tree = cKDTree(self._features)
+        free = np.ones(len(self._indices), dtype=bool)
+        for seed in range(len(self._indices)):
+            if not free[seed]:
+                continue
+            free[seed] = False
+            covered = [seed]
+            candidates = np.array(tree.query_ball_point(self._features[seed], self._tolerance * _ROUNDING, p=np.inf))
+            for candidate in candidates[free[candidates]] if len(candidates) > 1 else ():
+                if self._equal(seed, candidate, self._tolerance):
+                    free[candidate] = False
+                    covered.append(int(candidate))
+                    representative[self._indices[candidate]] = self._indices[seed]
+                    self._links.join(self._indices[seed], self._indices[candidate])
+            self._covered_by[seed] = covered
+
+    def connect(self) -> None:
+        """Link two representatives if one of the structures they stand for equals one of the other's."""
+        seeds = np.array(list(self._covered_by))
+        tree = cKDTree(self._features[seeds])
+        for seed, covered in self._covered_by.items():
+            if len(covered) == 1:
+                continue
+            # Two structures within the tolerance of each other and of their representatives: at most three tolerances.
+            near = seeds[tree.query_ball_point(self._features[seed], 3.0 * self._tolerance * _ROUNDING, p=np.inf)]
+            for other in near:
+                if not self._linked(seed, other) and self._equal(seed, other, 3.0 * self._tolerance):
+                    self._connect(covered, self._covered_by[int(other)])
+
+    def _connect(self, ours: Sequence[int], theirs: Sequence[int]) -> None:
+        tree = cKDTree(self._features[list(theirs)])
+        for first in ours:
+            for position in tree.query_ball_point(self._features[first], self._tolerance * _ROUNDING, p=np.inf):
+                if self._equal(first, theirs[position], self._tolerance):
+                    self._links.join(self._indices[first], self._indices[theirs[position]])
+                    return
+
+    def _linked(self, first: int, second: int) -> bool:
+        return self._links.root(self._indices[first]) == self._links.root(self._indices[second])
+
+    def _equal(self, first: int, second: int, tolerance: float) -> bool:
+        return _equal(self._fingerprints[int(self._indices[first])], self._fingerprints[int(self._indices[second])], tolerance)
