@@ -28,7 +28,9 @@ INTERRUPTED = 130
 _MARKS = {"waiting": "·", "running": "▸", "paused": "‖", "done": "✓", "failed": "✗"}
 
 profile_option = click.option("--profile", "-p", metavar="NAME", help="AiiDA profile; the default one if not given.")
-element_option = click.option("--element", "-e", "elements", multiple=True, metavar="EL", help="Element; may be repeated.")
+element_option = click.option(
+    "--element", "-e", "elements", multiple=True, metavar="EL", help="Element; may be repeated."
+)
 output_option = click.option(
     "--output", "-o", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for the results."
 )
@@ -68,7 +70,9 @@ def _run(config_file: Path | None, elements: tuple[str, ...], output: Path | Non
 
 
 _run_arguments = [
-    click.argument("config_file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[CONFIG.yaml]"),
+    click.argument(
+        "config_file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[CONFIG.yaml]"
+    ),
     element_option,
     output_option,
     profile_option,
@@ -267,8 +271,9 @@ def _follow(run: orm.WorkChainNode) -> None:
 
     start = time.monotonic()
     shown: dict[str, Stage] = {}
-    click.echo("Ctrl-C ends this display, not the run; `mlip-auto status` and "
-               f"`mlip-auto watch {run.pk}` come back to it.")
+    click.echo(
+        f"Ctrl-C ends this display, not the run; `mlip-auto status` and `mlip-auto watch {run.pk}` come back to it."
+    )
     while True:
         ended = run.is_terminated
         for stage in stages(run):

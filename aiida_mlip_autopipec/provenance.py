@@ -136,4 +136,4 @@ def _ancestor_settings(node: orm.Node) -> dict[str, dict[str, Any]]:
         edge_filters={"label": {"in": ["settings", "method"]}},
         project=["attributes"],
     )
-    return {label: attributes for label, attributes in query.iterall()}
+    return dict(query.iterall())

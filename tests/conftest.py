@@ -15,14 +15,17 @@ import pytest
 os.environ["AIIDA_PATH"] = tempfile.mkdtemp(prefix="aiida-")
 
 from aiida import orm
+from aiida.engine import run_get_node
 from aiida.manage.configuration import Profile
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 from aiida_mlip_autopipec.environment import ensure_code, ensure_computer, with_this_python
+from aiida_mlip_autopipec.workflows.builder import build_one_shot
 
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
 
@@ -63,9 +66,7 @@ def postgres_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 @pytest.fixture(scope="session")
-def postgres_database(
-    postgres_programs: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Any]]:
+def postgres_database(postgres_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The storage configuration of an empty database on a PostgreSQL server of its own.
 
     AiiDA's fixture for this wants the locale en_US.UTF-8, which not every machine has.
@@ -76,9 +77,7 @@ def postgres_database(
     with PGTest(max_connections=100) as server:
         address = {"host": server.dsn["host"], "port": server.port, "user": server.username}
         with psycopg.connect(dbname="postgres", autocommit=True, **address) as connection:
-            connection.execute(
-                "CREATE DATABASE aiida ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
-            )
+            connection.execute("CREATE DATABASE aiida ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
         yield {
             "database_engine": "postgresql_psycopg",
             "database_name": "aiida",
@@ -91,9 +90,7 @@ def postgres_database(
 
 
 @pytest.fixture(scope="session")
-def aiida_profile(
-    request: pytest.FixtureRequest, aiida_config: Any, aiida_profile_factory: Any
-) -> Iterator[Profile]:
+def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profile_factory: Any) -> Iterator[Profile]:
     """The temporary profile, on the storage chosen by `--db-backend`, with the broker that needs no service."""
     storage: dict[str, Any] = {"storage_backend": "core.sqlite_dos"}
     if request.config.getoption("--db-backend") == "psql":
@@ -153,3 +150,22 @@ def copper() -> list[Atoms]:
 def labelled_copper(copper: list[Atoms]) -> list[Atoms]:
     """The copper structures with EMT labels."""
     return [label_by_emt(atoms) for atoms in copper]
+
+
+@pytest.fixture(scope="session")
+def small_config() -> PipelineConfig:
+    """Copper in the small: enough for every stage to do its work."""
+    return PipelineConfig(
+        elements=["Cu"],
+        generator={"count": 30, "max_atoms": 8},
+        oracle={"structures_per_job": 16},
+        training={"n_functions": 15, "cutoff": 5.0, "order": 3, "test_fraction": 0.2},
+    )
+
+
+@pytest.fixture(scope="session")
+def finished_run(aiida_profile: Profile, small_config: PipelineConfig) -> orm.WorkChainNode:
+    """A one-shot run that ended well."""
+    _, node = run_get_node(build_one_shot(small_config))
+    assert node.is_finished_ok, node.exit_message
+    return node

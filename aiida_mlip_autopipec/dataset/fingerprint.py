@@ -1,39 +1,42 @@
 """Which structures are the same structure.
 
 Each atom has a row: its sorted distances to the atoms of each species. The rows of all atoms, as a set weighted by
-concentration, are the fingerprint of a structure. It is the pointwise distance distribution (PDD) of Widdowson and Kurlin
-("Resolving the data ambiguity for periodic crystals", NeurIPS 2022, arXiv:2108.04798), resolved by species and cut at a
-radius instead of a number of neighbours; its mean row is their average minimum distance (Widdowson, Mosca, Pulido, Kurlin
-and Cooper, "Average minimum distances of periodic point sets", MATCH Commun. Math. Comput. Chem. 87, 529 (2022)).
+concentration, are the fingerprint of a structure. It is the pointwise distance distribution (PDD) of D. Widdowson and
+V. Kurlin ("Resolving the data ambiguity for periodic crystals", NeurIPS 2022, arXiv:2108.04798), resolved by species
+and cut at a radius instead of a number of neighbours; its mean row is the average minimum distance of D. Widdowson,
+M. M. Mosca, A. Pulido, V. Kurlin and A. I. Cooper ("Average minimum distances of periodic point sets", MATCH Commun.
+Math. Comput. Chem. 87, 529 (2022)).
 
-**Invariant** to translation, rotation, reflection, the order of like atoms, and for periodic structures the choice of cell
-and of supercell. A structure periodic in one number of directions never equals one periodic in another (finite, chain,
-slab, crystal); finite structures must have the same atoms, periodic ones the same concentrations.
+**Invariant** to translation, rotation, reflection, the order of like atoms, and for periodic structures the choice of
+cell and of supercell. A structure periodic in some number of directions never equals one periodic in another number
+(cluster, chain, slab, crystal). Finite structures must have the same atoms, periodic ones the same concentrations.
 
-**Continuous**: if no atom of a structure moves by more than e, its distance to the original (:func:`distance`) is at most
-2e. Distances beyond the radius count as the radius, so that an atom that enters the sphere makes no jump.
+**Continuous**: if no atom of a structure moves by more than e, :func:`distance` to the original is at most 2e.
+Distances beyond the radius count as the radius, so that an atom that enters the sphere makes no jump.
 
-**Tells apart** what mean distances and pair distribution functions confuse, such as the homometric pairs
-{0, r, 2 + r, 4} + 8Z and {0, 2 + r, 4, 4 + r} + 8Z, and two structures that differ by a swap of unlike atoms, unless a
+**Tells apart** what pair distribution functions and diffraction confuse, such as the homometric point sets
+{0, r, 2 + r, 4} + 8Z and {0, 2 + r, 4, 4 + r} + 8Z, and structures that differ by a swap of unlike atoms, unless a
 symmetry maps one onto the other.
 
 **Cannot tell apart**
 
 - mirror images, on purpose: their energies are equal;
-- periodic structures that differ only beyond the radius, such as slabs in different amounts of vacuum or a free atom in
-  boxes of different size. A potential whose cutoff is below the radius cannot tell them apart either;
-- different structures whose atoms have the same distances to the others, atom by atom, as sets. They exist (Pozdnyakov et
-  al., "Incompleteness of atomic structure representations", Phys. Rev. Lett. 125, 166001 (2020)), the smallest in the tests
-  with five atoms, but they are exceptional: the PDD is complete for periodic sets in general position (arXiv:2108.04798).
+- periodic structures that differ only beyond the radius, such as slabs in different amounts of vacuum, or a free atom
+  in boxes of different size. A potential with a cutoff below the radius cannot tell them apart either;
+- different structures in which, atom by atom, the distances to all others are the same sets. They exist (compare S. N.
+  Pozdnyakov et al., "Incompleteness of atomic structure representations", Phys. Rev. Lett. 125, 166001 (2020); the
+  tests hold a pair of five atoms) but are exceptional: the PDD of a periodic set in general position determines the
+  set (arXiv:2108.04798).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
+from math import gcd
 
 import numpy as np
 from ase import Atoms
@@ -49,16 +52,25 @@ Kind = tuple[int, tuple[tuple[int, int], ...]]
 _COMPACT = 1.5
 """Product of the lengths of the cell vectors over the volume above which a cell is reduced (1.41 for primitive fcc)."""
 
+_SWEEPS = 200
+"""Most sweeps of the reduction, which takes a few: a bound on what rounding can do, since any basis will serve."""
+
+_MOST_IMAGES = 1_000_000
+"""Most translations within the radius; a smaller cell is an error."""
+
 _CHUNK = 2_000_000
 """Number of distances held at a time for one structure."""
 
 _FEATURE_COLUMNS = (0, 2, 5, 11, 17, 29, 47, 79)
 """Neighbours whose distances go into the features; the more species, the fewer."""
 
-_ROUNDING = 1.0 + 1e-9
+_ABSENT = 1e6
+"""Distance, in Å, to atoms that a finite structure does not have."""
+
+_ROUNDING = 1.0 + 1e-6
 """Widens the search by features, which are rounded differently from the rows they stand for."""
 
-_CACHE_BYTES = 256 * 2**20
+_CACHE_BYTES = 512 * 2**20
 """Memory for rows during a search; others are computed again when needed."""
 
 
@@ -67,9 +79,9 @@ class Fingerprint:
     """The invariant of a structure of s species and n atoms.
 
     :ivar kind: what must agree exactly.
-    :ivar rows: one array (n_A, s, k) a species A, in the order of atomic numbers: for each atom of A the sorted distances,
-        in Å, to the atoms of each species, filled up with `fill`.
-    :ivar fill: the radius, in Å; 0 for a finite structure, whose rows hold all distances.
+    :ivar rows: one array (n_A, s, k) a species A, in the order of atomic numbers: for each atom of A the sorted
+        distances to the atoms of each species, in Å, in single precision, filled up with `fill`.
+    :ivar fill: the radius, in Å; a million for a finite structure, whose rows hold all distances.
     """
 
     kind: Kind
@@ -87,10 +99,10 @@ class Duplicates:
     """Equal structures among n.
 
     :ivar representative: (n,) for each structure the index of the one that stands for it: itself, or an equal one that
-        comes earlier. No two representatives are equal. A free atom comes before all others, for reference energies rest
-        on it.
-    :ivar group: (n,) number of the group, counted by first appearance. Equal structures share a group; so do those linked
-        by a chain of equal ones.
+        comes earlier. No two representatives are equal. A free atom counts as earlier than all others, for reference
+        energies rest on it.
+    :ivar group: (n,) number of the group, counted by first appearance. Equal structures share a group, and so do those
+        linked by a chain of equal ones.
     """
 
     representative: np.ndarray
@@ -106,20 +118,23 @@ def fingerprint(atoms: Atoms, settings: DuplicateConfig | None = None) -> Finger
     radius = (settings or DuplicateConfig()).radius
     if len(atoms) == 0:
         raise ValueError("a structure without atoms has no fingerprint")
-    order = np.argsort(atoms.numbers, kind="stable")
-    positions = atoms.positions[order]
+    positions = atoms.positions[np.argsort(atoms.numbers, kind="stable")]
     if not np.isfinite(positions).all():
         raise ValueError(f"{atoms.get_chemical_formula()}: positions are not finite")
-    species, counts = np.unique(atoms.numbers, return_counts=True)
+    images = _Images.within(radius, atoms) if atoms.pbc.any() else _Images.none()
+    counts = [count for _, count in _composition(atoms)]
+    return Fingerprint(_kind(atoms), _rows(positions, counts, images), images.radius)
+
+
+def _composition(atoms: Atoms) -> list[tuple[int, int]]:
+    return sorted(Counter(atoms.numbers.tolist()).items())
+
+
+def _kind(atoms: Atoms) -> Kind:
+    composition = _composition(atoms)
     dimension = int(np.count_nonzero(atoms.pbc))
-    if dimension == 0:
-        multiple, fill = 1, 0.0
-        images = _Images.none()
-    else:
-        multiple, fill = int(np.gcd.reduce(counts)), radius
-        images = _Images.within(radius, atoms)
-    kind = (dimension, tuple(zip(species.tolist(), (counts // multiple).tolist(), strict=True)))
-    return Fingerprint(kind, _rows(positions, counts, images, fill), fill)
+    multiple = gcd(*(count for _, count in composition)) if dimension else 1
+    return dimension, tuple((number, count // multiple) for number, count in composition)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,14 +151,19 @@ class _Images:
 
     @classmethod
     def none(cls) -> _Images:
-        return cls(np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((3, 0)), np.inf)
+        return cls(np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((3, 0)), _ABSENT)
 
     @classmethod
     def within(cls, radius: float, atoms: Atoms) -> _Images:
         vectors = compact_lattice(atoms)
         dual = np.linalg.inv(vectors) if len(vectors) == 3 else np.linalg.pinv(vectors)
-        # A difference vector wrapped to +-1/2 along a direction of height h is out of reach after radius / h + 1/2 cells.
-        reach = np.floor(radius * np.sqrt((dual**2).sum(axis=0)) + 0.5 + 1e-9).astype(int)
+        # Wrapped to half a cell of height h, a difference vector needs no more than radius / h + 1/2 cells.
+        reach = np.floor(radius * np.sqrt((dual**2).sum(axis=0)) + 0.5 + 1e-9)
+        if np.prod(2.0 * reach + 1.0) > _MOST_IMAGES:
+            raise ValueError(
+                f"{atoms.get_chemical_formula()}: the cell {vectors.tolist()} is too small "
+                f"to compare distances up to {radius:g} Å"
+            )
         translations = _grid(tuple(reach.tolist())) @ vectors
         lengths = np.sqrt(np.einsum("ij,ij->i", translations, translations))
         longest_wrapped = 0.5 * np.sqrt((vectors**2).sum(axis=1)).sum()
@@ -158,9 +178,32 @@ class _Images:
 
 
 @lru_cache(maxsize=64)
-def _grid(reach: tuple[int, ...]) -> np.ndarray:
+def _grid(reach: tuple[float, ...]) -> np.ndarray:
     """Return all combinations (m, p) of whole numbers from -reach to reach."""
-    return np.stack(np.meshgrid(*(np.arange(-n, n + 1.0) for n in reach), indexing="ij"), axis=-1).reshape(-1, len(reach))
+    return np.stack(np.meshgrid(*(np.arange(-n, n + 1.0) for n in reach), indexing="ij"), axis=-1).reshape(
+        -1, len(reach)
+    )
+
+
+def is_free_atom(atoms: Atoms, settings: DuplicateConfig | None = None) -> bool:
+    """Tell whether a structure is one atom without neighbours within the radius, alone or in a large periodic box."""
+    return len(atoms) == 1 and fingerprint(atoms, settings).lonely
+
+
+def shortest_distances(atoms: Atoms, radius: float) -> dict[tuple[int, int], float]:
+    """Return the shortest distances, in Å, between atoms of any two species (atomic numbers) that lie within a radius.
+
+    :raises ValueError: as :func:`fingerprint`.
+    """
+    current = fingerprint(atoms, DuplicateConfig(radius=radius))
+    species = [number for number, _ in current.kind[1]]
+    shortest = {
+        (first, second): float(rows[:, column, 0].min())
+        for first, rows in zip(species, current.rows, strict=True)
+        for column, second in enumerate(species)
+        if first <= second and rows.shape[2]
+    }
+    return {pair: length for pair, length in shortest.items() if length < radius}
 
 
 def compact_lattice(atoms: Atoms) -> np.ndarray:
@@ -170,11 +213,13 @@ def compact_lattice(atoms: Atoms) -> np.ndarray:
     """
     vectors = atoms.cell.array[atoms.pbc]
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    content = abs(np.linalg.det(vectors)) if len(vectors) == 3 else np.sqrt(np.linalg.det(vectors @ vectors.T))
+    content = (
+        abs(np.linalg.det(vectors)) if len(vectors) == 3 else np.sqrt(max(np.linalg.det(vectors @ vectors.T), 0.0))
+    )
     if not content > 1e-8 * np.prod(lengths):
         raise ValueError(
-            f"{atoms.get_chemical_formula()}: periodic along {np.count_nonzero(atoms.pbc)} directions, but the cell vectors "
-            f"{vectors.tolist()} do not span as many"
+            f"{atoms.get_chemical_formula()}: periodic in {len(vectors)} directions, "
+            f"but its cell vectors {vectors.tolist()} do not span as many"
         )
     return vectors if np.prod(lengths) <= _COMPACT * content else _reduce(vectors)
 
@@ -182,12 +227,11 @@ def compact_lattice(atoms: Atoms) -> np.ndarray:
 def _reduce(vectors: np.ndarray) -> np.ndarray:
     """Return a Minkowski-reduced basis (p, 3) of the lattice, p <= 3: no vector is longer than its sum with others.
 
-    Pairs are reduced as in Lagrange's algorithm; in three dimensions the sums of all three remain to be tried (Nguyen and
-    Stehlé, "Low-dimensional lattice basis reduction revisited", ACM Trans. Algorithms 5, 46 (2009)).
+    Pairs are reduced as in Lagrange's algorithm; in three dimensions the sums of all three remain to be tried (P. Q.
+    Nguyen and D. Stehlé, "Low-dimensional lattice basis reduction revisited", ACM Trans. Algorithms 5, 46 (2009)).
     """
     basis = list(vectors)
-    changed = True
-    while changed:
+    for _ in range(_SWEEPS):
         changed = False
         for first, second in permutations(range(len(basis)), 2):
             ratio = (basis[first] @ basis[second]) / (basis[second] @ basis[second])
@@ -201,10 +245,12 @@ def _reduce(vectors: np.ndarray) -> np.ndarray:
             if shortest @ shortest < (1.0 - 1e-9) * (basis[longest] @ basis[longest]):
                 basis[longest] = shortest
                 changed = True
+        if not changed:
+            break
     return np.array(basis)
 
 
-def _rows(positions: np.ndarray, counts: np.ndarray, images: _Images, fill: float) -> tuple[np.ndarray, ...]:
+def _rows(positions: np.ndarray, counts: Sequence[int], images: _Images) -> tuple[np.ndarray, ...]:
     """Return sorted distances; `positions` (n, 3) are ordered by species with `counts` atoms each."""
     n_atoms, n_images = len(positions), len(images.translations)
     edges = np.concatenate([[0], np.cumsum(counts)])
@@ -223,24 +269,21 @@ def _rows(positions: np.ndarray, counts: np.ndarray, images: _Images, fill: floa
         terms[:, :3] = images.wrap(differences)
         terms[:, 3] = np.einsum("ij,ij->i", terms[:, :3], terms[:, :3])
         terms[:, 4] = 1.0
-        squares = (terms @ transform).reshape(stop - start, n_atoms, n_images)
+        squares = (terms @ transform).astype(np.float32).reshape(stop - start, n_atoms, n_images)
         itself = np.arange(start, stop)
         squares[itself - start, itself, 0] = np.inf
-        blocks = [
-            _smallest(squares[:, first:last].reshape(stop - start, -1), limit)
-            for first, last in zip(edges[:-1], edges[1:], strict=True)
-        ]
-        chunks.append(_stack(blocks, fill))
+        blocks = [_smallest(squares[:, first:last].reshape(stop - start, -1), limit) for first, last in pairwise(edges)]
+        chunks.append(_stack(blocks, images.radius))
     width = max(chunk.shape[2] for chunk in chunks)
-    rows = np.concatenate([_widen(chunk, width, fill) for chunk in chunks])
+    rows = np.concatenate([_widen(chunk, width, images.radius) for chunk in chunks])
     return tuple(np.split(rows, edges[1:-1]))
 
 
 def _smallest(squares: np.ndarray, limit: float) -> np.ndarray:
     """Return for each row the square roots of what is below the limit, sorted, filled up with the limit's."""
-    width = int(np.count_nonzero(squares < limit, axis=1).max(initial=0))
+    width = int(np.count_nonzero(squares < np.float32(limit), axis=1).max(initial=0))
     if width == 0:
-        return np.empty((len(squares), 0))
+        return np.empty((len(squares), 0), dtype=squares.dtype)
     if width < squares.shape[1]:
         squares = np.partition(squares, width - 1, axis=1)[:, :width]
     return np.sqrt(np.clip(np.sort(squares, axis=1), 0.0, limit))
@@ -248,7 +291,7 @@ def _smallest(squares: np.ndarray, limit: float) -> np.ndarray:
 
 def _stack(blocks: Sequence[np.ndarray], fill: float) -> np.ndarray:
     width = max(block.shape[1] for block in blocks)
-    rows = np.full((len(blocks[0]), len(blocks), width), fill)
+    rows = np.full((len(blocks[0]), len(blocks), width), fill, dtype=blocks[0].dtype)
     for index, block in enumerate(blocks):
         rows[:, index, : block.shape[1]] = block
     return rows
@@ -257,7 +300,7 @@ def _stack(blocks: Sequence[np.ndarray], fill: float) -> np.ndarray:
 def _widen(rows: np.ndarray, width: int, fill: float) -> np.ndarray:
     if rows.shape[2] == width:
         return rows
-    wide = np.full((*rows.shape[:2], width), fill)
+    wide = np.full((*rows.shape[:2], width), fill, dtype=rows.dtype)
     wide[:, :, : rows.shape[2]] = rows
     return wide
 
@@ -265,9 +308,9 @@ def _widen(rows: np.ndarray, width: int, fill: float) -> np.ndarray:
 def distance(first: Fingerprint, second: Fingerprint) -> float:
     """Return how far two structures are from being equal, in Å; infinite if they are of different kinds.
 
-    It is the smallest t for which the atoms of the two structures fall into classes of equal concentration, linked by rows
-    of which no entry differs by more than t: at least the Hausdorff distance between the sets of rows, at most the
-    bottleneck distance between the distributions. It obeys the triangle inequality.
+    It is the smallest t for which the atoms of both fall into classes of equal concentration, linked by rows no entry
+    of which differs by more than t: at least the Hausdorff distance between the sets of rows, at most the bottleneck
+    distance between the distributions. It obeys the triangle inequality.
     """
     if first.kind != second.kind:
         return np.inf
@@ -336,23 +379,13 @@ def find_duplicates(structures: Sequence[Atoms], settings: DuplicateConfig | Non
     """
     settings = settings or DuplicateConfig()
     fingerprints = _Fingerprints(structures, settings)
-    members: dict[Kind, list[int]] = {}
-    features: dict[Kind, list[np.ndarray]] = {}
-    lonely = np.zeros(len(structures), dtype=bool)
-    for index in range(len(structures)):
-        current = fingerprints[index]
-        members.setdefault(current.kind, []).append(index)
-        features.setdefault(current.kind, []).append(_features(current))
-        lonely[index] = current.lonely
     representative = np.arange(len(structures))
     links = _Links(len(structures))
-    for kind, indices in members.items():
-        if len(indices) == 1:
-            continue
-        order = sorted(range(len(indices)), key=lambda position: not lonely[indices[position]])
-        search = _Search(
-            np.array(indices)[order], np.array(features.pop(kind))[order], fingerprints, settings.tolerance, links
-        )
+    members: dict[Kind, list[int]] = {}
+    for index, atoms in enumerate(structures):
+        members.setdefault(_kind(atoms), []).append(index)
+    for indices in members.values():
+        search = _Search(indices, fingerprints, settings.tolerance, links)
         search.cover(representative)
         search.connect()
     roots = [links.root(index) for index in range(len(structures))]
@@ -369,7 +402,9 @@ def _features(current: Fingerprint) -> np.ndarray:
     n_species = len(current.rows)
     columns = _FEATURE_COLUMNS[: -(-len(_FEATURE_COLUMNS) // n_species)]
     rows = [_widen(rows, max(rows.shape[2], columns[-1] + 1), current.fill)[:, :, columns] for rows in current.rows]
-    return np.concatenate([extreme.ravel() for block in rows for extreme in (block.mean(axis=0), block.max(axis=0))])
+    return np.concatenate(
+        [extreme.ravel() for block in rows for extreme in (block.mean(axis=0, dtype=float), block.max(axis=0))]
+    )
 
 
 class _Links:
@@ -420,16 +455,15 @@ def _size(current: Fingerprint) -> int:
 class _Search:
     """Search for equal structures among those of one kind, in the order of preference as representatives."""
 
-    def __init__(
-        self,
-        indices: np.ndarray,
-        features: np.ndarray,
-        fingerprints: _Fingerprints,
-        tolerance: float,
-        links: _Links,
-    ) -> None:
-        self._indices = indices
-        self._features = features
+    def __init__(self, indices: Sequence[int], fingerprints: _Fingerprints, tolerance: float, links: _Links) -> None:
+        features, lonely = [], []
+        for index in indices:
+            current = fingerprints[index]
+            features.append(_features(current))
+            lonely.append(current.lonely)
+        preference = np.argsort(np.logical_not(lonely), kind="stable")
+        self._indices = np.array(indices)[preference]
+        self._features = np.array(features)[preference]
         self._fingerprints = fingerprints
         self._tolerance = tolerance
         self._links = links
@@ -478,4 +512,6 @@ class _Search:
         return self._links.root(self._indices[first]) == self._links.root(self._indices[second])
 
     def _equal(self, first: int, second: int, tolerance: float) -> bool:
-        return _equal(self._fingerprints[int(self._indices[first])], self._fingerprints[int(self._indices[second])], tolerance)
+        return _equal(
+            self._fingerprints[int(self._indices[first])], self._fingerprints[int(self._indices[second])], tolerance
+        )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from aiida.engine import ExitCode, calcfunction
 from aiida.orm import Data, Dict, Float, Int, TrajectoryData
+from ase import Atoms
 
 from ..config.schemas.curation import CurationConfig
 from .curate import curate
@@ -11,7 +15,9 @@ from .trajectory import METHOD, frames_with_source, to_trajectories
 
 
 @calcfunction
-def curate_labels(settings: Dict, test_fraction: Float, seed: Int, **labelled: TrajectoryData) -> dict[str, Data] | ExitCode:
+def curate_labels(
+    settings: Dict, test_fraction: Float, seed: Int, **labelled: TrajectoryData
+) -> dict[str, Data] | ExitCode:
     """Merge labelled structures into a dataset: finite, unique, divided into train and test.
 
     :param settings: a :class:`CurationConfig` as dictionary.
@@ -26,7 +32,10 @@ def curate_labels(settings: Dict, test_fraction: Float, seed: Int, **labelled: T
     frames = frames_with_source(labelled)
     config = CurationConfig.model_validate(settings.get_dict())
     curation = curate(frames, config, test_fraction=test_fraction.value, seed=seed.value)
-    report = _name_rejected(curation.report, frames)
+    report = {
+        **curation.report,
+        "rejections": [_named(rejection, frames) for rejection in curation.report["rejections"]],
+    }
     if not curation.indices:
         return ExitCode(320, f"no labelled structure is fit for the dataset; rejected: {curation.report['rejected']}")
     kept = []
@@ -34,3 +43,10 @@ def curate_labels(settings: Dict, test_fraction: Float, seed: Int, **labelled: T
         frames[index].info.update(split=split, group=int(group))
         kept.append(frames[index])
     return {**to_trajectories(kept, methods[0]), "report": Dict(report)}
+
+
+def _named(rejection: dict[str, Any], frames: Sequence[Atoms]) -> dict[str, Any]:
+    """Add to a rejection by what name the database knows the structure."""
+    atoms = frames[rejection["index"]]
+    names = {key: atoms.info[key] for key in ("family", "source_uuid", "source_step")}
+    return {**rejection, "formula": atoms.get_chemical_formula(), **names}

@@ -58,7 +58,9 @@ def attach_labels(atoms: Atoms, labels: Mapping[str, float | np.ndarray]) -> Ato
     return atoms
 
 
-def to_trajectories(structures: Iterable[Atoms], method: Mapping[str, object] | None = None) -> dict[str, TrajectoryData]:
+def to_trajectories(
+    structures: Iterable[Atoms], method: Mapping[str, object] | None = None
+) -> dict[str, TrajectoryData]:
     """Group structures into unstored trajectories.
 
     :param structures: either all with energy and forces, or none. Order within a group is kept.
@@ -155,6 +157,11 @@ def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -
     if "splits" in arrays:
         info["split"], info["group"] = arrays["splits"], arrays["groups"]
     return info
+
+
+def all_frames(trajectories: Mapping[str, TrajectoryData]) -> list[Atoms]:
+    """Return the frames of several trajectories, in their order."""
+    return [atoms for trajectory in trajectories.values() for atoms in to_atoms(trajectory)]
 
 
 def frames_with_source(trajectories: Mapping[str, TrajectoryData]) -> list[Atoms]:

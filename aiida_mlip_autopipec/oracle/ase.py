@@ -33,7 +33,7 @@ class AseOracleWorkChain(WorkChain):
     """Labels structures in batches; what a job left undone is submitted again, what failed is reported."""
 
     @classmethod
-    def define(cls, spec: ProcessSpec) -> None:  # type: ignore[override]
+    def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
@@ -123,7 +123,10 @@ class AseOracleWorkChain(WorkChain):
             return
         finished = report is not None and len(left) < report["asked"]
         self.report(f"job<{job.pk}> ended with {len(left)} structures left: {_how_it_ended(job)}")
-        for frames, fruitless in ((left[:1], work["fruitless"] + 1), (left[1:], 0 if finished else work["fruitless"] + 1)):
+        for frames, fruitless in (
+            (left[:1], work["fruitless"] + 1),
+            (left[1:], 0 if finished else work["fruitless"] + 1),
+        ):
             if not frames:
                 continue
             if fruitless >= self.settings.max_attempts:
@@ -149,7 +152,9 @@ class AseOracleWorkChain(WorkChain):
 
     def write_report(self) -> None:
         """Merge the reports of the jobs."""
-        reports = {f"job_{number}": job.outputs.report for number, job in enumerate(self.ctx.jobs) if "report" in job.outputs}
+        reports = {
+            f"job_{number}": job.outputs.report for number, job in enumerate(self.ctx.jobs) if "report" in job.outputs
+        }
         self.ctx.report = merge_reports(given_up=Dict({"failed": self.ctx.given_up}), **reports)
         self.out("report", self.ctx.report)
 

@@ -16,6 +16,7 @@ from ase.io.trajectory import Trajectory
 from ..dataset.trajectory import to_atoms
 from .batches import batch_frames
 
+
 class AseLabelCalculation(CalcJob):
     """Labels a batch of structures by the portable script `label_structures`."""
 
@@ -23,7 +24,7 @@ class AseLabelCalculation(CalcJob):
     LABELS, FAILURES, SUMMARY, LOG = "labels.traj", "failures.jsonl", "summary.json", "log.txt"
 
     @classmethod
-    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]
+    def define(cls, spec: CalcJobProcessSpec) -> None:
         """Declare inputs, outputs and exit codes."""
         super().define(spec)
         spec.inputs["code"].valid_type = AbstractCode
@@ -33,14 +34,16 @@ class AseLabelCalculation(CalcJob):
         spec.input("method", valid_type=Dict, help="`calculator` and `parameters`: the identity of the labels.")
         spec.input("metadata.options.seconds_per_structure", valid_type=(int, float), required=False)
         spec.input("metadata.options.output_filename", valid_type=str, default=cls.LOG)
-        spec.inputs["metadata"]["options"]["parser_name"].default = "mlip_autopipec.ase_label"  # type: ignore[index]
-        spec.inputs["metadata"]["options"]["resources"].default = {  # type: ignore[index]
+        spec.inputs["metadata"]["options"]["parser_name"].default = "mlip_autopipec.ase_label"
+        spec.inputs["metadata"]["options"]["resources"].default = {
             "num_machines": 1,
             "num_mpiprocs_per_machine": 1,
         }
-        spec.inputs["metadata"]["options"]["withmpi"].default = False  # type: ignore[index]
+        spec.inputs["metadata"]["options"]["withmpi"].default = False
 
-        spec.output_namespace("labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures, by label.")
+        spec.output_namespace(
+            "labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures, by label."
+        )
         spec.output("report", valid_type=Dict, help="Asked, labelled, failed with reasons, and left over.")
         spec.exit_code(
             300,

@@ -10,10 +10,8 @@ from aiida.orm import Dict, SinglefileData, TrajectoryData
 from ase.io.trajectory import Trajectory
 
 from ..config.schemas.training import TrainingConfig
-from ..dataset.trajectory import frames_with_source
-from .input import input_yaml
-
-INPUT, DATASET = "input.yaml", "dataset.traj"
+from ..dataset.trajectory import all_frames
+from .input import DATASET, INPUT, input_yaml
 
 
 @calcfunction
@@ -30,6 +28,6 @@ def write_training_files(settings: Dict, **dataset: TrajectoryData) -> dict[str,
         input_file, dataset_file = Path(folder) / INPUT, Path(folder) / DATASET
         input_file.write_text(input_yaml(config, elements), encoding="utf-8")
         with Trajectory(str(dataset_file), "w") as frames:
-            for atoms in frames_with_source(dataset):
+            for atoms in all_frames(dataset):
                 frames.write(atoms)
         return {"input": SinglefileData(input_file), "dataset": SinglefileData(dataset_file)}

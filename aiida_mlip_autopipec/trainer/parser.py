@@ -36,5 +36,8 @@ def _unexplained(dirpath: Path) -> dict[str, str]:
     if status in _CANNOT_START:
         return {"kind": "trainer_missing", "message": f"pace_train could not be started: {tail}"}
     if status > 128:
-        return {"kind": "killed", "message": f"pace_train was ended by signal {status - 128}; the end of its log:\n{tail}"}
+        return {
+            "kind": "killed",
+            "message": f"pace_train was ended by signal {status - 128}; the end of its log:\n{tail}",
+        }
     return {"kind": "unexpected", "message": f"pace_train ended with status {status}; the end of its log:\n{tail}"}

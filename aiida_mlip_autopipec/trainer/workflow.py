@@ -11,7 +11,8 @@ from aiida_shell import ShellJob
 
 from ..config.schemas.training import TrainingConfig
 from ..jobs import job_metadata, validate_resources
-from .files import DATASET, INPUT, write_training_files
+from .files import write_training_files
+from .input import DATASET, INPUT
 
 OUTPUTS = {
     "potential": "potential.yace",
@@ -42,7 +43,7 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
     _process_class = ShellJob
 
     @classmethod
-    def define(cls, spec: ProcessSpec) -> None:  # type: ignore[override]
+    def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.input_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="A curated dataset, by label.")
@@ -61,7 +62,9 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
         )
 
         spec.output("potential", valid_type=SinglefileData, help="The potential, a `.yace` file.")
-        spec.output("potential_yaml", valid_type=SinglefileData, help="The potential in the form that can be fitted on.")
+        spec.output(
+            "potential_yaml", valid_type=SinglefileData, help="The potential in the form that can be fitted on."
+        )
         spec.output("active_set", valid_type=SinglefileData, help="The active set, for extrapolation grades.")
         spec.output("predictions", valid_type=SinglefileData, help="Energies and forces, reference and predicted.")
         spec.output("metrics", valid_type=Dict, help="Errors on train and test, choices, versions.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
-from aiida.orm import AbstractCode, Dict, Float, Int, List, SinglefileData, TrajectoryData
+from aiida.orm import AbstractCode, Dict, Float, Int, List, TrajectoryData
 from aiida.plugins import WorkflowFactory
 
 from ..config.schemas.pipeline import PipelineConfig
@@ -27,7 +27,7 @@ class OneShotWorkChain(WorkChain):
     """From elements and a reference method to a potential."""
 
     @classmethod
-    def define(cls, spec: ProcessSpec) -> None:  # type: ignore[override]
+    def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.input("config", valid_type=Dict, validator=_validate_config, help="A `PipelineConfig`.")

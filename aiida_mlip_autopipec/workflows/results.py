@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from aiida import orm
 from ase.io import write
 
-from ..dataset.trajectory import frames_with_source
+from ..dataset.trajectory import all_frames
 from ..trainer.workflow import OUTPUTS
 
 _SETS = (("train", "tab:blue"), ("test", "tab:red"))
@@ -31,7 +30,7 @@ def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
         OUTPUTS[name]: _copy_of(outputs[name]) for name in ("potential_yaml", "active_set", "potential")
     }
     writers["metrics.json"] = lambda path: path.write_text(json.dumps(outputs.metrics.get_dict(), indent=2) + "\n")
-    writers["dataset.extxyz"] = lambda path: write(path, frames_with_source(outputs.dataset), format="extxyz")
+    writers["dataset.extxyz"] = lambda path: write(path, all_frames(outputs.dataset), format="extxyz")
     writers["parity.png"] = lambda path: plot_parity(outputs.predictions, path)
     written = []
     for name, write_to in writers.items():
@@ -51,7 +50,7 @@ def _replacing(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.part")
     try:
         yield beside
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -68,7 +67,16 @@ def plot_parity(predictions: orm.SinglefileData, path: Path) -> None:
     energies, forces = figure.subplots(1, 2)
     of_structure = data["split"]
     of_atom = of_structure[data["structure_index"]]
-    _parity(energies, data["energy_reference"], data["energy_predicted"], of_structure, "energy", "eV/atom", 1000, "meV/atom")
+    _parity(
+        energies,
+        data["energy_reference"],
+        data["energy_predicted"],
+        of_structure,
+        "energy",
+        "eV/atom",
+        1000,
+        "meV/atom",
+    )
     _parity(forces, data["forces_reference"], data["forces_predicted"], of_atom, "force component", "eV/Å", 1, "eV/Å")
     figure.savefig(path, dpi=150, format="png")
 
@@ -89,7 +97,9 @@ def _parity(
             continue
         x, y = reference[chosen].ravel(), predicted[chosen].ravel()
         rmse = factor * float(np.sqrt(np.mean((x - y) ** 2)))
-        axes.plot(x, y, ".", ms=4, alpha=0.6, color=colour, label=f"{name}: RMSE {rmse:.3g} {error_unit}", rasterized=True)
+        axes.plot(
+            x, y, ".", ms=4, alpha=0.6, color=colour, label=f"{name}: RMSE {rmse:.3g} {error_unit}", rasterized=True
+        )
     low, high = float(reference.min()), float(reference.max())
     axes.plot([low, high], [low, high], "-", lw=0.8, color="black", zorder=0)
     axes.set_xlabel(f"reference {quantity} ({unit})")

@@ -111,9 +111,7 @@ def test_a_killed_job_keeps_what_it_finished_and_the_rest_is_labelled(
     assert len({(atoms.info["family"], atoms.get_potential_energy()) for atoms in frames}) == 5
 
 
-def test_an_unusable_calculator_says_so(
-    copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
-) -> None:
+def test_an_unusable_calculator_says_so(copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode) -> None:
     _, node = run_oracle(copper, resources, label_code, calculator="no_such_package.module:Calculator")
     assert node.exit_status == AseOracleWorkChain.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.status
     assert "no_such_package" in node.exit_message

@@ -30,7 +30,9 @@ def test_labels_are_those_of_the_calculator(label: Label, copper: list[Atoms], l
 
 
 def test_a_calculator_by_import_path_with_parameters(label: Label, copper: list[Atoms]) -> None:
-    labelling = label(copper[1:2], "ase.calculators.lj:LennardJones", parameters={"sigma": 2.3, "epsilon": 0.5, "rc": 8.0})
+    labelling = label(
+        copper[1:2], "ase.calculators.lj:LennardJones", parameters={"sigma": 2.3, "epsilon": 0.5, "rc": 8.0}
+    )
     named = label_lj_energy(copper[1])
     assert labelling.labels[0]["energy"] == pytest.approx(named, abs=1e-12)
 

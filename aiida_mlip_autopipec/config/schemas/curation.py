@@ -10,8 +10,8 @@ from .base import Settings
 class DuplicateConfig(Settings):
     """When two structures count as equal."""
 
-    tolerance: float = Field(default=1e-3, ge=1e-6, le=0.1)
-    """Largest difference, in Å, between corresponding interatomic distances of two equal structures, 1e-6 to 0.1.
+    tolerance: float = Field(default=1e-3, ge=1e-5, le=0.1)
+    """Largest difference, in Å, between corresponding interatomic distances of two equal structures, 1e-5 to 0.1.
     The default keeps a rattle of 0.01 Å and a strain of 0.1 % apart."""
 
     radius: float = Field(default=8.0, gt=0.0, le=20.0)
@@ -42,12 +42,12 @@ class CurationConfig(Settings):
     in N2; forces beyond it come from unconverged calculations or overlapping cores. No limit if empty."""
 
     min_distance: float | None = Field(default=0.3, gt=0.0, lt=1.0)
-    """A structure with two atoms closer than this fraction of the sum of their covalent radii is refused. At the default
-    their cores overlap, where reference methods with pseudopotentials fail. No limit if empty."""
+    """A structure with two atoms closer than this fraction of the sum of their covalent radii is refused. At the
+    default their cores overlap, where reference methods with pseudopotentials fail. No limit if empty."""
 
-    min_cell_height: PositiveFloat | None = 1.0
-    """A periodic structure with a cell thinner than this, in Å, is refused: the height of its most compact cell along a
-    periodic direction. No limit if empty."""
+    min_cell_height: float = Field(default=1.0, ge=0.5)
+    """A periodic structure whose cell is thinner than this, in Å (at least 0.5), is refused. What counts is the height
+    of its most compact cell along a periodic direction."""
 
     max_energy_deviation: PositiveFloat | None = None
     """A structure whose energy, in eV/atom, differs by more than this from the median of its kind (same family, same

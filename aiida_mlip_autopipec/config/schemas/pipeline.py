@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ase.data import atomic_numbers
 from pydantic import Field, field_validator, model_validator
 
 from .base import ChemicalSymbol, Settings
@@ -63,9 +64,10 @@ class PipelineConfig(Settings):
             return data
         if elements and EMT_ELEMENTS.issuperset(elements):
             return {**data, "oracle": {"type": "ase", "calculator": "emt"}}
+        if not elements or not atomic_numbers.keys() >= set(elements):
+            # The elements themselves are wrong: let that be the error.
+            return {**data, "oracle": {"type": "ase"}}
         unknown = ", ".join(element for element in elements if element not in EMT_ELEMENTS)
-        if not unknown:
-            return data
         raise ValueError(
             f"no oracle given, and the built-in effective medium theory does not know {unknown} "
             f"(only {', '.join(sorted(EMT_ELEMENTS))}); choose one under the key 'oracle', for example "

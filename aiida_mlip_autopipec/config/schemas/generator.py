@@ -1,0 +1,80 @@
+"""The structures that a run labels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
+
+from .base import Settings
+
+Prototype = Literal["fcc", "bcc", "hcp", "sc", "diamond"]
+
+
+class FamilyWeights(Settings):
+    """Shares of the kinds of structure; only their ratios matter."""
+
+    dimer: NonNegativeFloat = 2.0
+    """Two atoms at distances from the shortest allowed to beyond the usual cutoffs."""
+
+    trimer: NonNegativeFloat = 1.0
+    """Three atoms at random angles."""
+
+    crystal: NonNegativeFloat = 3.0
+    """Perfect crystals over the range of volumes."""
+
+    strained: NonNegativeFloat = 3.0
+    """Crystals under a random strain."""
+
+    rattled: NonNegativeFloat = 5.0
+    """Supercells with atoms displaced at random, from slightly to strongly."""
+
+    vacancy: NonNegativeFloat = 2.0
+    """Supercells with an atom missing, slightly rattled."""
+
+    hot: NonNegativeFloat = 4.0
+    """Supercells displaced so far that they resemble a liquid."""
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> FamilyWeights:
+        if not any(getattr(self, name) for name in type(self).model_fields):
+            raise ValueError("all weights are zero: give at least one kind of structure a positive weight")
+        return self
+
+
+class GeneratorConfig(Settings):
+    """What structures are generated, and how far from equilibrium they reach."""
+
+    count: PositiveInt = 200
+    """Number of structures."""
+
+    seed: int = Field(default=42, ge=0)
+    """Seed of all random choices: the same settings give the same structures."""
+
+    max_atoms: int = Field(default=32, ge=4)
+    """Largest number of atoms in a cell, at least 4."""
+
+    prototypes: tuple[Prototype, ...] = Field(default=("fcc", "bcc", "hcp", "sc", "diamond"), min_length=1)
+    """Crystals to build, beside the reference crystal of each element."""
+
+    volume_range: tuple[float, float] = (0.75, 1.5)
+    """Smallest and largest volume, relative to the estimated equilibrium volume of the crystal; within 0.4 to 3."""
+
+    max_strain: float = Field(default=0.08, ge=0.0, le=0.3)
+    """Largest component of a random strain, 0 to 0.3."""
+
+    max_rattle: float = Field(default=0.12, gt=0.0, le=0.4)
+    """Largest standard deviation of random displacements, relative to the nearest-neighbour distance, up to 0.4."""
+
+    min_distance_fraction: float = Field(default=0.6, ge=0.3, le=1.0)
+    """No two atoms come closer than this fraction of the sum of their covalent radii, 0.3 to 1."""
+
+    weights: FamilyWeights = FamilyWeights()
+    """Shares of the kinds of structure."""
+
+    @field_validator("volume_range")
+    @classmethod
+    def _ordered_and_sane(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0.4 <= value[0] < value[1] <= 3.0:
+            raise ValueError("must be [smallest, largest] with 0.4 <= smallest < largest <= 3")
+        return value

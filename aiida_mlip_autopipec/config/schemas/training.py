@@ -1,0 +1,64 @@
+"""The fit of the potential."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from .base import Settings
+
+Auto = Literal["auto"]
+
+
+class TrainingConfig(Settings):
+    """The Atomic Cluster Expansion (ACE) potential and how it is fitted.
+
+    What is `auto` is chosen from the training data; the choice and its reason are in `metrics.json`.
+    """
+
+    engine: Literal["linear", "nonlinear"] = "linear"
+    """`linear` solves for the coefficients in one go, in seconds to minutes; `nonlinear` runs upstream's pacemaker with a
+    nonlinear embedding, in hours."""
+
+    cutoff: Annotated[float, Field(ge=2.0, le=15.0)] | Auto = "auto"
+    """Distance, in Å, up to which atoms see each other, 2 to 15, or `auto`: a multiple of the distance of neighbours."""
+
+    order: int = Field(default=6, ge=1, le=6)
+    """Highest correlation order, 1 to 6: the number of neighbours in a basis function, one less than its body order."""
+
+    n_functions: PositiveInt | Auto = "auto"
+    """Number of basis functions of each element, or `auto`: as many as the data carry, at most `max_functions`."""
+
+    max_functions: PositiveInt = 400
+    """Largest number of basis functions of each element that `auto` chooses: time and memory of the potential grow with it."""
+
+    energy_weight: PositiveFloat | Auto = "auto"
+    """Weight of an energy (eV, divided by the square root of the number of atoms) against a force component (eV/Å);
+    `auto` by cross-validation."""
+
+    force_weight: NonNegativeFloat = 1.0
+    """Weight of a force component (eV/Å)."""
+
+    ridge: PositiveFloat | Auto = "auto"
+    """Strength of the regularisation of the linear engine, relative to the largest singular value of the problem;
+    `auto` by cross-validation."""
+
+    core_repulsion: bool = True
+    """Continue the potential by a repulsion of the atomic cores at distances shorter than any in the data."""
+
+    evaluator: Literal["tensorpot", "pyace"] = "tensorpot"
+    """Nonlinear engine: what computes the loss. `tensorpot` needs tensorflow where the fit runs; `pyace` does not, but has
+    no gradients of its own: for a handful of functions only."""
+
+    max_epochs: PositiveInt = 1000
+    """Nonlinear engine: largest number of iterations of the optimiser."""
+
+    batch_size: PositiveInt = 100
+    """Nonlinear engine with tensorpot: structures evaluated at once; more need more memory."""
+
+    test_fraction: float = Field(default=0.1, ge=0.0, le=0.9)
+    """Part of the structures kept out of the fit to measure its errors, 0 to 0.9."""
+
+    seed: NonNegativeInt = 42
+    """Seed of the division into train and test."""

@@ -1,0 +1,115 @@
+"""From labelled structures to a dataset: refuse what is faulty, find duplicates, divide into train and test."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ase import Atoms
+
+from ..config.schemas.curation import CurationConfig
+from .fingerprint import find_duplicates, is_free_atom
+from .quality import find_faults
+from .split import Split, split_by_groups
+
+
+@dataclass(frozen=True)
+class Curation:
+    """What was kept of some labelled structures.
+
+    :ivar indices: of the structures kept, in the order of the input.
+    :ivar splits: `train` or `test` for each of them.
+    :ivar groups: for each of them the number of its group of equal structures; a group stands on one side of the split.
+    :ivar report: ready for JSON. The numbers `n_input`, `n_kept`, `n_train`, `n_test`, `rejected` (by reason) and
+        `contradicting_labels`; `families`, with their numbers of `train` and `test`; `rejections`, a list of `index`,
+        `reason`, `detail` and, for a duplicate, `kept_instead`; `contradictions`, a list of `index`, `equal_to` and
+        `energy_difference_eV_per_atom`.
+    """
+
+    indices: tuple[int, ...]
+    splits: tuple[Split, ...]
+    groups: tuple[int, ...]
+    report: dict[str, Any]
+
+
+def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction: float, seed: int) -> Curation:
+    """Choose which labelled structures make a dataset, and divide them into train and test.
+
+    Of equal structures the first is kept; but a free atom is kept rather than a larger cell equal to it, since
+    reference energies rest on it. Free atoms always train. The rest is divided by :func:`~.split.split_by_groups`.
+    Equal structures whose energies differ are refused no more than others, but the report counts them: they hint at a
+    sick oracle.
+
+    :param structures: with labels in ``atoms.calc.results``, see :func:`~.quality.label_fault`, and their family in
+        ``atoms.info["family"]``. They are not changed.
+    :param test_fraction: part of the kept structures to test on, 0 <= test_fraction < 1.
+    :raises ValueError: if the test fraction is out of range. Faulty structures raise nothing: they are in the report.
+    """
+    faults = find_faults(structures, config)
+    sound = [index for index in range(len(structures)) if index not in faults]
+    duplicates = find_duplicates([structures[index] for index in sound], config.duplicates)
+    equal_to = {
+        sound[place]: sound[representative]
+        for place, representative in enumerate(duplicates.representative.tolist())
+        if representative != place
+    }
+    kept = [place for place, index in enumerate(sound) if not (config.remove_duplicates and index in equal_to)]
+    indices = [sound[place] for place in kept]
+    groups = [int(duplicates.group[place]) for place in kept]
+    splits = split_by_groups(
+        [structures[index] for index in indices],
+        groups,
+        [is_free_atom(structures[index], config.duplicates) for index in indices],
+        test_fraction=test_fraction,
+        seed=seed,
+    )
+    rejections: list[dict[str, Any]] = [
+        {"index": index, "reason": fault.reason, "detail": fault.detail} for index, fault in faults.items()
+    ]
+    if config.remove_duplicates:
+        rejections += [_duplicate(index, original, structures) for index, original in equal_to.items()]
+    rejections.sort(key=lambda rejection: rejection["index"])
+    contradictions = _contradictions(equal_to, structures, config)
+    report = {
+        "n_input": len(structures),
+        "n_kept": len(indices),
+        "n_train": splits.count("train"),
+        "n_test": splits.count("test"),
+        "rejected": dict(sorted(Counter(rejection["reason"] for rejection in rejections).items())),
+        "contradicting_labels": len(contradictions),
+        "families": _families([structures[index] for index in indices], splits),
+        "rejections": rejections,
+        "contradictions": contradictions,
+    }
+    return Curation(tuple(indices), tuple(splits), tuple(groups), report)
+
+
+def _energy_difference(index: int, original: int, structures: Sequence[Atoms]) -> float:
+    energies = [float(structures[which].calc.results["energy"]) / len(structures[which]) for which in (index, original)]
+    return energies[0] - energies[1]
+
+
+def _duplicate(index: int, original: int, structures: Sequence[Atoms]) -> dict[str, Any]:
+    difference = 1000.0 * _energy_difference(index, original, structures)
+    detail = f"equal to structure {original}, which is kept instead; energies differ by {difference:+.3g} meV/atom"
+    return {"index": index, "reason": "duplicate", "detail": detail, "kept_instead": original}
+
+
+def _contradictions(
+    equal_to: dict[int, int], structures: Sequence[Atoms], config: CurationConfig
+) -> list[dict[str, Any]]:
+    differences = {index: _energy_difference(index, original, structures) for index, original in equal_to.items()}
+    return [
+        {"index": index, "equal_to": equal_to[index], "energy_difference_eV_per_atom": difference}
+        for index, difference in differences.items()
+        if abs(difference) > config.label_agreement
+    ]
+
+
+def _families(structures: Sequence[Atoms], splits: Sequence[Split]) -> dict[str, dict[str, int]]:
+    families: dict[str, dict[str, int]] = defaultdict(lambda: {"train": 0, "test": 0})
+    for atoms, split in zip(structures, splits, strict=True):
+        families[str(atoms.info.get("family", "unknown"))][split] += 1
+    return dict(sorted(families.items()))

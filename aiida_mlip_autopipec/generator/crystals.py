@@ -1,0 +1,142 @@
+"""Perfect crystals of one or more elements, at an estimated equilibrium volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from ase.data import atomic_numbers, covalent_radii
+
+RELATIVE_VOLUME = {"fcc": 1.0, "hcp": 1.0, "bcc": 1.0, "sc": 1.14, "diamond": 1.48}
+"""Typical volume per atom of the prototypes of one element, relative to close packing: as the number of neighbours falls,
+the bonds shorten, but less than the space between them grows."""
+
+ORDERED = {"b1": "rocksalt", "b2": "cesiumchloride", "b3": "zincblende"}
+_ORDERED_VOLUME = {"b1": 1.14, "b2": 1.0, "b3": 1.48, "l1_0": 1.0, "l1_2": 1.0}
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A crystal to start from: its name and one cell at the estimated equilibrium volume."""
+
+    name: str
+    cell: Atoms
+
+    @property
+    def neighbour_distance(self) -> float:
+        """A typical distance (Å) between neighbours: that of close packing at this volume per atom."""
+        return float((2**0.5 * self.cell.get_volume() / len(self.cell)) ** (1 / 3))
+
+
+def close_packed_volume(element: str) -> float:
+    """Return the estimated volume (Å^3) per atom if the element were close-packed.
+
+    From the element's reference crystal, where ASE has it and it is of a known prototype or buildable; else from the
+    covalent radius.
+    """
+    try:
+        reference = bulk(element)
+    except (ValueError, RuntimeError, KeyError, NotImplementedError):
+        return (2 * 1.05 * float(covalent_radii[atomic_numbers[element]])) ** 3 / 2**0.5
+    return reference.get_volume() / len(reference) / RELATIVE_VOLUME.get(reference_prototype(element) or "", 1.2)
+
+
+def reference_prototype(element: str) -> str | None:
+    """Return the name of the element's reference crystal in ASE, if it can be built."""
+    from ase.data import reference_states
+
+    state = reference_states[atomic_numbers[element]]
+    try:
+        bulk(element)
+    except (ValueError, RuntimeError, KeyError, NotImplementedError):
+        return None
+    return str(state["symmetry"])
+
+
+def elemental_crystals(element: str, prototypes: Sequence[str]) -> list[Crystal]:
+    """Return the element's reference crystal, if there is one, and the prototypes."""
+    volume = close_packed_volume(element)
+    reference = reference_prototype(element)
+    crystals = []
+    if reference is not None and reference not in RELATIVE_VOLUME:
+        crystals.append(Crystal(reference, bulk(element)))
+    names = [reference] if reference in RELATIVE_VOLUME else []
+    names += [name for name in prototypes if name != reference]
+    for name in names:
+        cell = bulk(element, name, a=1.0, **({"c": 1.633} if name == "hcp" else {}))
+        crystals.append(Crystal(name, _scaled(cell, volume * RELATIVE_VOLUME[name])))
+    return crystals
+
+
+def ordered_crystals(elements: Sequence[str]) -> list[Crystal]:
+    """Return ordered compounds of every pair of elements: B1, B2, B3, L1_0 and both L1_2."""
+    crystals = []
+    for first, second in combinations(elements, 2):
+        for name, structure in ORDERED.items():
+            crystals.append(_compound(name, bulk(first + second, structure, a=5.0)))
+        cubic = bulk("Cu", "fcc", a=4.0, cubic=True)
+        for name, symbols in (
+            ("l1_0", [first, first, second, second]),
+            ("l1_2", [first, second, second, second]),
+            ("l1_2", [second, first, first, first]),
+        ):
+            cell = cubic.copy()
+            cell.symbols = symbols
+            crystals.append(_compound(name, cell))
+    return crystals
+
+
+def _compound(name: str, cell: Atoms) -> Crystal:
+    volumes = [close_packed_volume(symbol) for symbol in cell.get_chemical_symbols()]
+    return Crystal(name, _scaled(cell, float(np.mean(volumes)) * _ORDERED_VOLUME[name]))
+
+
+def alloy_crystals(
+    elements: Sequence[str], prototypes: Sequence[str], n_atoms: int, random: np.random.Generator
+) -> list[Crystal]:
+    """Return one random decoration of each close-packed or bcc prototype for a few compositions of each pair and of all."""
+    lattices = [name for name in prototypes if name in ("fcc", "bcc", "hcp")] or ["fcc"]
+    compositions = [
+        {first: share, second: 1 - share} for first, second in combinations(elements, 2) for share in (0.25, 0.5, 0.75)
+    ]
+    if len(elements) > 2:
+        compositions.append({element: 1 / len(elements) for element in elements})
+    crystals = []
+    for composition in compositions:
+        for lattice in lattices:
+            cell = supercell(bulk("Cu", lattice, a=1.0, **({"c": 1.633} if lattice == "hcp" else {})), n_atoms)
+            symbols = _symbols(composition, len(cell))
+            random.shuffle(symbols)
+            cell.symbols = symbols
+            volumes = [close_packed_volume(symbol) for symbol in symbols]
+            crystals.append(Crystal(f"{lattice}_alloy", _scaled(cell, float(np.mean(volumes)))))
+    return crystals
+
+
+def _symbols(composition: dict[str, float], n_atoms: int) -> list[str]:
+    symbols: list[str] = []
+    for element, share in composition.items():
+        symbols += [element] * max(1, round(share * n_atoms))
+    first = next(iter(composition))
+    return (symbols + [first] * n_atoms)[:n_atoms]
+
+
+def supercell(cell: Atoms, max_atoms: int) -> Atoms:
+    """Return the largest power-of-two supercell with at most `max_atoms` atoms, kept as compact as possible."""
+    while 2 * len(cell) <= max_atoms:
+        repeat = [1, 1, 1]
+        repeat[int(np.argmin(cell.cell.lengths()))] = 2
+        cell = cell.repeat(repeat)
+    return cell
+
+
+def _scaled(cell: Atoms, volume_per_atom: float) -> Atoms:
+    """Return a cell scaled to a volume per atom (Å^3)."""
+    scaled = cell.copy()
+    factor = (volume_per_atom * len(cell) / cell.get_volume()) ** (1 / 3)
+    scaled.set_cell(cell.cell * factor, scale_atoms=True)
+    return scaled

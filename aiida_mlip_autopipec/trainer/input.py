@@ -1,0 +1,88 @@
+"""The input file of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from ..config.schemas.training import TrainingConfig
+
+INPUT, DATASET = "input.yaml", "dataset.traj"
+"""Names of the files that `pace_train` reads."""
+
+RADIAL_FUNCTIONS = (15, 6, 4, 3, 2, 2)
+"""Numbers of radial functions, by correlation order from 1 to 6: those of pacemaker's template."""
+
+ANGULAR_MOMENTA = (0, 4, 3, 2, 2, 1)
+"""Highest angular momenta, by correlation order from 1 to 6."""
+
+USUAL_CUTOFF = 6.0
+"""Cutoff (Å) in the part of the file that pacemaker reads, when it is `auto` and `pace_train` chooses it."""
+
+_EMBEDDINGS: dict[str, dict[str, Any]] = {
+    "linear": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1},
+    "nonlinear": {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2},
+}
+
+
+def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
+    """Return the `input.yaml` of a fit.
+
+    It is an input of upstream's `pacemaker`, which ignores the key `pace_train`: under that stands what only our script
+    knows.
+    """
+    cutoff = USUAL_CUTOFF if config.cutoff == "auto" else config.cutoff
+    n_functions = config.max_functions if config.n_functions == "auto" else config.n_functions
+    content = {
+        "seed": config.seed,
+        "potential": {
+            "deltaSplineBins": 0.001,
+            "elements": sorted(elements),
+            "embeddings": {"ALL": _EMBEDDINGS[config.engine]},
+            "bonds": {
+                "ALL": {
+                    "radbase": "SBessel",
+                    "radparameters": [5.25],
+                    "rcut": cutoff,
+                    "dcut": 0.01,
+                    "NameOfCutoffFunction": "cos",
+                }
+            },
+            "functions": {
+                "number_of_functions_per_element": n_functions,
+                "ALL": {
+                    "nradmax_by_orders": list(RADIAL_FUNCTIONS[: config.order]),
+                    "lmax_by_orders": list(ANGULAR_MOMENTA[: config.order]),
+                },
+            },
+        },
+        "data": {"filename": "train.pckl.gzip"},
+        "fit": {
+            "loss": {"kappa": 0.3, "L1_coeffs": 1e-8, "L2_coeffs": 1e-8},
+            "optimizer": "BFGS",
+            "maxiter": config.max_epochs,
+        },
+        "backend": _backend(config),
+        "pace_train": config.model_dump(
+            mode="json",
+            include={
+                "engine",
+                "cutoff",
+                "n_functions",
+                "max_functions",
+                "energy_weight",
+                "force_weight",
+                "ridge",
+                "core_repulsion",
+            },
+        ),
+    }
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def _backend(config: TrainingConfig) -> dict[str, Any]:
+    if config.evaluator == "pyace":
+        return {"evaluator": "pyace", "parallel_mode": "serial", "display_step": 20}
+    return {"evaluator": "tensorpot", "batch_size": config.batch_size, "display_step": 20}

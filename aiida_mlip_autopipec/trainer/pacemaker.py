@@ -1,0 +1,88 @@
+"""A fit without AiiDA: the portable script `pace_train`, run here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from ase import Atoms
+from ase.io.trajectory import Trajectory
+
+from ..config.schemas.curation import CurationConfig
+from ..config.schemas.training import TrainingConfig
+from ..dataset.curate import curate
+from .database import DatabaseManager
+from .input import DATASET, INPUT, input_yaml
+
+_TAIL_LINES = 30
+
+
+class TrainingFailedError(RuntimeError):
+    """A fit that ended without a potential; the message ends with the last lines of its log."""
+
+
+class PacemakerWrapper:
+    """Runs `pace_train` as a subprocess.
+
+    :param directory: where it runs and leaves its files; beside the dataset, named after it, if not given.
+    :param workers: number of processes; one for each core if not given.
+    """
+
+    def __init__(self, directory: Path | None = None, workers: int | None = None) -> None:
+        self._directory = directory
+        self._workers = workers
+
+    def train(self, dataset_path: Path, config: TrainingConfig) -> Path:
+        """Fit a potential to a dataset (see :class:`~.database.DatabaseManager` for the formats).
+
+        Structures say in ``atoms.info["split"]`` on which side of the split they stand; if none does, they are curated and
+        divided here as the pipeline does.
+
+        :returns: the path of `potential.yace`; beside it are the other files of the fit and its log.
+        :raises ValueError: if the dataset cannot be read or nothing in it is fit to train on.
+        :raises TrainingFailedError: if the fit ends without a potential.
+        """
+        dataset_path = Path(dataset_path)
+        structures = _divided(DatabaseManager().load_dataset(dataset_path), config)
+        directory = self._directory or dataset_path.with_name(f"{dataset_path.name.split('.')[0]}_potential")
+        directory.mkdir(parents=True, exist_ok=True)
+        potential = directory / "potential.yace"
+        potential.unlink(missing_ok=True)
+        elements = sorted({symbol for atoms in structures for symbol in atoms.get_chemical_symbols()})
+        (directory / INPUT).write_text(input_yaml(config, elements), encoding="utf-8")
+        with Trajectory(str(directory / DATASET), "w") as trajectory:
+            for atoms in structures:
+                trajectory.write(atoms)
+        self._run(directory)
+        return potential
+
+    def _run(self, directory: Path) -> None:
+        workers = [] if self._workers is None else ["--workers", str(self._workers)]
+        log = directory / "log.txt"
+        with (
+            as_file(files(__package__) / "portable" / "pace_train") as script,
+            log.open("w", encoding="utf-8") as output,
+        ):
+            status = subprocess.run(
+                [sys.executable, str(script), *workers, INPUT, DATASET],
+                cwd=directory,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
+        if status != 0 or not (directory / "potential.yace").exists():
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+            raise TrainingFailedError(f"pace_train ended with status {status}; the end of {log}:\n{tail}")
+
+
+def _divided(structures: list[Atoms], config: TrainingConfig) -> list[Atoms]:
+    if any("split" in atoms.info for atoms in structures):
+        return structures
+    curation = curate(structures, CurationConfig(), test_fraction=config.test_fraction, seed=config.seed)
+    if not curation.indices:
+        raise ValueError(f"no structure is fit to train on; rejected: {curation.report['rejected']}")
+    for index, split, group in zip(curation.indices, curation.splits, curation.groups, strict=True):
+        structures[index].info.update(split=split, group=group)
+    return [structures[index] for index in curation.indices]

@@ -1,0 +1,74 @@
+"""A wrong file gets the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiida_mlip_autopipec.config.read import ConfigError, parse_settings, read_yaml
+from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+
+
+def error_of(content: dict) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(PipelineConfig, content, "CONFIG.yaml")
+    return str(caught.value)
+
+
+def test_a_misspelt_key_is_named_with_what_is_allowed() -> None:
+    message = error_of({"elements": ["Cu"], "oracle": {"type": "ase", "structures_per_jobs": 3}})
+    assert "oracle.structures_per_jobs: unknown key; did you mean 'structures_per_job'?" in message
+    assert "seconds_per_structure" in message
+
+
+def test_a_wrong_value_is_named_with_its_limit() -> None:
+    message = error_of({"elements": ["Cu"], "oracle": {"max_failed_fraction": 1.5}})
+    assert "oracle.max_failed_fraction: 1.5 is not allowed: input should be less than or equal to 1" in message
+
+
+def test_every_error_is_reported_at_once() -> None:
+    message = error_of({"elements": ["Cu", "Cu"], "generatr": {}, "oracle": {"structures_per_job": 0}})
+    assert len(message.splitlines()) == 4
+
+
+def test_an_unknown_element_and_yaml_no_are_explained() -> None:
+    assert "'Xx' is not a chemical element" in error_of({"elements": ["Xx"]})
+    assert "put the symbol in quotes" in error_of({"elements": [False]})
+
+
+def test_elements_without_a_built_in_oracle_say_what_to_choose() -> None:
+    message = error_of({"elements": ["Si"]})
+    assert "does not know Si" in message
+    assert "oracle" in message
+
+
+def test_emt_is_the_default_where_it_knows_the_elements() -> None:
+    config = PipelineConfig(elements=["Cu", "Au"])
+    assert (config.oracle.type, config.oracle.calculator) == ("ase", "emt")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("elements: [Cu", "is not valid YAML"),
+        ("elements: [Cu]\nelements: [Al]\n", "key 'elements' is given twice"),
+        ("- Cu\n", "must hold keys and values, not a list"),
+    ],
+)
+def test_a_broken_file_is_an_error(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "CONFIG.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=reason):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "CONFIG.yaml")
+
+
+def test_an_empty_file_is_empty_settings(tmp_path: Path) -> None:
+    path = tmp_path / "CONFIG.yaml"
+    path.write_text("# nothing yet\n")
+    assert read_yaml(path) == {}

@@ -1,0 +1,36 @@
+"""The annotated file holds every setting, and reads back as what it was written from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from aiida_mlip_autopipec.config.read import parse_settings, read_yaml
+from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.config.template import annotated_yaml
+
+
+def test_reads_back_as_the_same_settings(tmp_path: Path) -> None:
+    config = PipelineConfig(elements=["Cu", "Al"])
+    path = tmp_path / "CONFIG.yaml"
+    path.write_text(annotated_yaml(config))
+    assert parse_settings(PipelineConfig, read_yaml(path), str(path)) == config
+
+
+def test_every_setting_is_described() -> None:
+    def undescribed(model: type[BaseModel]) -> list[str]:
+        missing = [f"{model.__name__}.{name}" for name, field in model.model_fields.items() if not field.description]
+        for field in model.model_fields.values():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                missing += undescribed(field.annotation)
+        return missing
+
+    assert undescribed(PipelineConfig) == []
+
+
+def test_every_setting_stands_under_its_description() -> None:
+    text = annotated_yaml(PipelineConfig(elements=["Cu"]))
+    lines = text.splitlines()
+    position = lines.index("  structures_per_job: 100")
+    assert lines[position - 1].startswith("  # Structures labelled by one job")

@@ -1,0 +1,103 @@
+"""The whole pipeline with real EMT and the real trainer, and each way it can fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from ase.build import bulk
+
+from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.dataset.trajectory import count_frames, frames_with_source, to_atoms
+from aiida_mlip_autopipec.workflows.builder import build_one_shot
+from aiida_mlip_autopipec.workflows.one_shot import OneShotWorkChain
+
+from ..conftest import label_by_emt
+from ..oracle.conftest import FAULTY, ROOT
+
+
+def run_changed(config: PipelineConfig, **changes: dict[str, Any]) -> orm.WorkChainNode:
+    """Run the pipeline with some settings changed."""
+    content = config.model_dump(mode="json")
+    for section, values in changes.items():
+        content[section].update(values)
+    _, node = run_get_node(build_one_shot(PipelineConfig.model_validate(content)))
+    return node
+
+
+def test_a_run_ends_with_a_potential_that_evaluates(finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
+    from pyace import PyACECalculator
+
+    assert finished_run.outputs.potential.filename == "potential.yace"
+    path = tmp_path / "potential.yace"
+    path.write_bytes(finished_run.outputs.potential.get_content(mode="rb"))
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.05, seed=3)
+    reference = label_by_emt(atoms)
+    atoms.calc = PyACECalculator(str(path))
+    e0 = finished_run.outputs.metrics["reference_energies_eV"]["Cu"]
+    energy = atoms.get_potential_energy() + len(atoms) * e0
+    assert energy / len(atoms) == pytest.approx(reference.get_potential_energy() / len(atoms), abs=0.2)
+    assert np.abs(atoms.get_forces() - reference.get_forces()).max() < 0.5
+
+
+def test_nothing_is_lost_on_the_way(finished_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
+    outputs = finished_run.outputs
+    made = count_frames(outputs.structures)
+    oracle, curation = outputs.oracle_report.get_dict(), outputs.curation_report.get_dict()
+    assert made == small_config.generator.count
+    assert oracle["asked"] == made
+    assert curation["n_input"] == oracle["labelled"]
+    assert curation["n_kept"] + len(curation["rejections"]) == curation["n_input"]
+    metrics = outputs.metrics.get_dict()
+    assert metrics["train"]["n_structures"] == curation["n_train"]
+    assert metrics["test"]["n_structures"] == curation["n_test"]
+
+
+def test_every_frame_of_the_dataset_leads_back_to_its_generated_structure(finished_run: orm.WorkChainNode) -> None:
+    for trajectory in finished_run.outputs.dataset.values():
+        for atoms in to_atoms(trajectory):
+            labelled = orm.load_node(atoms.info["source_uuid"])
+            assert labelled.creator.process_label == "AseLabelCalculation"
+            original = to_atoms(labelled, [atoms.info["source_step"]])[0]
+            assert original.get_potential_energy() == atoms.get_potential_energy()
+            generated = orm.load_node(original.info["source_uuid"])
+            assert generated.creator.process_label == "generate_structures"
+            assert np.array_equal(to_atoms(generated, [original.info["source_step"]])[0].positions, atoms.positions)
+
+
+def test_the_isolated_atom_is_in_the_training_part(finished_run: orm.WorkChainNode) -> None:
+    frames = frames_with_source(finished_run.outputs.dataset)
+    (isolated,) = [atoms for atoms in frames if atoms.info["family"] == "isolated_atom"]
+    assert isolated.info["split"] == "train"
+    assert finished_run.outputs.metrics["reference_energies_source"] == "isolated_atoms"
+
+
+def test_settings_the_generator_cannot_meet(small_config: PipelineConfig) -> None:
+    node = run_changed(small_config, generator={"count": 1})
+    assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_GENERATION_FAILED.status
+    assert "1" in node.exit_message
+
+
+def test_an_oracle_that_fails_too_often(small_config: PipelineConfig) -> None:
+    oracle = {"calculator": FAULTY, "parameters": {"faults": {"1": "exception", "2": "exception"}}}
+    content = small_config.model_dump(mode="json")
+    content["oracle"].update(oracle)
+    builder = build_one_shot(PipelineConfig.model_validate(content))
+    settings = builder.config.get_dict()
+    settings["resources"]["oracle"]["prepend_text"] += f"\nexport PYTHONPATH={ROOT}"
+    builder.config = orm.Dict(settings)
+    _, node = run_get_node(builder)
+    assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_ORACLE_FAILED.status
+    assert "SCF did not converge" in node.exit_message
+    assert node.outputs.oracle_report["labelled"] > 0
+
+
+def test_a_trainer_that_fails(small_config: PipelineConfig) -> None:
+    node = run_changed(small_config, training={"cutoff": 1.0})
+    assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_TRAINING_FAILED.status
+    assert "cutoff" in node.exit_message
