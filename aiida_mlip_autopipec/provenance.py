@@ -80,7 +80,13 @@ def _ancestor_codes(node: orm.Node) -> list[tuple[str, str]]:
     query = orm.QueryBuilder()
     query.append(orm.Node, filters={"uuid": node.uuid}, tag="node")
     query.append(orm.CalculationNode, with_descendants="node", tag="process", project=["uuid"])
-    query.append(orm.AbstractCode, with_outgoing="process", project=["label", "uuid"])
+    # AbstractCode has no type of its own to ask for.
+    query.append(
+        orm.Data,
+        with_outgoing="process",
+        filters={"node_type": {"like": "data.core.code.%"}},
+        project=["label", "uuid"],
+    )
     query.distinct()
     return [(f"{label} ({uuid[:8]})", process) for process, label, uuid in query.iterall()]
 

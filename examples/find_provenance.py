@@ -32,7 +32,7 @@ for uuid, label in ancestors(orm.CalculationNode, ["uuid", "attributes.process_l
     print(f"  {uuid}  {label}")
 
 print("codes:")
-for uuid, label in ancestors(orm.AbstractCode, ["uuid", "label"]):
+for uuid, label in ancestors(orm.Code, ["uuid", "label"]):
     print(f"  {uuid}  {label}")
 
 query = orm.QueryBuilder()

@@ -12,11 +12,15 @@ from ..config.schemas.training import TrainingConfig
 INPUT, DATASET = "input.yaml", "dataset.traj"
 """Names of the files that `pace_train` reads."""
 
-RADIAL_FUNCTIONS = (15, 6, 4, 3, 2, 2)
-"""Numbers of radial functions, by correlation order from 1 to 6: those of pacemaker's template."""
-
-ANGULAR_MOMENTA = (0, 4, 3, 2, 2, 1)
-"""Highest angular momenta, by correlation order from 1 to 6."""
+SHAPES = {
+    "UNARY": ((15, 6, 4, 3, 2, 2), (0, 4, 3, 2, 2, 1)),
+    "BINARY": ((15, 6, 3, 2, 2, 1), (0, 3, 2, 1, 1, 0)),
+    "TERNARY": ((15, 3, 3, 2, 1), (0, 2, 2, 1, 1)),
+    "QUATERNARY": ((15, 3, 2, 1, 1), (0, 2, 2, 1, 1)),
+    "QUINARY": ((15, 3, 2, 1, 1), (0, 2, 2, 1, 1)),
+}
+"""Numbers of radial functions and highest angular momenta, by correlation order from 1, of functions of atoms of one
+element, of two, ...: those of pacemaker's template (more angular ones for one), within what pyace has tables for."""
 
 USUAL_CUTOFF = 6.0
 """Cutoff (Å) in the part of the file that pacemaker reads, when it is `auto` and `pace_train` chooses it."""
@@ -52,9 +56,12 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
             },
             "functions": {
                 "number_of_functions_per_element": n_functions,
-                "ALL": {
-                    "nradmax_by_orders": list(RADIAL_FUNCTIONS[: config.order]),
-                    "lmax_by_orders": list(ANGULAR_MOMENTA[: config.order]),
+                **{
+                    name: {
+                        "nradmax_by_orders": list(radial[: config.order]),
+                        "lmax_by_orders": list(angular[: config.order]),
+                    }
+                    for name, (radial, angular) in list(SHAPES.items())[: len(elements)]
                 },
             },
         },

@@ -62,7 +62,7 @@ class OneShotWorkChain(WorkChain):
         config = self.config
         outputs, node = generate_structures.run_get_node(
             elements=List(config.elements),
-            count=Int(config.generator.count),
+            count=Int(config.generator.count_for(config.elements)),
             settings=Dict(config.generator.model_dump(mode="json", exclude={"count"})),
         )
         if not node.is_finished_ok:

@@ -98,6 +98,7 @@ def test_an_oracle_that_fails_too_often(small_config: PipelineConfig) -> None:
 
 
 def test_a_trainer_that_fails(small_config: PipelineConfig) -> None:
-    node = run_changed(small_config, training={"cutoff": 1.0})
+    node = run_changed(small_config, training={"n_functions": 5000})
     assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_TRAINING_FAILED.status
-    assert "cutoff" in node.exit_message
+    assert "5000 functions" in node.exit_message
+    assert "label more structures" in node.exit_message

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
 from .base import Settings
+
+_COUNT_PER_ELEMENT = 200
 
 Prototype = Literal["fcc", "bcc", "hcp", "sc", "diamond"]
 
@@ -45,8 +48,8 @@ class FamilyWeights(Settings):
 class GeneratorConfig(Settings):
     """What structures are generated, and how far from equilibrium they reach."""
 
-    count: PositiveInt = 200
-    """Number of structures."""
+    count: PositiveInt | Literal["auto"] = "auto"
+    """Number of structures, or `auto`: 200 for each element."""
 
     seed: int = Field(default=42, ge=0)
     """Seed of all random choices: the same settings give the same structures."""
@@ -71,6 +74,10 @@ class GeneratorConfig(Settings):
 
     weights: FamilyWeights = FamilyWeights()
     """Shares of the kinds of structure."""
+
+    def count_for(self, elements: Sequence[str]) -> int:
+        """Return the number of structures to make of some elements."""
+        return _COUNT_PER_ELEMENT * len(elements) if self.count == "auto" else self.count
 
     @field_validator("volume_range")
     @classmethod

@@ -1,0 +1,142 @@
+"""Equal structures are found, and no others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc111, molecule
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiida_mlip_autopipec.config.schemas.curation import DuplicateConfig
+from aiida_mlip_autopipec.dataset.fingerprint import (
+    compact_lattice,
+    distance,
+    find_duplicates,
+    fingerprint,
+    is_free_atom,
+    shortest_distances,
+)
+
+from .disguise import DISGUISES, disguised, random_cell
+
+TOLERANCE = DuplicateConfig().tolerance
+
+
+def apart(first: Atoms, second: Atoms) -> float:
+    return distance(fingerprint(first), fingerprint(second))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([["Cu"] * 4, ["Al", "Cu", "Cu"], ["Al", "Al", "Cu", "Cu", "Ni"]]))
+def test_a_disguised_structure_is_the_same(seed: int, symbols: list[str]) -> None:
+    random = np.random.default_rng(seed)
+    atoms = random_cell(random, symbols)
+    assert apart(atoms, disguised(atoms, random)) < TOLERANCE / 4
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_each_disguise_alone(disguise) -> None:
+    random = np.random.default_rng(5)
+    for atoms in (random_cell(random, ["Al", "Cu", "Cu"]), molecule("CH3CH2OH")):
+        assert apart(atoms, disguise(atoms, random)) < TOLERANCE / 4
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.floats(1e-4, 0.1))
+def test_it_changes_no_more_than_twice_as_much_as_the_atoms_move(seed: int, amplitude: float) -> None:
+    random = np.random.default_rng(seed)
+    atoms = random_cell(random, ["Al", "Cu", "Cu", "Cu"])
+    rattled = atoms.copy()
+    steps = random.normal(size=(4, 3))
+    rattled.positions += amplitude * steps / np.linalg.norm(steps, axis=1, keepdims=True)
+    assert apart(atoms, rattled) <= 2 * amplitude + 1e-4
+
+
+def test_a_small_rattle_a_strain_and_a_swap_are_seen() -> None:
+    atoms = bulk("Cu", cubic=True) * (2, 1, 1)
+    atoms.symbols[:3] = "Al"
+    rattled = atoms.copy()
+    rattled.rattle(0.01, seed=1)
+    strained = atoms.copy()
+    strained.set_cell(atoms.cell * 1.001, scale_atoms=True)
+    swapped = atoms.copy()
+    swapped.symbols = ["Cu" if symbol == "Al" else "Al" for symbol in atoms.get_chemical_symbols()]
+    moved_one = atoms.copy()
+    moved_one.symbols[[2, 4]] = ["Cu", "Al"]
+    for other in (rattled, strained, swapped, moved_one):
+        assert apart(atoms, other) > 2 * TOLERANCE
+
+
+def test_homometric_sets_are_told_apart() -> None:
+    """{0, r, 2 + r, 4} + 8Z and {0, 2 + r, 4, 4 + r} + 8Z have the same pair distribution."""
+
+    def chain(places: list[float]) -> Atoms:
+        return Atoms(
+            f"Cu{len(places)}", positions=[[x, 0, 0] for x in places], cell=[8, 20, 20], pbc=[True, False, False]
+        )
+
+    first, second = chain([0, 1.3, 3.3, 4]), chain([0, 3.3, 4, 5.3])
+    assert apart(first, second) > 0.1
+
+
+def test_a_cluster_in_another_box_is_the_same_and_a_periodic_one_is_not() -> None:
+    first, second = molecule("H2O", vacuum=4.0), molecule("H2O", vacuum=9.0)
+    assert apart(first, second) < TOLERANCE / 4
+    periodic = first.copy()
+    periodic.pbc = True
+    assert apart(first, periodic) == np.inf
+
+
+def test_slabs_with_different_vacuum_beyond_the_radius_are_the_same() -> None:
+    first, second = (fcc111("Cu", (1, 1, 3), vacuum=vacuum, periodic=True) for vacuum in (8.0, 10.0))
+    assert apart(first, second) < TOLERANCE / 4
+
+
+def test_duplicates_are_grouped_and_the_first_stands_for_them() -> None:
+    random = np.random.default_rng(11)
+    originals = [random_cell(random, ["Al", "Cu", "Cu"]) for _ in range(40)]
+    structures = originals + [disguised(atoms, random) for atoms in originals]
+    order = random.permutation(len(structures))
+    found = find_duplicates([structures[index] for index in order])
+    assert len(np.unique(found.group)) == 40
+    for place, index in enumerate(order):
+        twin = int(np.flatnonzero(order == (index + 40) % 80)[0])
+        assert found.group[place] == found.group[twin]
+        assert found.representative[place] == min(place, twin)
+
+
+def test_a_free_atom_stands_for_those_in_boxes() -> None:
+    boxed, free = Atoms("Cu", cell=[30] * 3, pbc=True), Atoms("Cu", cell=[30] * 3)
+    found = find_duplicates([boxed * (2, 1, 1), boxed])
+    assert found.representative.tolist() == [1, 1]
+    assert is_free_atom(boxed) and is_free_atom(free)
+    assert not is_free_atom(bulk("Cu"))
+
+
+def test_shortest_distances_by_pair() -> None:
+    water = molecule("H2O")
+    lengths = shortest_distances(water, 3.0)
+    assert lengths[(1, 8)] == pytest.approx(water.get_distance(0, 1), abs=1e-4)
+    assert lengths[(1, 1)] == pytest.approx(water.get_distance(1, 2), abs=1e-4)
+    assert (8, 8) not in lengths
+
+
+def test_a_skewed_cell_is_reduced_to_the_same_lattice() -> None:
+    atoms = bulk("Cu", cubic=True)
+    skewed = atoms.copy()
+    skewed.set_cell(np.array([[1, 0, 0], [7, 1, 0], [-5, 3, 1]]) @ atoms.cell.array)
+    reduced = compact_lattice(skewed)
+    assert np.linalg.norm(reduced, axis=1) == pytest.approx(atoms.cell.lengths())
+
+
+def test_what_has_no_fingerprint_says_why() -> None:
+    with pytest.raises(ValueError, match="without atoms"):
+        fingerprint(Atoms())
+    with pytest.raises(ValueError, match="not finite"):
+        fingerprint(Atoms("Cu", positions=[[np.nan, 0, 0]]))
+    with pytest.raises(ValueError, match="do not span"):
+        fingerprint(Atoms("Cu", pbc=True))
+    with pytest.raises(ValueError, match="structure 1"):
+        find_duplicates([bulk("Cu"), Atoms("Cu", pbc=True)])

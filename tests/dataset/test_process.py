@@ -1,0 +1,46 @@
+"""The calcfunction around curation."""
+
+from __future__ import annotations
+
+import numpy as np
+from aiida.manage.configuration import Profile
+from aiida.orm import Dict, Float, Int, load_node
+from ase import Atoms
+
+from aiida_mlip_autopipec.config.schemas.curation import CurationConfig
+from aiida_mlip_autopipec.dataset.process import curate_labels
+from aiida_mlip_autopipec.dataset.trajectory import all_frames, to_trajectories
+
+SETTINGS = CurationConfig().model_dump(mode="json")
+METHOD = {"type": "ase", "calculator": "emt", "parameters": {}}
+
+
+def test_every_frame_names_the_label_it_came_from(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
+    labelled = to_trajectories([*labelled_copper, labelled_copper[2]], METHOD)
+    outputs = curate_labels(Dict(SETTINGS), Float(0.0), Int(1), **labelled)
+    report = outputs.pop("report").get_dict()
+    assert report["n_input"] == 7 and report["n_kept"] == 6
+    (rejection,) = report["rejections"]
+    assert load_node(rejection["source_uuid"]).get_array("energies")[rejection["source_step"]] is not None
+    for atoms in all_frames(outputs):
+        source = load_node(atoms.info["source_uuid"])
+        step = atoms.info["source_step"]
+        assert np.array_equal(source.get_array("positions")[step], atoms.positions)
+        assert source.get_array("energies")[step] == atoms.get_potential_energy()
+
+
+def test_labels_of_different_methods_do_not_mix(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
+    first = to_trajectories(labelled_copper[:1], METHOD)
+    second = to_trajectories(labelled_copper[1:2], {**METHOD, "parameters": {"asap_cutoff": True}})
+    _, node = curate_labels.run_get_node(Dict(SETTINGS), Float(0.0), Int(1), **first, **second)
+    assert node.exit_status == 310
+    assert "different methods" in node.exit_message
+
+
+def test_nothing_left_is_an_exit_status(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
+    settings = {**SETTINGS, "max_force": 1e-6}
+    _, node = curate_labels.run_get_node(
+        Dict(settings), Float(0.0), Int(1), **to_trajectories(labelled_copper[4:], METHOD)
+    )
+    assert node.exit_status == 320
+    assert "force_too_large" in node.exit_message

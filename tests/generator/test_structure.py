@@ -1,0 +1,149 @@
+"""The structures a run starts from."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+from ase.neighborlist import neighbor_list
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiida_mlip_autopipec.config.schemas.generator import FamilyWeights, GeneratorConfig
+from aiida_mlip_autopipec.dataset.fingerprint import find_duplicates
+from aiida_mlip_autopipec.generator.structure import StructureGenerator
+
+SOME = ("H", "O", "Si", "Cu", "Cs", "W", "U")
+
+
+def kind_of(atoms: Atoms) -> str:
+    return str(atoms.info["family"]).rsplit("_", maxsplit=1)[-1]
+
+
+def closest_approach(atoms: Atoms) -> float:
+    """The shortest distance, relative to the sum of the covalent radii."""
+    first, second, distances = neighbor_list("ijd", atoms, 4.0)
+    radii = covalent_radii[atoms.numbers]
+    return float((distances / (radii[first] + radii[second])).min(initial=np.inf))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(SOME), st.integers(8, 60), st.integers(0, 2**32))
+def test_exactly_as_many_valid_structures_as_asked(element: str, count: int, seed: int) -> None:
+    config = GeneratorConfig(seed=seed, max_atoms=8)
+    structures = StructureGenerator(config).generate_initial_set(element, count)
+    assert len(structures) == count
+    for atoms in structures:
+        assert 1 <= len(atoms) <= 8
+        assert np.isfinite(atoms.positions).all() and atoms.cell.volume > 0
+        assert atoms.pbc.all() or not atoms.pbc.any()
+        assert set(atoms.get_chemical_symbols()) == {element}
+        assert closest_approach(atoms) >= config.min_distance_fraction
+
+
+def test_all_families_are_there_and_say_so() -> None:
+    kinds = Counter(kind_of(atoms) for atoms in StructureGenerator().generate_initial_set("Cu", 100))
+    assert kinds["atom"] == 1
+    assert set(kinds) == {"atom", *FamilyWeights.model_fields}
+    assert all(number >= 5 for kind, number in kinds.items() if kind != "atom")
+
+
+def test_the_prototypes_and_the_reference_crystal_are_there() -> None:
+    families = {atoms.info["family"] for atoms in StructureGenerator().generate_initial_set("Ti", 150)}
+    assert {f"{prototype}_rattled" for prototype in ("fcc", "bcc", "hcp", "sc", "diamond")} <= families
+    tin = {atoms.info["family"] for atoms in StructureGenerator().generate_initial_set("Sn", 100)}
+    assert any(family.startswith(("diamond", "bct")) for family in tin)
+
+
+def test_dimers_reach_from_the_shortest_distance_to_beyond_the_cutoff() -> None:
+    structures = StructureGenerator().generate_initial_set("Cu", 200)
+    lengths = [atoms.get_distance(0, 1) for atoms in structures if atoms.info["family"] == "dimer"]
+    radius = covalent_radii[29]
+    assert min(lengths) == pytest.approx(2 * radius * GeneratorConfig().min_distance_fraction, rel=0.01)
+    assert max(lengths) > 5.5
+    assert not any(atoms.pbc.any() for atoms in structures if atoms.info["family"] in ("dimer", "trimer"))
+
+
+def test_the_same_settings_give_the_same_structures() -> None:
+    first, again = (StructureGenerator().generate_initial_set("Al", 30) for _ in range(2))
+    assert all(a == b and a.info == b.info for a, b in zip(first, again, strict=True))
+    other = StructureGenerator(GeneratorConfig(seed=1)).generate_initial_set("Al", 30)
+    assert first != other
+
+
+def test_hardly_a_structure_is_made_twice() -> None:
+    duplicates = find_duplicates(StructureGenerator().generate_initial_set("Cu", 200))
+    assert len(np.unique(duplicates.group)) >= 195
+
+
+@pytest.mark.parametrize("elements", [["Cu", "Al"], ["Ni", "Al", "O"]])
+def test_several_elements(elements: list[str]) -> None:
+    structures = StructureGenerator().generate(elements, 120)
+    assert len(structures) == 120
+    isolated = [atoms for atoms in structures if atoms.info["family"] == "isolated_atom"]
+    assert sorted(atoms.get_chemical_formula() for atoms in isolated) == sorted(elements)
+    pairs = {tuple(atoms.get_chemical_symbols()) for atoms in structures if atoms.info["family"] == "dimer"}
+    assert len(pairs) == len(elements) * (len(elements) + 1) // 2
+    families = {atoms.info["family"] for atoms in structures}
+    assert any(family.startswith("b2_") for family in families)
+    assert any("alloy" in family for family in families)
+    assert any(len(set(atoms.get_chemical_symbols())) == len(elements) for atoms in structures)
+    for atoms in structures:
+        assert atoms.get_chemical_symbols() == sorted(atoms.get_chemical_symbols())
+        assert closest_approach(atoms) >= GeneratorConfig().min_distance_fraction
+
+
+def test_the_order_of_elements_does_not_matter() -> None:
+    first, second = (StructureGenerator().generate(pair, 30) for pair in (["Cu", "Al"], ["Al", "Cu"]))
+    assert all(a == b for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("symbol", chemical_symbols[1:97])
+def test_any_element_will_do(symbol: str) -> None:
+    assert len(StructureGenerator(GeneratorConfig(max_atoms=8)).generate_initial_set(symbol, 12)) == 12
+
+
+@pytest.mark.parametrize("element", ["Xx", "X", "copper", ""])
+def test_an_unknown_element_is_named(element: str) -> None:
+    with pytest.raises(ValueError, match=f"unknown element '{element}'"):
+        StructureGenerator().generate_initial_set(element, 20)
+
+
+def test_no_element_or_one_given_twice() -> None:
+    with pytest.raises(ValueError, match="none given"):
+        StructureGenerator().generate([], 20)
+    with pytest.raises(ValueError, match="given twice"):
+        StructureGenerator().generate(["Cu", "Cu"], 20)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 7])
+def test_a_count_below_the_minimum_says_what_the_minimum_is(count: int) -> None:
+    with pytest.raises(ValueError, match="at least 8 are needed"):
+        StructureGenerator().generate_initial_set("Cu", count)
+    assert len(StructureGenerator().generate_initial_set("Cu", 8)) == 8
+
+
+def test_impossible_settings_say_what_to_change() -> None:
+    config = GeneratorConfig(min_distance_fraction=1.0, volume_range=(0.4, 0.41))
+    with pytest.raises(ValueError, match="lower min_distance_fraction"):
+        StructureGenerator(config).generate_initial_set("Cu", 20)
+
+
+def test_a_family_without_weight_is_left_out() -> None:
+    weights = FamilyWeights(dimer=0, trimer=0)
+    structures = StructureGenerator(GeneratorConfig(weights=weights)).generate_initial_set("Cu", 20)
+    assert {"dimer", "trimer"}.isdisjoint(atoms.info["family"] for atoms in structures)
+
+
+def test_all_weights_zero_is_an_error() -> None:
+    with pytest.raises(ValueError, match="all weights are zero"):
+        FamilyWeights(**dict.fromkeys(FamilyWeights.model_fields, 0.0))
+
+
+@pytest.mark.parametrize("limits", [(1.2, 1.1), (0.1, 1.0), (0.9, 4.0)])
+def test_volumes_out_of_range(limits: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="smallest < largest"):
+        GeneratorConfig(volume_range=limits)
