@@ -6,6 +6,7 @@ AiiDA is imported by the commands that need it, so that help and errors come at 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -50,6 +51,10 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="mlip-auto")
 def main() -> None:
     """From elements and a reference method to a machine-learned interatomic potential, every step on record."""
+    # AiiDA looks for `verdi`, which starts its daemon, when it is imported; it stands beside this Python, on no PATH perhaps.
+    programs = str(Path(sys.executable).parent)
+    if programs not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
 
 
 def _run(config_file: Path | None, elements: tuple[str, ...], output: Path | None, profile: str | None) -> None:

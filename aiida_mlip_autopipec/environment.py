@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shlex
 import sys
 import warnings
@@ -138,9 +137,5 @@ def ensure_daemon() -> DaemonClient:
         )
     client = get_daemon_client(profile.name)
     if not client.is_daemon_running:
-        # The daemon is started through the command `verdi`, which stands beside this Python and may not be on the PATH.
-        binaries = str(Path(sys.executable).parent)
-        if binaries not in os.environ.get("PATH", "").split(os.pathsep):
-            os.environ["PATH"] = os.pathsep.join([binaries, os.environ.get("PATH", "")])
         client.start_daemon()
     return client

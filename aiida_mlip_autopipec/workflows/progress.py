@@ -8,6 +8,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 from ..dataset.trajectory import count_frames
+from ..provenance import GENERATED_BY
 
 ONE_SHOT = "OneShotWorkChain"
 STAGES = ("structures", "labels", "dataset", "fit")
@@ -71,9 +72,13 @@ def _first_unfinished(run: orm.WorkChainNode, found: list[Stage]) -> list[Stage]
 
 
 def _structures(run: orm.WorkChainNode) -> Stage:
-    structures = run.base.links.get_outgoing(link_type=LinkType.RETURN, link_label_filter="structures__%").all_nodes()
-    if not structures:
+    calls = run.base.links.get_outgoing(node_class=orm.CalcFunctionNode, link_type=LinkType.CALL_CALC).all_nodes()
+    generator = next((node for node in calls if node.process_label == GENERATED_BY), None)
+    if generator is None or not generator.is_terminated:
         return Stage("structures", "waiting")
+    if not generator.is_finished_ok:
+        return Stage("structures", "failed")
+    structures = generator.base.links.get_outgoing(link_type=LinkType.CREATE).all_nodes()
     count = sum(node.numsteps for node in structures)
     return Stage("structures", "done", f"{count} made, in {len(structures)} groups of one formula")
 

@@ -139,5 +139,5 @@ def test_the_split_does_not_depend_on_the_order_and_depends_on_the_seed() -> Non
 
 
 def test_a_fraction_out_of_range() -> None:
-    with pytest.raises(ValueError, match="test_fraction is 1.0"):
+    with pytest.raises(ValueError, match=r"test_fraction is 1\.0"):
         curated(rattled_copper(2), test_fraction=1.0)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from ase import Atoms
 
@@ -116,8 +117,10 @@ def test_killed_in_the_middle_and_started_again(
     while time.monotonic() < deadline and not (tmp_path / "labels.traj").exists():
         time.sleep(0.05)
     time.sleep(0.3)
+    (worker,) = psutil.Process(process.pid).children()
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    worker.wait(timeout=30)  # it does not outlive its supervisor
     killed = read_labelling(tmp_path, process.returncode)
     assert 1 <= len(killed.labels) < 4
     assert not killed.summary

@@ -41,7 +41,7 @@ def test_what_is_saved_comes_back(suffix: str, labelled_copper: list[Atoms], tmp
     for before, after in zip(labelled_copper, loaded, strict=True):
         assert_same(before, after)
         assert after.info["family"] == before.info["family"]
-    assert os.listdir(tmp_path) == [path.name]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -87,7 +87,7 @@ def test_a_faulty_label_names_the_structure_and_leaves_the_old_file(
     with pytest.raises(ValueError, match=r"structure 3 \(Cu, family fcc\)"):
         DatabaseManager().save_dataset(labelled_copper, path)
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == [path.name]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_pacemaker_finds_what_it_needs_in_a_pickle(labelled_copper: list[Atoms], tmp_path: Path) -> None:

@@ -1,0 +1,212 @@
+"""The command `mlip-auto`, as its user meets it: as a program of its own, with a real daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from ase.io import read
+
+PROGRAM = Path(sys.executable).with_name("mlip-auto")
+VERDI = Path(sys.executable).with_name("verdi")
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+SMALL = {
+    "elements": ["Cu"],
+    "generator": {"count": 20, "max_atoms": 8},
+    "training": {"n_functions": 12, "cutoff": 5.0, "order": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A machine on which AiiDA was never used; its daemon is stopped at the end."""
+    home = tmp_path_factory.mktemp("home")
+    yield home
+    subprocess.run([VERDI, "daemon", "stop"], env=environment(home), capture_output=True, check=False)
+
+
+def environment(home: Path) -> dict[str, str]:
+    # Neither verdi nor the scripts' Python need be on the PATH.
+    return {**os.environ, "AIIDA_PATH": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
+
+
+@pytest.fixture
+def mlip_auto(home: Path, tmp_path: Path) -> Command:
+    """Run the command in the temporary folder."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *arguments], env=environment(home), cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A small run."""
+    (tmp_path / "CONFIG.yaml").write_text(yaml.safe_dump(SMALL))
+    return tmp_path / "CONFIG.yaml"
+
+
+def is_worker(process: psutil.Process, home: Path) -> bool:
+    """Tell whether a process is a worker of the daemon on the fresh machine."""
+    with contextlib.suppress(psutil.Error):
+        path = process.environ().get("AIIDA_PATH", "")
+        return "worker" in (process.info["cmdline"] or []) and path.startswith(str(home))
+    return False
+
+
+def start_run(home: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start a run and wait until it labels; return the process and the run's PK."""
+    process = subprocess.Popen(
+        [PROGRAM, "run", "CONFIG.yaml", "--output", "out"],
+        env=environment(home),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    pk = ""
+    for line in process.stdout:
+        if line.startswith("Run "):
+            pk = line.split()[1]
+        if "labels" in line:
+            break
+    assert pk
+    return process, pk
+
+
+def test_from_nothing_to_a_potential(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
+    done = mlip_auto("run", "CONFIG.yaml", "--output", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20 made" in done.stdout and "20 of 20 labelled" in done.stdout
+    assert "RMSE" in done.stdout
+    names = {"potential.yace", "potential.yaml", "potential.asi", "metrics.json", "dataset.extxyz", "parity.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    frames = read(tmp_path / "out" / "dataset.extxyz", ":")
+    assert len(frames) == metrics["train"]["n_structures"] + metrics["test"]["n_structures"]
+    assert {atoms.info["split"] for atoms in frames} == {"train", "test"}
+    assert (tmp_path / "out" / "parity.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_name_in_the_specification_and_what_comes_after(mlip_auto: Command, config: Path) -> None:
+    done = mlip_auto("run-cycle-02", "CONFIG.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = done.stdout.split("Run ")[1].split()[0]
+    potential = done.stdout.split("Potential: node ")[1].split()[0]
+
+    status = mlip_auto("status")
+    assert status.returncode == 0 and run in status.stdout and "done" in status.stdout
+    assert "20 of 20 labelled" in mlip_auto("status", run).stdout
+
+    behind = mlip_auto("provenance", potential)
+    assert behind.returncode == 0
+    for name in ("generate_structures", "AseLabelCalculation", "curate_labels", "pace_train", "localhost"):
+        assert name in behind.stdout
+    assert json.loads(mlip_auto("provenance", potential, "--json").stdout)["n_structures_generated"] == 20
+
+    again = mlip_auto("watch", run, "--output", "later")
+    assert again.returncode == 0 and "potential.yace" in again.stdout
+
+
+def test_ctrl_c_ends_the_display_and_not_the_run(mlip_auto: Command, home: Path, config: Path, tmp_path: Path) -> None:
+    process, pk = start_run(home, tmp_path)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"mlip-auto watch {pk} --output out" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out" / "potential.yace").exists()
+    assert mlip_auto("watch", pk, "--output", "out").returncode == 0
+    assert (tmp_path / "out" / "potential.yace").exists()
+
+
+def test_a_killed_worker_loses_nothing(mlip_auto: Command, home: Path, config: Path, tmp_path: Path) -> None:
+    process, pk = start_run(home, tmp_path)
+    process.kill()
+    process.communicate()
+    workers = [candidate for candidate in psutil.process_iter(["cmdline"]) if is_worker(candidate, home)]
+    assert workers
+    for worker in workers:
+        worker.kill()
+    time.sleep(1)
+    done = mlip_auto("watch", pk, "--output", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "potential.yace").exists()
+
+
+def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_path: Path) -> None:
+    content = {**SMALL, "training": {"n_functions": 5000}}
+    (tmp_path / "CONFIG.yaml").write_text(yaml.safe_dump(content))
+    done = mlip_auto("run", "CONFIG.yaml", "--output", "out")
+    assert done.returncode == 1
+    assert "5000 functions an element, but only" in done.stderr
+    assert "verdi process report" in done.stderr
+    assert not (tmp_path / "out" / "potential.yace").exists()
+
+
+def test_init_writes_a_file_that_runs_and_never_overwrites(mlip_auto: Command, tmp_path: Path) -> None:
+    done = mlip_auto("init", "--element", "Al")
+    assert done.returncode == 0
+    written = (tmp_path / "CONFIG.yaml").read_text()
+    assert "elements" in written and "cutoff" in written and "#" in written
+    assert yaml.safe_load(written)["elements"] == ["Al"]
+    again = mlip_auto("init")
+    assert again.returncode == 1 and "exists already" in again.stderr
+    assert (tmp_path / "CONFIG.yaml").read_text() == written
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("elements: [Cu]\ntraining: {cutof: 5}\n", "training.cutof: unknown key; did you mean 'cutoff'?"),
+        ("elements: [Cu]\ntraining: {order: 9}\n", "training.order: 9 is not allowed"),
+        ("elements: [Xx]\n", "'Xx' is not a chemical element"),
+        ("elements: [Si]\n", "choose one under the key 'oracle'"),
+        ("elements: [Cu\n", "is not valid YAML"),
+        ("- Cu\n", "must hold keys and values"),
+        ("elements: [Cu]\nresources: {oracle: {computer: nowhere}}\n", "there is no AiiDA computer 'nowhere'"),
+    ],
+)
+def test_a_wrong_file_is_explained_without_a_traceback(
+    mlip_auto: Command, tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "CONFIG.yaml").write_text(content)
+    done = mlip_auto("run", "CONFIG.yaml")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "name a CONFIG.yaml or an --element"),
+        (["run", "missing.yaml"], "No such file"),
+        (["run", "--element", "Si"], "does not know Si"),
+        (["run", "--element", "Cu", "--profile", "nobody"], "there is no AiiDA profile 'nobody'"),
+        (["run", "--element", "Cu", "--output", "/proc/here"], "cannot be written to"),
+        (["watch", "999999"], "names no single node"),
+        (["provenance", "no-such-node"], "names no single node"),
+    ],
+)
+def test_wrong_arguments_are_explained(mlip_auto: Command, arguments: list[str], message: str) -> None:
+    done = mlip_auto(*arguments)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,121 @@
+"""The WorkChain around the fit: what it returns, and what it says when there is nothing to return."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from ase import Atoms
+
+from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
+from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
+from aiida_mlip_autopipec.trainer.workflow import PaceTrainWorkChain
+
+SITE = """
+import os, signal, sys
+from pathlib import Path
+if any(argument.endswith("pace_train") for argument in sys.orig_argv) and not Path({witness!r}).exists():
+    Path({witness!r}).touch()
+    print("a line of the log", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""Runs at the start of a Python process: kills the first fit."""
+
+
+def run_fit(frames: list[Atoms], resources: orm.Dict, code: orm.PortableCode, **settings: Any) -> orm.WorkChainNode:
+    config = TrainingConfig(**{"n_functions": 12, "cutoff": 5.0, "order": 2, **settings})
+    _, node = run_get_node(
+        PaceTrainWorkChain,
+        dataset=to_trajectories(frames),
+        settings=orm.Dict(config.model_dump(mode="json")),
+        resources=resources,
+        code=code,
+    )
+    return node
+
+
+def with_prepended(resources: orm.Dict, line: str) -> orm.Dict:
+    content = resources.get_dict()
+    return orm.Dict({**content, "prepend_text": f"{content['prepend_text']}\n{line}"})
+
+
+def test_the_outputs_of_a_fit(thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode) -> None:
+    node = run_fit(thirty_copper, resources, train_code)
+    assert node.is_finished_ok, node.exit_message
+    assert node.outputs.potential.filename == "potential.yace"
+    assert node.outputs.active_set.filename == "potential.asi"
+    assert node.outputs.potential_yaml.filename == "potential.yaml"
+    assert node.outputs.metrics["n_functions"] == 12
+    (job,) = node.called_descendants[1:]
+    assert job.process_label.startswith("ShellJob<pace_train")
+    assert node.outputs.potential.creator.uuid == job.uuid
+
+
+def test_a_killed_fit_is_started_again(
+    thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode, tmp_path: Path
+) -> None:
+    witness = tmp_path / "witness"
+    (tmp_path / "sitecustomize.py").write_text(SITE.format(witness=str(witness)))
+    node = run_fit(thirty_copper, with_prepended(resources, f"export PYTHONPATH={tmp_path}"), train_code)
+    assert witness.exists()
+    assert node.is_finished_ok, node.exit_message
+    jobs = [called for called in node.called if isinstance(called, orm.CalcJobNode)]
+    assert len(jobs) == 2
+    assert jobs[0].outputs.failure["kind"] == "killed"
+
+
+@pytest.mark.parametrize(
+    ("settings", "code_name", "message"),
+    [
+        ({"n_functions": 5000}, "ERROR_TOO_FEW_ATOMS", "5000 functions"),
+        ({"engine": "nonlinear"}, "ERROR_TRAINER_MISSING", "pip install"),
+    ],
+)
+def test_a_failure_explained_by_the_script(
+    thirty_copper: list[Atoms],
+    resources: orm.Dict,
+    train_code: orm.PortableCode,
+    settings: dict[str, Any],
+    code_name: str,
+    message: str,
+) -> None:
+    node = run_fit(thirty_copper, resources, train_code, **settings)
+    assert node.exit_status == PaceTrainWorkChain.exit_codes[code_name].status
+    assert message in node.exit_message
+    assert len([called for called in node.called if isinstance(called, orm.CalcJobNode)]) == 1
+
+
+def test_dimers_out_of_reach(copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode) -> None:
+    from ..conftest import label_by_emt
+
+    dimers = []
+    for distance in (5.5, 6.0, 6.5):
+        dimer = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, distance]])
+        dimers.append(label_by_emt(dimer))
+    node = run_fit(dimers, resources, train_code)
+    assert node.exit_status == PaceTrainWorkChain.exit_codes.ERROR_NO_NEIGHBOURS.status
+
+
+@pytest.mark.parametrize("line", ["export PATH=/nowhere", "export PYTHONPATH={missing}"])
+def test_no_python_or_one_without_the_libraries_where_the_job_runs(
+    thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode, line: str, tmp_path: Path
+) -> None:
+    (tmp_path / "ase.py").write_text("raise ModuleNotFoundError('No module named ase')")
+    node = run_fit(thirty_copper, with_prepended(resources, line.format(missing=tmp_path)), train_code)
+    assert node.exit_status == PaceTrainWorkChain.exit_codes.ERROR_TRAINER_MISSING.status
+
+
+def test_wrong_settings_are_refused_before_anything_runs(
+    thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode
+) -> None:
+    with pytest.raises(ValueError, match="order"):
+        run_get_node(
+            PaceTrainWorkChain,
+            dataset=to_trajectories(thirty_copper),
+            settings=orm.Dict({"order": 77}),
+            resources=resources,
+            code=train_code,
+        )
