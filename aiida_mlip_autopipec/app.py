@@ -20,8 +20,10 @@ from .config.read import ConfigError, parse_settings, read_yaml
 
 if TYPE_CHECKING:
     from aiida import orm
+    from ase import Atoms
 
     from .config.schemas.pipeline import PipelineConfig
+    from .dataset.split import Split
     from .workflows.progress import Stage
 
 POLL_SECONDS = 1.0
@@ -71,6 +73,51 @@ def _run(config_file: Path | None, elements: tuple[str, ...], output: Path | Non
     ensure_daemon()
     run = submit(builder)
     click.echo(f"Run {run.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.calculator}).")
+    sys.exit(_watch(run, output))
+
+
+_file_argument = click.Path(dir_okay=False, path_type=Path)
+
+
+@main.command()
+@click.argument("data", type=_file_argument)
+@click.option(
+    "--test", type=_file_argument, metavar="FILE", help="Structures to test on; else a part of DATA is kept out."
+)
+@click.option("--config", "config_file", type=_file_argument, metavar="TRAINING.yaml", help="Settings of the fit.")
+@click.option("--trust-pickle", is_flag=True, help="Read .pckl.gzip as it is, which runs any code in it.")
+@output_option
+@profile_option
+def train(
+    data: Path,
+    test: Path | None,
+    config_file: Path | None,
+    trust_pickle: bool,
+    output: Path | None,
+    profile: str | None,
+) -> None:
+    """Fit a potential to your own labelled structures: DATA is extended XYZ, an ASE database, .traj or .pckl.gzip.
+
+    TRAINING.yaml holds what `mlip-auto init` writes under `training`, and if need be the sections `curation` and
+    `resources` (those of the trainer). As with `run`, the fit belongs to AiiDA's daemon.
+    """
+    from .config.schemas.pipeline import TrainingRunConfig
+
+    content = read_yaml(config_file) if config_file is not None else {}
+    config = parse_settings(TrainingRunConfig, content, str(config_file or "settings"))
+    if output is not None:
+        _check_writable(output)
+    structures = _read_structures(data, test, trust_pickle)
+    _load_profile(profile)
+    from aiida.engine import submit
+
+    from .environment import ensure_daemon
+    from .workflows.builder import build_training
+
+    builder = build_training(structures, config, data.name)
+    ensure_daemon()
+    run = submit(builder)
+    click.echo(f"Run {run.pk} submitted ({len(structures)} structures of {data.name}).")
     sys.exit(_watch(run, output))
 
 
@@ -212,6 +259,22 @@ def _load_config(config_file: Path | None, elements: Sequence[str]) -> PipelineC
     return parse_settings(PipelineConfig, content, str(config_file or "--element"))
 
 
+def _read_structures(data: Path, test: Path | None, trust_pickle: bool) -> list[Atoms]:
+    """Read labelled structures, those of the test file marked as such."""
+    from .dataset.intake import intake
+    from .trainer.database import DatabaseManager
+
+    def read(path: Path, split: Split | None) -> list[Atoms]:
+        return intake(DatabaseManager().load_dataset(path, trust_pickle=trust_pickle), str(path), split)
+
+    try:
+        if test is None:
+            return read(data, None)
+        return [*read(data, "train"), *read(test, "test")]
+    except (ValueError, OSError, ImportError) as error:
+        raise ConfigError(str(error)) from error
+
+
 def _check_writable(directory: Path) -> None:
     """Find out before hours of work whether the results can be written."""
     try:
@@ -242,10 +305,10 @@ def _load_node(identifier: str) -> orm.Node:
 
 
 def _load_run(identifier: str) -> orm.WorkChainNode:
-    from .workflows.progress import ONE_SHOT
+    from .workflows.progress import is_run
 
     node = _load_node(identifier)
-    if getattr(node, "process_label", None) != ONE_SHOT:
+    if not is_run(node):
         raise ConfigError(f"{identifier} is a {type(node).__name__}, not a run; `mlip-auto status` lists the runs")
     return node
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
 from ase import Atoms
 
@@ -22,10 +22,10 @@ class Curation:
     :ivar indices: of the structures kept, in the order of the input.
     :ivar splits: `train` or `test` for each of them.
     :ivar groups: for each of them the number of its group of equal structures; a group stands on one side of the split.
-    :ivar report: ready for JSON. The numbers `n_input`, `n_kept`, `n_train`, `n_test`, `rejected` (by reason) and
-        `contradicting_labels`; `families`, with their numbers of `train` and `test`; `rejections`, a list of `index`,
-        `reason`, `detail` and, for a duplicate, `kept_instead`; `contradictions`, a list of `index`, `equal_to` and
-        `energy_difference_eV_per_atom`.
+    :ivar report: ready for JSON. The numbers `n_input`, `n_kept`, `n_train`, `n_test`, `rejected` (by reason),
+        `test_equal_to_train` and `contradicting_labels`; `families`, with their numbers of `train` and `test`;
+        `rejections`, a list of `index`, `reason`, `detail` and, for a duplicate, `kept_instead`; `contradictions`, a
+        list of `index`, `equal_to` and `energy_difference_eV_per_atom`.
     """
 
     indices: tuple[int, ...]
@@ -42,6 +42,10 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     Equal structures whose energies differ are refused no more than others, but the report counts them: they hint at a
     sick oracle.
 
+    If any structure says in ``atoms.info["split"]`` on which side it stands, that division is kept instead (the others
+    train), a structure is a duplicate only of one on its own side, and the report says how many to test on are equal to
+    one to train on.
+
     :param structures: with labels in ``atoms.calc.results``, see :func:`~.quality.label_fault`, and their family in
         ``atoms.info["family"]``. They are not changed.
     :param test_fraction: part of the kept structures to test on, 0 <= test_fraction < 1.
@@ -50,21 +54,29 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     faults = find_faults(structures, config)
     sound = [index for index in range(len(structures)) if index not in faults]
     duplicates = find_duplicates([structures[index] for index in sound], config.duplicates)
-    equal_to = {
-        sound[place]: sound[representative]
-        for place, representative in enumerate(duplicates.representative.tolist())
-        if representative != place
-    }
-    kept = [place for place, index in enumerate(sound) if not (config.remove_duplicates and index in equal_to)]
-    indices = [sound[place] for place in kept]
-    groups = [int(duplicates.group[place]) for place in kept]
-    splits = split_by_groups(
-        [structures[index] for index in indices],
-        groups,
-        [is_free_atom(structures[index], config.duplicates) for index in indices],
-        test_fraction=test_fraction,
-        seed=seed,
-    )
+    group_of = dict(zip(sound, duplicates.group.tolist(), strict=True))
+    given = _given_splits(structures)
+    if given is None:
+        equal_to = {
+            sound[place]: sound[representative]
+            for place, representative in enumerate(duplicates.representative.tolist())
+            if representative != place
+        }
+    else:
+        equal_to = _equal_on_one_side(sound, group_of, given)
+    indices = [index for index in sound if not (config.remove_duplicates and index in equal_to)]
+    groups = [group_of[index] for index in indices]
+    if given is None:
+        splits = split_by_groups(
+            [structures[index] for index in indices],
+            groups,
+            [is_free_atom(structures[index], config.duplicates) for index in indices],
+            test_fraction=test_fraction,
+            seed=seed,
+        )
+    else:
+        splits = [given[index] for index in indices]
+    trained = {group for group, split in zip(groups, splits, strict=True) if split == "train"}
     rejections: list[dict[str, Any]] = [
         {"index": index, "reason": fault.reason, "detail": fault.detail} for index, fault in faults.items()
     ]
@@ -78,12 +90,39 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
         "n_train": splits.count("train"),
         "n_test": splits.count("test"),
         "rejected": dict(sorted(Counter(rejection["reason"] for rejection in rejections).items())),
+        "test_equal_to_train": sum(
+            split == "test" and group in trained for group, split in zip(groups, splits, strict=True)
+        ),
         "contradicting_labels": len(contradictions),
         "families": _families([structures[index] for index in indices], splits),
         "rejections": rejections,
         "contradictions": contradictions,
     }
     return Curation(tuple(indices), tuple(splits), tuple(groups), report)
+
+
+def _given_splits(structures: Sequence[Atoms]) -> list[Split] | None:
+    """Return the side each structure says it stands on, `train` if it says nothing; None if none says anything."""
+    if not any("split" in atoms.info for atoms in structures):
+        return None
+    splits: list[Split] = []
+    for index, atoms in enumerate(structures):
+        said = str(atoms.info.get("split", "train"))
+        if said not in get_args(Split):
+            raise ValueError(f"structure {index}: info['split'] is '{said}'; allowed: {', '.join(get_args(Split))}")
+        splits.append(cast(Split, said))
+    return splits
+
+
+def _equal_on_one_side(indices: Sequence[int], group_of: Mapping[int, int], splits: Sequence[Split]) -> dict[int, int]:
+    """Return for each structure that has an equal one before it on its side the first of those."""
+    first: dict[tuple[int, Split], int] = {}
+    equal_to = {}
+    for index in indices:
+        original = first.setdefault((group_of[index], splits[index]), index)
+        if original != index:
+            equal_to[index] = original
+    return equal_to
 
 
 def _energy_difference(index: int, original: int, structures: Sequence[Atoms]) -> float:

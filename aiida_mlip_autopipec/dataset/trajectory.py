@@ -124,6 +124,7 @@ def _set_curation(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
         node.set_array("source_steps", steps)
     if all("split" in atoms.info for atoms in frames):
         node.set_array("splits", np.array([str(atoms.info["split"]) for atoms in frames]))
+    if all("group" in atoms.info for atoms in frames):
         node.set_array("groups", np.array([atoms.info["group"] for atoms in frames], dtype=np.int32))
 
 
@@ -154,8 +155,9 @@ def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -
     if "sources" in arrays:
         info["source_uuid"] = np.array(trajectory.base.attributes.get(_SOURCES))[arrays["sources"]]
         info["source_step"] = arrays["source_steps"]
-    if "splits" in arrays:
-        info["split"], info["group"] = arrays["splits"], arrays["groups"]
+    for name, key in (("splits", "split"), ("groups", "group")):
+        if name in arrays:
+            info[key] = arrays[name]
     return info
 
 

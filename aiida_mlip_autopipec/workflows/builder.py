@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from aiida.engine import ProcessBuilder
-from aiida.orm import Dict
+from collections.abc import Sequence
 
-from ..config.schemas.pipeline import PipelineConfig, StageResources
+from aiida.engine import ProcessBuilder
+from aiida.orm import Dict, Float, Int
+from ase import Atoms
+
+from ..config.read import ConfigError
+from ..config.schemas.pipeline import PipelineConfig, StageResources, TrainingRunConfig
+from ..dataset.process import curate_labels
+from ..dataset.trajectory import to_trajectories
 from ..environment import ensure_code, ensure_computer, with_this_python
+from ..trainer.workflow import PaceTrainWorkChain
 from .one_shot import OneShotWorkChain
+
+OWN_DATA = {"type": "own data"}
+"""The method of labels that were not made here."""
 
 
 def build_one_shot(config: PipelineConfig) -> ProcessBuilder:
@@ -26,4 +36,30 @@ def build_one_shot(config: PipelineConfig) -> ProcessBuilder:
     builder.oracle_code = ensure_code("label_structures")
     builder.trainer_code = ensure_code("pace_train")
     builder.metadata.label = f"one-shot {'-'.join(config.elements)}"
+    return builder
+
+
+def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name: str) -> ProcessBuilder:
+    """Return the builder of a :class:`PaceTrainWorkChain` for the user's own data, which become nodes and are curated.
+
+    :param structures: as :func:`~..dataset.intake.intake` returns them.
+    :param name: what the data are called, for the lists of runs.
+    :raises ConfigError: if the computer is unknown or not configured, or nothing in the data is fit to train on.
+    """
+    ensure_computer(config.resources.computer)
+    outputs, node = curate_labels.run_get_node(
+        settings=Dict(config.curation.model_dump(mode="json")),
+        test_fraction=Float(config.test_fraction),
+        seed=Int(config.seed),
+        **to_trajectories(structures, OWN_DATA),
+    )
+    if not node.is_finished_ok:
+        raise ConfigError(f"{name}: {node.exit_message}")
+    outputs.pop("report")
+    builder = PaceTrainWorkChain.get_builder()
+    builder.dataset = outputs
+    builder.settings = Dict(config.training().model_dump(mode="json"))
+    builder.resources = Dict(with_this_python(config.resources).model_dump(mode="json"))
+    builder.code = ensure_code("pace_train")
+    builder.metadata.label = f"train {name}"
     return builder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from aiida import orm
 from aiida.common.links import LinkType
@@ -10,8 +11,8 @@ from aiida.common.links import LinkType
 from ..dataset.trajectory import count_frames
 from ..provenance import GENERATED_BY
 
-ONE_SHOT = "OneShotWorkChain"
-STAGES = ("structures", "labels", "dataset", "fit")
+ONE_SHOT, TRAINING = "OneShotWorkChain", "PaceTrainWorkChain"
+"""The processes that are runs, if no other process called them."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +24,18 @@ class Stage:
     detail: str = ""
 
 
-def latest_run() -> orm.WorkChainNode | None:
-    """Return the newest one-shot run of the profile."""
-    runs = find_runs(limit=1)
-    return runs[0] if runs else None
+def is_run(node: orm.Node) -> bool:
+    """Tell whether a node is a run: of the whole pipeline, or of a fit to the user's own data."""
+    return getattr(node, "process_label", None) in (ONE_SHOT, TRAINING) and node.caller is None
 
 
 def find_runs(limit: int) -> list[orm.WorkChainNode]:
-    """Return the newest one-shot runs of the profile, newest first."""
+    """Return the newest runs of the profile, newest first."""
     query = orm.QueryBuilder().append(
-        orm.WorkChainNode, filters={"attributes.process_label": ONE_SHOT}, tag="run", project=["*"]
+        orm.WorkChainNode, filters={"attributes.process_label": {"in": [ONE_SHOT, TRAINING]}}, tag="run", project=["*"]
     )
-    query.order_by({"run": {"id": "desc"}}).limit(limit)
-    return query.all(flat=True)
+    query.order_by({"run": {"id": "desc"}})
+    return list(islice((node for (node,) in query.iterall() if is_run(node)), limit))
 
 
 def state_of(node: orm.ProcessNode) -> str:
@@ -48,7 +48,9 @@ def state_of(node: orm.ProcessNode) -> str:
 
 
 def stages(run: orm.WorkChainNode) -> list[Stage]:
-    """Return the stages of a one-shot run in order."""
+    """Return the stages of a run in order."""
+    if run.process_label == TRAINING:
+        return [_given_dataset(run), _fit(run)]
     called = {link.link_label: link.node for link in run.base.links.get_outgoing(link_type=LinkType.CALL_WORK)}
     outputs = run.outputs
     found = [
@@ -108,6 +110,12 @@ def _dataset(run: orm.WorkChainNode, curated: bool) -> Stage:
         return Stage("dataset", "waiting")
     report = run.outputs.curation_report.get_dict()
     return Stage("dataset", "done", f"{report['n_train']} to train, {report['n_test']} to test")
+
+
+def _given_dataset(run: orm.WorkChainNode) -> Stage:
+    trajectories = run.inputs.dataset.values()
+    splits = [split for node in trajectories for split in node.get_array("splits").tolist()]
+    return Stage("dataset", "done", f"{splits.count('train')} to train, {splits.count('test')} to test")
 
 
 def _fit(trainer: orm.WorkChainNode | None) -> Stage:

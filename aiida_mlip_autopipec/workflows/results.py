@@ -26,11 +26,12 @@ def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     outputs = run.outputs
+    dataset = outputs.dataset if "dataset" in outputs else run.inputs.dataset
     writers: dict[str, Callable[[Path], Any]] = {
         OUTPUTS[name]: _copy_of(outputs[name]) for name in ("potential_yaml", "active_set", "potential")
     }
     writers["metrics.json"] = lambda path: path.write_text(json.dumps(outputs.metrics.get_dict(), indent=2) + "\n")
-    writers["dataset.extxyz"] = lambda path: write(path, all_frames(outputs.dataset), format="extxyz")
+    writers["dataset.extxyz"] = lambda path: write(path, all_frames(dataset), format="extxyz")
     writers["parity.png"] = lambda path: plot_parity(outputs.predictions, path)
     written = []
     for name, write_to in writers.items():

@@ -25,6 +25,20 @@ class StageResources(Settings):
     """The job that fits the potential."""
 
 
+class TrainingRunConfig(TrainingConfig):
+    """A fit to the user's own data: the settings of the fit, and what surrounds it."""
+
+    curation: CurationConfig = CurationConfig()
+    """What of the data goes into the dataset."""
+
+    resources: ResourcesConfig = ResourcesConfig()
+    """Where the fit runs."""
+
+    def training(self) -> TrainingConfig:
+        """Return the settings of the fit alone."""
+        return TrainingConfig(**{name: getattr(self, name) for name in TrainingConfig.model_fields})
+
+
 class PipelineConfig(Settings):
     """The one-shot pipeline: generate, label, curate, train."""
 
