@@ -6,7 +6,6 @@ import io
 import shlex
 import sys
 import warnings
-from importlib.resources import files
 from pathlib import Path
 
 from aiida import orm
@@ -96,22 +95,38 @@ def _make_localhost() -> orm.Computer:
 
 
 def ensure_code(name: str) -> orm.PortableCode:
-    """Return the portable code `name` with the script as it is in this package, storing it if it is new."""
-    script = (files(__package__) / PORTABLE_CODES[name] / "portable" / name).read_bytes()
+    """Return the portable code `name` with its files as they are in this package, storing it if it is new."""
+    content = _files_of(Path(__file__).parent / PORTABLE_CODES[name] / "portable")
     query = orm.QueryBuilder().append(orm.PortableCode, filters={"label": name}, tag="code", project=["*"])
     query.order_by({"code": {"id": "desc"}})
     for (code,) in query.iterall():
-        if code.base.repository.get_object_content(name, mode="rb") == script:
+        if _content_of(code) == content:
             return code
-    return _new_code(name, script).store()
+    return _new_code(name, content).store()
 
 
-def _new_code(name: str, script: bytes) -> orm.PortableCode:
+def _files_of(folder: Path) -> dict[str, bytes]:
+    """Return the content of the files of a folder, by their path in it; Python's own caches are none."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def _content_of(code: orm.PortableCode) -> dict[str, bytes]:
+    repository = code.base.repository
+    return {
+        str(root / name): repository.get_object_content(str(root / name), mode="rb")
+        for root, _, names in repository.walk()
+        for name in names
+    }
+
+
+def _new_code(name: str, content: dict[str, bytes]) -> orm.PortableCode:
     with warnings.catch_warnings():
-        # AiiDA asks for a folder of files; the folder this script stands in holds more than the script.
+        # AiiDA asks for a folder of files, and would take Python's caches along.
         warnings.simplefilter("ignore")
         code = orm.PortableCode(label=name, filepath_executable=name)
-    code.base.repository.put_object_from_filelike(io.BytesIO(script), name)
+    for path, data in content.items():
+        code.base.repository.put_object_from_filelike(io.BytesIO(data), path)
     code.description = f"The portable script {name} of aiida-mlip-autopipec {__version__}"
     return code
 

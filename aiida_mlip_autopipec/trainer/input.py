@@ -25,11 +25,6 @@ element, of two, ...: those of pacemaker's template (more angular ones for one),
 USUAL_CUTOFF = 6.0
 """Cutoff (Å) in the part of the file that pacemaker reads, when it is `auto` and `pace_train` chooses it."""
 
-_EMBEDDINGS: dict[str, dict[str, Any]] = {
-    "linear": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1},
-    "nonlinear": {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2},
-}
-
 
 def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
     """Return the `input.yaml` of a fit.
@@ -44,7 +39,7 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
         "potential": {
             "deltaSplineBins": 0.001,
             "elements": sorted(elements),
-            "embeddings": {"ALL": _EMBEDDINGS[config.engine]},
+            "embeddings": {"ALL": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1}},
             "bonds": {
                 "ALL": {
                     "radbase": "SBessel",
@@ -67,7 +62,6 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
         },
         "data": {"filename": "train.pckl.gzip"},
         "fit": {
-            "loss": {"kappa": 0.3, "L1_coeffs": 1e-8, "L2_coeffs": 1e-8},
             "optimizer": "BFGS",
             "maxiter": config.max_epochs,
         },
@@ -83,6 +77,7 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
                 "force_weight",
                 "ridge",
                 "core_repulsion",
+                "time_limit",
             },
         ),
     }

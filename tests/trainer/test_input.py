@@ -27,11 +27,6 @@ def test_what_the_user_sets_reaches_the_fit() -> None:
     assert written["pace_train"]["engine"] == "nonlinear"
 
 
-def test_the_engines_have_their_embeddings() -> None:
-    assert content()["potential"]["embeddings"]["ALL"]["ndensity"] == 1
-    assert content(engine="nonlinear")["potential"]["embeddings"]["ALL"]["ndensity"] == 2
-
-
 def test_what_is_auto_is_a_number_for_pacemaker() -> None:
     written = content()
     assert isinstance(written["potential"]["bonds"]["ALL"]["rcut"], float)

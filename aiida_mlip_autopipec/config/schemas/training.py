@@ -30,7 +30,7 @@ class TrainingConfig(Settings):
     n_functions: PositiveInt | Auto = "auto"
     """Number of basis functions of each element, or `auto`: as many as the data carry, at most `max_functions`."""
 
-    max_functions: PositiveInt = 400
+    max_functions: PositiveInt = 700
     """Largest number of basis functions of each element that `auto` chooses: time and memory of the potential grow with it."""
 
     energy_weight: PositiveFloat | Auto = "auto"
@@ -43,6 +43,10 @@ class TrainingConfig(Settings):
     ridge: PositiveFloat | Auto = "auto"
     """Strength of the regularisation of the linear engine, relative to the largest singular value of the problem;
     `auto` by cross-validation."""
+
+    time_limit: PositiveFloat | None = None
+    """Seconds a fit should take at most, on the cores it has: `n_functions: auto` chooses no more functions than that allows,
+    and the nonlinear engine stops then and takes what it has. No limit if empty."""
 
     core_repulsion: bool = True
     """Continue the potential by a repulsion of the atomic cores at distances shorter than any in the data."""

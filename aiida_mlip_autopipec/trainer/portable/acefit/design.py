@@ -1,0 +1,147 @@
+"""Reduction of the design matrix, chunk by chunk, to triangular factors.
+
+The matrix X of the linear fit has a row for each energy, force component and derivative by strain, a column for each
+function. Only R of X = QR is needed for any least-squares problem with X, and the R of two parts stacked is again such a
+factor: so chunks are reduced by all processes and merged, and memory does not grow with the number of structures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .basis import Basis
+from .checkpoint import PARTS, Checkpoint, Deadline
+from .data import FOLDS, Frame, ReferenceEnergies
+from .errors import log
+from .parallel import pool, shared
+
+LEAST_CHUNK = 100
+"""Fewest atoms of a chunk; more functions ask for more, so that its rows outnumber them and the reduction pays."""
+
+VIOLENT_FORCE = 10.0
+"""Forces (eV/Å) of this size begin to lose weight: a few violent structures must not ruin the rest."""
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Triangular factors of [X | y] of one fold: of the rows of energies, of forces and of derivatives by strain."""
+
+    energy: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+    n_energies: int
+    n_forces: int
+
+    def of_functions(self, chosen: np.ndarray) -> Factors:
+        """Return the factors of the problem with some of the functions only."""
+        columns = np.append(chosen, self.energy.shape[1] - 1)
+        energy, forces, virial = (triangle(part[:, columns]) for part in (self.energy, self.forces, self.virial))
+        return Factors(energy, forces, virial, self.n_energies, self.n_forces)
+
+
+def triangle(rows: np.ndarray) -> np.ndarray:
+    """Return R of the QR factorisation of rows, or the rows themselves if they are few."""
+    return np.asarray(np.linalg.qr(rows, mode="r")) if len(rows) > rows.shape[1] else rows
+
+
+def frame_weights(frame: Frame) -> tuple[float, float]:
+    """Return the weights of the energy and of the forces of a structure.
+
+    The error of the total energy is taken to grow with the root of the number of atoms; both weights fall in a violent
+    structure.
+    """
+    largest = float(np.abs(frame.forces).max())
+    calm = 1.0 / (1.0 + (largest / VIOLENT_FORCE) ** 2) ** 0.5
+    return calm / len(frame.atoms) ** 0.5, calm
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the worker processes share."""
+
+    basis: Basis
+    frames: Sequence[Frame]
+    reference: ReferenceEnergies
+
+
+def _reduce_chunk(indices: Sequence[int]) -> list[np.ndarray]:
+    """Return the factors of a chunk's rows of energies, of forces and of derivatives by strain."""
+    work: _Work = shared()
+    rows: list[list[np.ndarray]] = [[np.zeros((0, work.basis.n_functions + 1))] for _ in PARTS]
+    for index in indices:
+        frame = work.frames[index]
+        energy, forces = work.basis.rows(frame.atoms)
+        of_energy, of_forces = frame_weights(frame)
+        rows[0].append(of_energy * np.append(energy, frame.energy - work.reference.of(frame.atoms))[None])
+        rows[1].append(of_forces * np.column_stack([forces, frame.forces.ravel()]))
+        if frame.virial is not None:
+            rows[2].append(of_energy * np.column_stack([work.basis.strain_rows(frame.atoms), frame.virial]))
+    return [triangle(np.vstack(part)) for part in rows]
+
+
+def _chunks(frames: Sequence[Frame], folds: Sequence[int], n_functions: int) -> list[tuple[int, list[int]]]:
+    """Return (fold, indices of frames): the same chunks for any number of workers, and so the same result."""
+    chunks: list[tuple[int, list[int]]] = []
+    for fold in range(FOLDS):
+        atoms = LEAST_CHUNK + n_functions
+        for index, frame in enumerate(frames):
+            if folds[index] != fold:
+                continue
+            if atoms >= LEAST_CHUNK + n_functions:
+                chunks.append((fold, []))
+                atoms = 0
+            chunks[-1][1].append(index)
+            atoms += len(frame.atoms)
+    return chunks
+
+
+def problem_key(basis: Basis, frames: Sequence[Frame]) -> str:
+    """Return a hash of the functions and the data."""
+    digest = hashlib.blake2b(repr((basis.cutoff, basis.settings, basis.functions())).encode(), digest_size=16)
+    for frame in frames:
+        digest.update(np.ascontiguousarray(frame.atoms.positions).tobytes())
+        digest.update(np.ascontiguousarray(frame.forces).tobytes() + np.float64(frame.energy).tobytes())
+    return digest.hexdigest()
+
+
+def accumulate(
+    basis: Basis,
+    frames: Sequence[Frame],
+    folds: Sequence[int],
+    reference: ReferenceEnergies,
+    workers: int,
+    deadline: Deadline,
+) -> list[Factors]:
+    """Reduce the design matrix of the frames to factors, one for each fold that has frames."""
+    chunks = _chunks(frames, folds, basis.n_functions)
+    checkpoint = Checkpoint(problem_key(basis, frames))
+    factors = [[np.zeros((0, basis.n_functions + 1))] * len(PARTS) for _ in range(FOLDS)]
+    done = 0
+    loaded = checkpoint.load()
+    if loaded is not None:
+        done, factors = loaded
+        log(f"  design matrix: going on after {done} of {len(chunks)} parts")
+    sizes = [sum(len(frames[index].atoms) for index in indices) for _, indices in chunks]
+    begun, first = time.monotonic(), done
+    with pool(workers, _Work(basis, frames, reference)) as mapped:
+        reduced = mapped(_reduce_chunk, [indices for _, indices in chunks[done:]])
+        for (fold, _), parts in zip(chunks[done:], reduced, strict=True):
+            factors[fold] = [triangle(np.vstack(pair)) for pair in zip(factors[fold], parts, strict=True)]
+            done += 1
+            left = (time.monotonic() - begun) * sum(sizes[done:]) / max(1, sum(sizes[first:done]))
+            log(f"  design matrix: {sum(sizes[:done])} of {sum(sizes)} atoms, {left:.0f} s left")
+            checkpoint.save(done, factors, now=deadline.has_come)
+            deadline.check("the design matrix")
+    sizes_of = [
+        [3 * len(frame.atoms) for frame, of in zip(frames, folds, strict=True) if of == fold] for fold in range(FOLDS)
+    ]
+    return [
+        Factors(energy, forces, virial, n_energies=len(sizes), n_forces=sum(sizes))
+        for (energy, forces, virial), sizes in zip(factors, sizes_of, strict=True)
+        if sizes
+    ]

@@ -1,0 +1,86 @@
+"""A fit from the input to the files of the potential."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyace import ACEBBasisSet
+
+from .active_set import write_active_set
+from .basis import NEIGHBOUR_SHELLS, Basis, basis_settings, choose_cutoff, choose_number_of_functions
+from .checkpoint import Deadline, clear
+from .data import Frame, reference_energies, shortest_distances
+from .delivery import deliver, write_metrics
+from .errors import TrainingError, log
+from .linear import fit_linear
+from .neighbours import neighbours
+from .nonlinear import fit_nonlinear
+from .repulsion import set_core_repulsion
+from .settings import Settings
+
+POTENTIAL = "potential.yace"
+
+
+def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: Deadline, out: Path) -> None:
+    """Fit, convert, check and write everything into the folder `out`.
+
+    :raises TrainingError: if there can be no good potential.
+    """
+    start = time.monotonic()
+    training = [frame for frame in frames if frame.split == "train"]
+    if not training:
+        raise TrainingError("bad_input", "no structure is marked to train on")
+    cutoff = choose_cutoff(settings.cutoff, training)
+    shortest = shortest_distances(training, cutoff)
+    if not shortest:
+        raise TrainingError(
+            "no_neighbours", f"no two atoms are closer than the cutoff of {cutoff:g} Å: raise the cutoff"
+        )
+    lonely = sum(len(neighbours(frame.atoms, cutoff)[0]) == 0 for frame in training)
+    log(
+        f"{len(training)} structures to train on, {len(frames) - len(training)} to test on; "
+        f"{lonely} without neighbours inside the cutoff of {cutoff:g} Å"
+    )
+    reference = reference_energies(settings, frames)
+    n_functions = choose_number_of_functions(settings, training)
+    potential = basis_settings(settings, shortest, cutoff, n_functions)
+
+    solution = fit_linear(settings, Basis(potential), training, reference, workers, deadline)
+    configuration, engine, chosen = solution.configuration(), "linear", solution.report()
+    if settings.engine == "nonlinear":
+        configuration, engine, more = fit_nonlinear(settings, solution, training, reference, workers, deadline)
+        chosen |= more
+    if settings.core_repulsion:
+        chosen["core_repulsion"] = set_core_repulsion(configuration)
+    chosen["cutoff"] = _reason(settings.cutoff, f"{NEIGHBOUR_SHELLS} times the median distance of nearest neighbours")
+    chosen["n_functions"] = _reason(
+        settings.n_functions,
+        f"a half of the atoms, an eighth of the labels, at most {settings.max_functions}; of these the simplest "
+        f"{len(solution.choice.chosen)} of {solution.basis.n_functions}, by cross-validation",
+    )
+    basis_set = ACEBBasisSet(configuration)
+    basis_set.save(str(out / "potential.yaml"))
+    basis_set.to_ACECTildeBasisSet().save_yaml(str(out / POTENTIAL))
+    write_active_set(basis_set, training, out / "potential.asi")
+    facts = {
+        "engine": engine,
+        "elements": settings.elements,
+        "n_functions": sum(len(functions) for functions in [*basis_set.basis_rank1, *basis_set.basis]),
+        "cutoff_A": float(basis_set.cutoffmax),
+        "n_structures_without_neighbours": lonely,
+        "reference_energies_eV": reference.of_element,
+        "reference_energies_source": reference.source,
+        "stress_used": any(frame.virial is not None for frame in training),
+        "chosen": chosen,
+    }
+    metrics = deliver(out / POTENTIAL, frames, reference, facts, workers)
+    metrics["wall_time_s"] = time.monotonic() - start
+    write_metrics(metrics, out)
+    clear()
+
+
+def _reason(asked: Any, why: str) -> str:
+    return why if asked == "auto" else "given"

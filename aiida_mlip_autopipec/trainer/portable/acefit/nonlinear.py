@@ -1,0 +1,200 @@
+"""The nonlinear engine: upstream's `pacemaker`, started from the linear solution and kept only if it is better."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+from pyace import ACEBBasisSet, BBasisConfiguration
+from ruamel.yaml import YAML
+
+from .checkpoint import NONLINEAR, Deadline
+from .data import Frame, ReferenceEnergies, assign_folds
+from .design import frame_weights
+from .errors import INSTALL_TENSORPOT, INSTALL_TRAINER, TrainingError, log
+from .evaluation import predict
+from .linear import Solution
+from .settings import Settings
+
+EMBEDDING = {"npoti": "FinnisSinclairShiftedScaled", "fs_parameters": [1.0, 1.0, 1.0, 0.5], "ndensityi": 2}
+"""A linear density, in which the linear solution stands, and one under a square root, at first without coefficients."""
+
+REGULARISATION = 0.01
+"""Part of the loss at the start that is the penalty on the coefficients."""
+
+INTERIM = "interim_potential_0.yaml"
+
+
+def fit_nonlinear(
+    settings: Settings,
+    solution: Solution,
+    training: Sequence[Frame],
+    reference: ReferenceEnergies,
+    workers: int,
+    deadline: Deadline,
+) -> tuple[Any, str, dict[str, Any]]:
+    """Run `pacemaker` on all folds but one, and compare on that one.
+
+    :returns: the configuration of the better potential, the engine it is from, and the errors that were compared.
+    :raises TrainingError: if pacemaker is not installed or fails, or the deadline comes.
+    """
+    command = _program(settings)
+    NONLINEAR.mkdir(exist_ok=True)
+    folds = assign_folds(training)
+    left_out = min(folds) if len(set(folds)) > 1 else None
+    fitted = [frame for frame, fold in zip(training, folds, strict=True) if fold != left_out]
+    judged = [frame for frame, fold in zip(training, folds, strict=True) if fold == left_out] or fitted
+    linear = solution.configuration(without=None if left_out is None else 0)
+    before = _validation_error(linear, judged, reference, workers)
+
+    start = NONLINEAR / "start.yaml"
+    interim = NONLINEAR / INTERIM
+    if _is_potential(interim):
+        shutil.copyfile(interim, start)
+        log("nonlinear fit: going on from the last potential")
+    else:
+        ACEBBasisSet(_with_second_density(linear)).save(str(start))
+    penalty = _write_input(settings, solution, fitted, reference, linear, workers)
+    log(f"nonlinear fit: at most {settings.raw['fit']['maxiter']} iterations, L2 penalty {penalty:.1e}")
+    _run([*command, "pacemaker.yaml", "-p", "start.yaml", "--no-predict"], settings, deadline)
+    final = NONLINEAR / "output_potential.yaml"
+    nonlinear = BBasisConfiguration(str(final if final.exists() else interim))
+    after = _validation_error(nonlinear, judged, reference, workers)
+
+    better = bool(np.prod(after) < np.prod(before))
+    log(
+        f"on structures left out: linear {1000 * before[0]:.2f} meV/atom, {before[1]:.4f} eV/Å; "
+        f"nonlinear {1000 * after[0]:.2f} meV/atom, {after[1]:.4f} eV/Å: {'kept' if better else 'the linear one is kept'}"
+    )
+    report = {
+        "evaluator": settings.raw["backend"]["evaluator"],
+        "validation_linear": {"energy_rmse_eV_per_atom": before[0], "force_rmse_eV_per_A": before[1]},
+        "validation_nonlinear": {"energy_rmse_eV_per_atom": after[0], "force_rmse_eV_per_A": after[1]},
+    }
+    return (nonlinear, "nonlinear", report) if better else (solution.configuration(), "linear", report)
+
+
+def _program(settings: Settings) -> list[str]:
+    if settings.raw["backend"]["evaluator"] == "tensorpot" and importlib.util.find_spec("tensorpotential") is None:
+        raise TrainingError("trainer_missing", f"the evaluator tensorpot is not installed: {INSTALL_TENSORPOT}")
+    beside = Path(sys.executable).with_name("pacemaker")
+    program = str(beside) if beside.exists() else shutil.which("pacemaker")
+    if program is None:
+        raise TrainingError("trainer_missing", f"the program pacemaker is not installed: {INSTALL_TRAINER}")
+    return [program]
+
+
+def _is_potential(path: Path) -> bool:
+    """Tell whether a file is a whole potential: pacemaker writes it in place, and may have been killed while doing so."""
+    try:
+        return path.is_file() and ACEBBasisSet(str(path)) is not None
+    except Exception:
+        return False
+
+
+def _with_second_density(linear: Any) -> Any:
+    """Return the same potential with a second density that is still zero."""
+    configuration = ACEBBasisSet(linear).to_BBasisConfiguration()
+    # pyace hands out copies: what is changed must be set again.
+    blocks = configuration.funcspecs_blocks
+    for block in blocks:
+        functions = block.funcspecs
+        for function in functions:
+            function.coeffs = [function.coeffs[0], 0.0]
+        block.funcspecs = functions
+        for name, value in EMBEDDING.items():
+            setattr(block, name, value)
+    configuration.funcspecs_blocks = blocks
+    return configuration
+
+
+def _validation_error(
+    configuration: Any, frames: Sequence[Frame], reference: ReferenceEnergies, workers: int
+) -> tuple[float, float]:
+    """Return the root mean square errors of energies (eV/atom) and forces (eV/Å), violent structures weighing less."""
+    path = NONLINEAR / "compared.yaml"
+    ACEBBasisSet(configuration).save(str(path))
+    energies, forces, n_forces = 0.0, 0.0, 0
+    for frame, (energy, predicted) in zip(frames, predict(path, frames, workers), strict=True):
+        calm = frame_weights(frame)[1]
+        energies += (calm * (energy + reference.of(frame.atoms) - frame.energy) / len(frame.atoms)) ** 2
+        forces += float(((calm * (predicted - frame.forces)) ** 2).sum())
+        n_forces += frame.forces.size
+    return (energies / len(frames)) ** 0.5, (forces / n_forces) ** 0.5
+
+
+def _write_input(
+    settings: Settings,
+    solution: Solution,
+    frames: Sequence[Frame],
+    reference: ReferenceEnergies,
+    linear: Any,
+    workers: int,
+) -> float:
+    """Write pacemaker's files with the weights of the linear fit; return the strength of the penalty."""
+    # pacemaker drops a structure without neighbours in silence; it adds nothing to the fit.
+    frames = [frame for frame in frames if len(frame.atoms) > 1 or frame.atoms.pbc.all()]
+    of_energies, of_forces = [], []
+    for frame in frames:
+        energy, force = frame_weights(frame)
+        # Ours weigh the error of the total energy, pacemaker's that of an atom's.
+        of_energies.append((solution.choice.weights.energy * energy * len(frame.atoms)) ** 2)
+        of_forces.append(np.full(len(frame.atoms), (settings.force_weight * force) ** 2))
+    sum_energies, sum_forces = sum(of_energies), sum(float(weights.sum()) for weights in of_forces)
+    kappa = sum_forces / (sum_energies + sum_forces)
+    table = pandas.DataFrame(
+        {
+            "ase_atoms": [frame.atoms for frame in frames],
+            "energy_corrected": [frame.energy - reference.of(frame.atoms) for frame in frames],
+            "forces": [frame.forces for frame in frames],
+            "w_energy": of_energies,
+            "w_forces": of_forces,
+        }
+    )
+    table.to_pickle(NONLINEAR / "train.pckl.gzip", compression="gzip", protocol=4)
+    error, coefficients = 0.0, 0.0
+    path = NONLINEAR / "compared.yaml"
+    ACEBBasisSet(linear).save(str(path))
+    for weight, weights, frame, (energy, forces) in zip(
+        of_energies, of_forces, frames, predict(path, frames, workers), strict=True
+    ):
+        error += weight * ((energy + reference.of(frame.atoms) - frame.energy) / len(frame.atoms)) ** 2
+        error += float((weights[:, None] * (forces - frame.forces) ** 2).sum())
+    for block in linear.funcspecs_blocks:
+        coefficients += sum(function.coeffs[0] ** 2 for function in block.funcspecs)
+    penalty = REGULARISATION * error / (sum_energies + sum_forces) / coefficients
+    raw = {key: value for key, value in settings.raw.items() if key != "pace_train"}
+    raw["potential"] = {"filename": "start.yaml"}
+    raw["data"] = {"filename": "train.pckl.gzip"}
+    raw["fit"] = {**raw["fit"], "loss": {"kappa": kappa, "L1_coeffs": 0.0, "L2_coeffs": penalty}}
+    with (NONLINEAR / "pacemaker.yaml").open("w") as handle:
+        YAML(typ="safe").dump(raw, handle)
+    return penalty
+
+
+def _run(command: Sequence[str], settings: Settings, deadline: Deadline) -> None:
+    """Run pacemaker in its folder, its log in ours, until it is done, the time limit or the deadline comes."""
+    limit = Deadline() if settings.time_limit is None else Deadline(time.monotonic() + settings.time_limit)
+    process = subprocess.Popen(command, cwd=NONLINEAR, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    try:
+        while process.poll() is None:
+            if deadline.has_come:
+                deadline.check("the nonlinear fit")
+            if limit.has_come and _is_potential(NONLINEAR / INTERIM):
+                log("nonlinear fit: the time limit has come")
+                return
+            time.sleep(0.5)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    if process.returncode != 0 or not (NONLINEAR / "output_potential.yaml").exists():
+        raise TrainingError("diverged", f"pacemaker ended with status {process.returncode}; its log has the reason")

@@ -1,0 +1,85 @@
+"""What `input.yaml` asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from .errors import TrainingError
+
+ALLOWED_KEYS = {
+    "": {"cutoff", "seed", "metadata", "potential", "data", "fit", "backend", "pace_train"},
+    "potential": {"deltaSplineBins", "elements", "embeddings", "bonds", "functions"},
+    "data": {"filename", "test_filename", "reference_energy"},
+    "fit": {"loss", "optimizer", "maxiter", "ladder_step", "ladder_type", "fit_cycles", "trainable_parameters"},
+    "fit.loss": {"kappa", "L1_coeffs", "L2_coeffs", "w0_rad", "w1_rad", "w2_rad", "w_orth"},
+    "backend": {"evaluator", "batch_size", "display_step", "parallel_mode", "n_workers"},
+    "pace_train": {
+        "engine",
+        "cutoff",
+        "n_functions",
+        "max_functions",
+        "energy_weight",
+        "force_weight",
+        "ridge",
+        "core_repulsion",
+        "time_limit",
+    },
+}
+"""Keys of `input.yaml`, by section: upstream ignores those it does not know, and fits nonsense."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `input.yaml` asks for."""
+
+    potential: dict[str, Any]
+    engine: str = "linear"
+    cutoff: float | str = "auto"
+    n_functions: int | str = "auto"
+    max_functions: int = 700
+    energy_weight: float | str = "auto"
+    force_weight: float = 1.0
+    ridge: float | str = "auto"
+    core_repulsion: bool = True
+    time_limit: float | None = None
+    raw: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def elements(self) -> list[str]:
+        """The elements, in the order in which pyace numbers them."""
+        return sorted(self.potential["elements"])
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and check `input.yaml`."""
+    try:
+        raw = YAML(typ="safe").load(path)
+    except Exception as error:
+        raise TrainingError("bad_input", f"{path}: cannot be read: {error}") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("potential"), dict):
+        raise TrainingError("bad_input", f"{path}: needs the section 'potential'")
+    for section, allowed in ALLOWED_KEYS.items():
+        content: Any = raw
+        for key in filter(None, section.split(".")):
+            content = content.get(key) or {}
+        for key in content:
+            if key not in allowed:
+                where = f"{section}.{key}" if section else key
+                raise TrainingError(
+                    "bad_input", f"{path}: unknown key '{where}'; allowed: {', '.join(sorted(allowed))}"
+                )
+    reference = (raw.get("data") or {}).get("reference_energy")
+    if reference is not None and not isinstance(reference, dict):
+        raise TrainingError(
+            "bad_input", f"{path}: data.reference_energy must give each element its energy, got {reference!r}"
+        )
+    settings = Settings(potential=raw["potential"], raw=raw, **(raw.get("pace_train") or {}))
+    if settings.engine not in ("linear", "nonlinear"):
+        raise TrainingError(
+            "bad_input", f"{path}: pace_train.engine is {settings.engine!r}; allowed: linear, nonlinear"
+        )
+    return settings
