@@ -1,14 +1,23 @@
-"""The WorkChain that fits a potential, and fits it again when the job was lost."""
+"""The WorkChain that fits a potential, and goes on where a job was ended."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, ProcessSpec, process_handler, while_
-from aiida.orm import AbstractCode, CalcJobNode, Dict, SinglefileData, TrajectoryData
+from aiida.engine import (
+    BaseRestartWorkChain,
+    ExitCode,
+    ProcessHandlerReport,
+    ProcessSpec,
+    calcfunction,
+    process_handler,
+    while_,
+)
+from aiida.orm import AbstractCode, CalcJobNode, Dict, RemoteData, SinglefileData, Str, TrajectoryData
 from aiida_shell import ShellJob
 
+from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.training import TrainingConfig
 from ..jobs import job_metadata, validate_resources
 from .files import write_training_files
@@ -21,6 +30,12 @@ OUTPUTS = {
     "predictions": "predictions.npz",
 }
 """The files of a finished fit, by the name of their output."""
+
+ENDED = ("killed", "out_of_time")
+"""Kinds of failure after which another job goes on."""
+
+PREVIOUS = "previous"
+"""Name of the input that tells a job the folder of the one before."""
 
 PARSER = "aiida.parsers:mlip_autopipec.pace_train"
 
@@ -35,6 +50,12 @@ def _validate_settings(settings: Dict | None, _: Any) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+@calcfunction
+def path_of(folder: RemoteData) -> Str:
+    """Return the path of a folder on its computer: aiida-shell takes no `RemoteData` beside a portable code."""
+    return Str(folder.get_remote_path())
 
 
 class PaceTrainWorkChain(BaseRestartWorkChain):
@@ -74,6 +95,7 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
         spec.exit_code(503, "ERROR_DIVERGED", message="{message}")
         spec.exit_code(504, "ERROR_OUT_OF_TIME", message="{message}")
         spec.exit_code(505, "ERROR_TRAINER_MISSING", message="{message}")
+        spec.exit_code(506, "ERROR_KILLED", message="{message}")
         spec.exit_code(510, "ERROR_UNEXPECTED", message="pace_train failed: {message}")
 
     def write_files(self) -> ExitCode | None:
@@ -81,14 +103,15 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
         files, node = write_training_files.run_get_node(settings=self.inputs.settings, **self.inputs.dataset)
         if not node.is_finished_ok:
             return self.exit_codes.ERROR_BAD_INPUT.format(message=node.exit_message)
-        cores = self.inputs.resources.get_dict().get("cores")
-        workers = ["--workers", str(cores)] if cores else []
+        resources = ResourcesConfig.model_validate(self.inputs.resources.get_dict())
+        given = {"--workers": resources.cores, "--walltime": resources.walltime}
+        options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
         self.ctx.inputs = AttributeDict(
             {
                 "code": self.inputs.code,
                 "nodes": {"input": files["input"], "dataset": files["dataset"]},
                 "filenames": {"input": INPUT, "dataset": DATASET},
-                "arguments": [*workers, "{input}", "{dataset}"],
+                "arguments": [*options, "{input}", "{dataset}"],
                 "outputs": [*OUTPUTS.values(), "metrics.json"],
                 "parser": PARSER,
                 "metadata": job_metadata(
@@ -100,12 +123,13 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
 
     @process_handler(priority=500)
     def handle_explained_failure(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Pass on what `pace_train` said, or fit again if its job was lost."""
+        """Go on in another job if this one was ended; else pass on what `pace_train` said."""
         if node.is_finished_ok or "failure" not in node.outputs:
             return None
         failure = node.outputs.failure.get_dict()
-        if failure["kind"] == "killed":
-            self.report(f"the job was lost: {failure['message']}")
+        if failure["kind"] in ENDED and self.ctx.iteration < self.inputs.max_iterations.value:
+            self.report(f"job {node.pk} was ended and another goes on from it: {failure['message']}")
+            self._go_on_from(node)
             return ProcessHandlerReport(do_break=True)
         codes = {
             "bad_input": self.exit_codes.ERROR_BAD_INPUT,
@@ -113,10 +137,20 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
             "too_few_atoms": self.exit_codes.ERROR_TOO_FEW_ATOMS,
             "diverged": self.exit_codes.ERROR_DIVERGED,
             "out_of_time": self.exit_codes.ERROR_OUT_OF_TIME,
+            "killed": self.exit_codes.ERROR_KILLED,
             "trainer_missing": self.exit_codes.ERROR_TRAINER_MISSING,
         }
         code = codes.get(failure["kind"], self.exit_codes.ERROR_UNEXPECTED)
+        # Else AiiDA says in the last job allowed only that there were too many.
+        self.ctx.is_finished = True
         return ProcessHandlerReport(do_break=True, exit_code=code.format(message=failure["message"]))
+
+    def _go_on_from(self, node: CalcJobNode) -> None:
+        """Tell the next job the folder of an ended one: what was done stands there."""
+        inputs = self.ctx.inputs
+        if PREVIOUS not in inputs.nodes:
+            inputs.arguments = ["--previous", f"{{{PREVIOUS}}}", *inputs.arguments]
+        inputs.nodes = {**inputs.nodes, PREVIOUS: path_of(node.outputs.remote_folder)}
 
     def results(self) -> None:
         """Attach the files and metrics of the last job."""

@@ -61,5 +61,6 @@ def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name:
     builder.settings = Dict(config.training().model_dump(mode="json"))
     builder.resources = Dict(with_this_python(config.resources).model_dump(mode="json"))
     builder.code = ensure_code("pace_train")
+    builder.max_iterations = Int(1 + config.max_restarts)
     builder.metadata.label = f"train {name}"
     return builder

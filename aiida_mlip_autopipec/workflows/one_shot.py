@@ -116,6 +116,7 @@ class OneShotWorkChain(WorkChain):
             settings=Dict(config.training.model_dump(mode="json")),
             resources=Dict(config.resources.trainer.model_dump(mode="json")),
             code=self.inputs.trainer_code,
+            max_iterations=Int(1 + config.training.max_restarts),
             metadata={"call_link_label": "train"},
         )
         return ToContext(trainer=node)

@@ -25,7 +25,9 @@ if any(argument.endswith("pace_train") for argument in sys.orig_argv) and not Pa
 """Runs at the start of a Python process: kills the first fit."""
 
 
-def run_fit(frames: list[Atoms], resources: orm.Dict, code: orm.PortableCode, **settings: Any) -> orm.WorkChainNode:
+def run_fit(
+    frames: list[Atoms], resources: orm.Dict, code: orm.PortableCode, jobs: int = 3, **settings: Any
+) -> orm.WorkChainNode:
     config = TrainingConfig(**{"n_functions": 12, "cutoff": 5.0, "order": 2, **settings})
     _, node = run_get_node(
         PaceTrainWorkChain,
@@ -33,6 +35,7 @@ def run_fit(frames: list[Atoms], resources: orm.Dict, code: orm.PortableCode, **
         settings=orm.Dict(config.model_dump(mode="json")),
         resources=resources,
         code=code,
+        max_iterations=orm.Int(jobs),
     )
     return node
 
@@ -65,6 +68,31 @@ def test_a_killed_fit_is_started_again(
     jobs = [called for called in node.called if isinstance(called, orm.CalcJobNode)]
     assert len(jobs) == 2
     assert jobs[0].outputs.failure["kind"] == "killed"
+
+
+def test_a_fit_goes_on_over_the_end_of_its_walltime(
+    thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode
+) -> None:
+    structures = [atoms for atoms in thirty_copper if len(atoms) > 2]
+    at_once = run_fit(structures, resources, train_code, n_functions=60)
+    # A walltime of a second is over before the first part of the design matrix is done: each job does just one.
+    in_pieces = run_fit(structures, orm.Dict({**resources.get_dict(), "walltime": 1}), train_code, 30, n_functions=60)
+    assert in_pieces.is_finished_ok, in_pieces.exit_message
+    jobs = [called for called in in_pieces.called if isinstance(called, orm.CalcJobNode)]
+    assert len(jobs) >= 3
+    assert {job.outputs.failure["kind"] for job in jobs[:-1]} == {"out_of_time"}
+    assert "going on after" in jobs[-1].outputs.stdout.get_content()
+    assert jobs[-1].inputs.nodes.previous.value == jobs[-2].outputs.remote_folder.get_remote_path()
+    for split in ("train", "test"):
+        assert in_pieces.outputs.metrics[split] == at_once.outputs.metrics[split]
+
+
+def test_a_fit_that_may_not_go_on_says_so(
+    thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode
+) -> None:
+    node = run_fit(thirty_copper, orm.Dict({**resources.get_dict(), "walltime": 1}), train_code, 1)
+    assert node.exit_status == PaceTrainWorkChain.exit_codes.ERROR_OUT_OF_TIME.status
+    assert "walltime" in node.exit_message
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ class TrainingConfig(Settings):
     """Seconds a fit should take at most, on the cores it has: `n_functions: auto` chooses no more functions than that allows,
     and the nonlinear engine stops then and takes what it has. No limit if empty."""
 
+    max_restarts: NonNegativeInt = 5
+    """How often a fit that was ended (walltime, killed job, lost node) goes on in another job."""
+
     core_repulsion: bool = True
     """Continue the potential by a repulsion of the atomic cores at distances shorter than any in the data."""
 

@@ -1,4 +1,4 @@
-"""The ACE basis: which functions, their values and derivatives on a structure."""
+"""The ACE basis: which functions, and the potentials made of them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
-from pyace import ACEBBasisSet, ACEBEvaluator, ACECalculator
-from pyace.atomicenvironment import aseatoms_to_atomicenvironment
+from pyace import ACEBBasisSet
 from pyace.multispecies_basisextension import create_multispecies_basis_config
 
 from .data import Frame
@@ -105,94 +103,62 @@ def complexity_of(key: FunctionKey) -> float:
     return float(len(neighbours) + sum(radial) + sum(angular))
 
 
+def functions_of(basis_set: Any) -> list[FunctionKey]:
+    """Return what names each function of a basis set, in the order of its coefficients."""
+    return [
+        (f.mu0, tuple(f.mus), tuple(f.ns), tuple(f.ls), tuple(f.LS))
+        for one, more in zip(basis_set.basis_rank1, basis_set.basis, strict=True)
+        for f in [*one, *more]
+    ]
+
+
+def _as_many_each(functions: Sequence[FunctionKey], n_elements: int) -> list[FunctionKey]:
+    """Return as many functions of each element, the simplest ones: a small block of one may have fewer."""
+    of_element = [
+        sorted((key for key in functions if key[0] == element), key=complexity_of) for element in range(n_elements)
+    ]
+    least = min(len(keys) for keys in of_element)
+    kept = {key for keys in of_element for key in keys[:least]}
+    return [key for key in functions if key in kept]
+
+
 class Basis:
-    """The ACE basis: functions, their design matrix rows, and the potential made of coefficients."""
+    """The ACE basis: its functions, and the potentials made of some of them."""
 
     def __init__(self, potential: dict[str, Any]) -> None:
         self.settings = potential
-        self.configuration = create_multispecies_basis_config(potential)
-        self.set = ACEBBasisSet(self.configuration)
-        self.n_functions = len(self.set.basis_coeffs)
-        self.cutoff = float(self.set.cutoffmax)
-        self._evaluator: Any = None
-        self._calculator: Any = None
-        counts = [len(one) + len(more) for one, more in zip(self.set.basis_rank1, self.set.basis, strict=True)]
-        self._first = np.concatenate([[0], np.cumsum(counts)])
+        self._configuration = create_multispecies_basis_config(potential)
+        basis_set = ACEBBasisSet(self._configuration)
+        self.cutoff = float(basis_set.cutoffmax)
+        self.index_of_element: dict[str, int] = dict(basis_set.elements_to_index_map)
+        self.functions = _as_many_each(functions_of(basis_set), len(self.index_of_element))
+        self.n_functions = len(self.functions)
 
-    def functions(self) -> list[FunctionKey]:
-        """Return what names each function, in the order of the coefficients."""
-        return [
-            (f.mu0, tuple(f.mus), tuple(f.ns), tuple(f.ls), tuple(f.LS))
-            for one, more in zip(self.set.basis_rank1, self.set.basis, strict=True)
-            for f in [*one, *more]
-        ]
-
-    def reduced(self, chosen: np.ndarray, coefficients: np.ndarray) -> Any:
-        """Return the configuration of a basis with some of the functions, and their coefficients.
+    def reduced(self, chosen: Sequence[int] | np.ndarray, coefficients: Sequence[float] | np.ndarray) -> Any:
+        """Return the configuration of a potential of some of the functions.
 
         :param chosen: indices of the functions.
+        :param coefficients: their coefficients.
         """
-        keys = self.functions()
-        wanted = {keys[index]: value for index, value in zip(chosen, coefficients, strict=True)}
-        symbols = sorted(self.set.elements_to_index_map, key=self.set.elements_to_index_map.get)
-        configuration = self.set.to_BBasisConfiguration()
-        for block in configuration.funcspecs_blocks:
+        wanted = {self.functions[index]: value for index, value in zip(chosen, coefficients, strict=True)}
+        largest_n = max((max(key[2]) for key in wanted if len(key[2]) > 1), default=1)
+        largest_l = max((max(key[3]) for key in wanted), default=0)
+        configuration = ACEBBasisSet(self._configuration).to_BBasisConfiguration()
+        # pyace hands out copies: what is changed must be set again.
+        blocks = configuration.funcspecs_blocks
+        for block in blocks:
             kept = []
             for function in block.funcspecs:
-                centre, *others = (symbols.index(symbol) for symbol in function.elements)
-                radial = tuple(function.ns)
-                key = (centre, tuple(others), radial, tuple(function.ls), tuple(function.LS))
+                centre, *others = (self.index_of_element[symbol] for symbol in function.elements)
+                key = (centre, tuple(others), tuple(function.ns), tuple(function.ls), tuple(function.LS))
                 if key in wanted:
                     function.coeffs = [wanted.pop(key)]
                     kept.append(function)
             block.funcspecs = kept
+            # pyace's time grows with the ranges, whether they are used or not.
+            block.nradmaxi, block.lmaxi = min(block.nradmaxi, largest_n), min(block.lmaxi, largest_l)
+            block.radcoefficients = [row[: block.lmaxi + 1] for row in block.radcoefficients[: block.nradmaxi]]
+        configuration.funcspecs_blocks = blocks
         if wanted:
             raise RuntimeError(f"{len(wanted)} functions were not found again in their basis")
         return configuration
-
-    def rows(self, atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
-        """Return of each function its sum over the atoms (m,) and its forces (3n, m)."""
-        self._compute(atoms, gradients=True)
-        forces = np.asarray(self._calculator.forces_bfuncs)
-        return self._sums(atoms), forces.transpose(0, 2, 1).reshape(3 * len(atoms), -1)
-
-    def strain_rows(self, atoms: Atoms) -> np.ndarray:
-        """Return the derivatives of each function's sum by strain, (6, m), in Voigt's order, by central differences.
-
-        That is far cheaper than to follow forces to the periodic images they act on.
-        """
-        derivatives = []
-        for first, second in zip(*_VOIGT, strict=True):
-            sums = []
-            for step in (STRAIN_STEP, -STRAIN_STEP):
-                strain = np.eye(3)
-                strain[first, second] += step / 2
-                strain[second, first] += step / 2
-                strained = Atoms(atoms.numbers, positions=atoms.positions @ strain, cell=atoms.cell @ strain, pbc=True)
-                self._compute(strained, gradients=False)
-                sums.append(self._sums(strained))
-            derivatives.append((sums[0] - sums[1]) / (2 * STRAIN_STEP))
-        return np.array(derivatives)
-
-    def _compute(self, atoms: Atoms, gradients: bool) -> None:
-        if self._calculator is None:
-            # The calculator does not own its evaluator: both must be kept.
-            self._evaluator = ACEBEvaluator(self.set)
-            self._calculator = ACECalculator(self._evaluator)
-        index_of = self.set.elements_to_index_map
-        environment = aseatoms_to_atomicenvironment(atoms, cutoff=self.cutoff, elements_mapper_dict=index_of)
-        self._calculator.compute(environment, compute_projections=True, compute_b_grad=gradients)
-
-    def _sums(self, atoms: Atoms) -> np.ndarray:
-        """Return the sum over the atoms of what was computed last."""
-        index_of, sums = self.set.elements_to_index_map, np.zeros(self.n_functions)
-        for symbol, projection in zip(atoms.symbols, self._calculator.projections, strict=False):
-            first = self._first[index_of[symbol]]
-            sums[first : first + len(projection)] += projection
-        return sums
-
-
-STRAIN_STEP = 1e-4
-"""Step of the central differences: their error is far below that of any label."""
-
-_VOIGT = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)

@@ -19,6 +19,7 @@ from .checkpoint import PARTS, Checkpoint, Deadline
 from .data import FOLDS, Frame, ReferenceEnergies
 from .errors import log
 from .parallel import pool, shared
+from .rows import RowBuilder
 
 LEAST_CHUNK = 100
 """Fewest atoms of a chunk; more functions ask for more, so that its rows outnumber them and the reduction pays."""
@@ -64,7 +65,7 @@ def frame_weights(frame: Frame) -> tuple[float, float]:
 class _Work:
     """What the worker processes share."""
 
-    basis: Basis
+    builder: RowBuilder
     frames: Sequence[Frame]
     reference: ReferenceEnergies
 
@@ -72,15 +73,15 @@ class _Work:
 def _reduce_chunk(indices: Sequence[int]) -> list[np.ndarray]:
     """Return the factors of a chunk's rows of energies, of forces and of derivatives by strain."""
     work: _Work = shared()
-    rows: list[list[np.ndarray]] = [[np.zeros((0, work.basis.n_functions + 1))] for _ in PARTS]
+    rows: list[list[np.ndarray]] = [[np.zeros((0, work.builder.n_functions + 1))] for _ in PARTS]
     for index in indices:
         frame = work.frames[index]
-        energy, forces = work.basis.rows(frame.atoms)
+        energy, forces = work.builder.rows(frame.atoms)
         of_energy, of_forces = frame_weights(frame)
         rows[0].append(of_energy * np.append(energy, frame.energy - work.reference.of(frame.atoms))[None])
         rows[1].append(of_forces * np.column_stack([forces, frame.forces.ravel()]))
         if frame.virial is not None:
-            rows[2].append(of_energy * np.column_stack([work.basis.strain_rows(frame.atoms), frame.virial]))
+            rows[2].append(of_energy * np.column_stack([work.builder.strain_rows(frame.atoms, energy), frame.virial]))
     return [triangle(np.vstack(part)) for part in rows]
 
 
@@ -102,7 +103,7 @@ def _chunks(frames: Sequence[Frame], folds: Sequence[int], n_functions: int) -> 
 
 def problem_key(basis: Basis, frames: Sequence[Frame]) -> str:
     """Return a hash of the functions and the data."""
-    digest = hashlib.blake2b(repr((basis.cutoff, basis.settings, basis.functions())).encode(), digest_size=16)
+    digest = hashlib.blake2b(repr((basis.cutoff, basis.settings, basis.functions)).encode(), digest_size=16)
     for frame in frames:
         digest.update(np.ascontiguousarray(frame.atoms.positions).tobytes())
         digest.update(np.ascontiguousarray(frame.forces).tobytes() + np.float64(frame.energy).tobytes())
@@ -128,7 +129,7 @@ def accumulate(
         log(f"  design matrix: going on after {done} of {len(chunks)} parts")
     sizes = [sum(len(frames[index].atoms) for index in indices) for _, indices in chunks]
     begun, first = time.monotonic(), done
-    with pool(workers, _Work(basis, frames, reference)) as mapped:
+    with pool(workers, _Work(RowBuilder(basis), frames, reference)) as mapped:
         reduced = mapped(_reduce_chunk, [indices for _, indices in chunks[done:]])
         for (fold, _), parts in zip(chunks[done:], reduced, strict=True):
             factors[fold] = [triangle(np.vstack(pair)) for pair in zip(factors[fold], parts, strict=True)]

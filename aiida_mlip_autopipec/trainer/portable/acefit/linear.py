@@ -236,7 +236,7 @@ def fit_linear(
     """
     log(f"linear fit: {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")
     factors = accumulate(basis, training, assign_folds(training), reference, workers, deadline)
-    complexity = np.array([complexity_of(key) for key in basis.functions()])
+    complexity = np.array([complexity_of(key) for key in basis.functions])
     problem = Problem(factors, (complexity / complexity.min()) ** PRIOR_EXPONENT, settings.force_weight)
     begun = time.monotonic()
     asked = None if settings.n_functions == "auto" else int(settings.n_functions)
@@ -250,7 +250,7 @@ def fit_linear(
 
 def _by_complexity(basis: Basis) -> np.ndarray:
     """Return the indices of the functions so that the first of them are the simplest of each element."""
-    keys: list[Any] = basis.functions()
+    keys: list[Any] = basis.functions
     rank: dict[Any, int] = {}
     place = np.zeros(len(keys))
     for index in sorted(range(len(keys)), key=lambda index: (complexity_of(keys[index]), index)):
