@@ -10,7 +10,13 @@ from pathlib import Path
 
 from aiida import orm
 from aiida.common.exceptions import NotExistent
-from aiida.engine.daemon.client import DaemonClient, get_daemon_client
+from aiida.engine.daemon.client import (
+    DaemonClient,
+    DaemonNotRunningException,
+    DaemonStalePidException,
+    DaemonTimeoutException,
+    get_daemon_client,
+)
 from aiida.manage.configuration import Profile, create_profile, get_config, load_profile
 from aiida.plugins import BrokerFactory
 
@@ -151,6 +157,29 @@ def ensure_daemon() -> DaemonClient:
             f"give it one by `verdi profile configure-broker core.zeromq {profile.name}`, or choose another by --profile"
         )
     client = get_daemon_client(profile.name)
-    if not client.is_daemon_running:
+    if not _is_alive(client):
+        _forget_dead_broker(profile)
         client.start_daemon()
     return client
+
+
+def _is_alive(client: DaemonClient) -> bool:
+    """Tell whether the daemon runs, by asking it: its pid file outlives a daemon that was killed."""
+    try:
+        client.get_status()
+    except (DaemonNotRunningException, DaemonStalePidException):
+        return False
+    except DaemonTimeoutException:
+        # It is there, and busy.
+        return True
+    return True
+
+
+def _forget_dead_broker(profile: Profile) -> None:
+    """Remove the addresses that the ZeroMQ broker of a daemon that was killed, or of a machine that died, left behind.
+
+    Else workers and commands may read them before the new broker writes its own, and talk to nobody for ever.
+    """
+    folder = Path(get_config().filepaths(profile)["broker_service"]["dir"])
+    for name in ("broker.sockets", "broker.pid"):
+        (folder / name).unlink(missing_ok=True)

@@ -61,12 +61,13 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "CONFIG.yaml"
 
 
-def is_worker(process: psutil.Process, home: Path) -> bool:
-    """Tell whether a process is a worker of the daemon on the fresh machine."""
-    with contextlib.suppress(psutil.Error):
-        path = process.environ().get("AIIDA_PATH", "")
-        return "worker" in (process.info["cmdline"] or []) and path.startswith(str(home))
-    return False
+def daemon_processes(home: Path) -> list[psutil.Process]:
+    """Return the processes of the daemon on the fresh machine, its supervisor first, which would start the others again."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "start-circus" in process.cmdline() and process.environ().get("AIIDA_PATH", "").startswith(str(home)):
+                return [process, *process.children(recursive=True)]
+    return []
 
 
 def start_run(home: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
@@ -138,14 +139,19 @@ def test_ctrl_c_ends_the_display_and_not_the_run(mlip_auto: Command, home: Path,
     assert (tmp_path / "out" / "potential.yace").exists()
 
 
-def test_a_killed_worker_loses_nothing(mlip_auto: Command, home: Path, config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_killed_daemon_loses_nothing(
+    mlip_auto: Command, home: Path, config: Path, tmp_path: Path, everything: bool
+) -> None:
     process, pk = start_run(home, tmp_path)
     process.kill()
     process.communicate()
-    workers = [candidate for candidate in psutil.process_iter(["cmdline"]) if is_worker(candidate, home)]
-    assert workers
-    for worker in workers:
-        worker.kill()
+    victims = daemon_processes(home)
+    if not everything:
+        victims = [victim for victim in victims if "worker" in victim.cmdline()]
+    assert victims
+    for victim in victims:
+        victim.kill()
     time.sleep(1)
     done = mlip_auto("watch", pk, "--output", "out")
     assert done.returncode == 0, done.stdout + done.stderr
