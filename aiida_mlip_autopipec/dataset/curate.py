@@ -43,8 +43,8 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     sick oracle.
 
     If any structure says in ``atoms.info["split"]`` on which side it stands, that division is kept instead (the others
-    train), a structure is a duplicate only of one on its own side, and the report says how many to test on are equal to
-    one to train on.
+    train), and only structures to train on are ever duplicates: a given test part stays whole, so that its errors can be
+    compared with those that others publish. The report says how many to test on are equal to one to train on.
 
     :param structures: with labels in ``atoms.calc.results``, see :func:`~.quality.label_fault`, and their family in
         ``atoms.info["family"]``. They are not changed.
@@ -63,7 +63,7 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
             if representative != place
         }
     else:
-        equal_to = _equal_on_one_side(sound, group_of, given)
+        equal_to = _equal_in_train(sound, group_of, given)
     indices = [index for index in sound if not (config.remove_duplicates and index in equal_to)]
     groups = [group_of[index] for index in indices]
     if given is None:
@@ -114,14 +114,15 @@ def _given_splits(structures: Sequence[Atoms]) -> list[Split] | None:
     return splits
 
 
-def _equal_on_one_side(indices: Sequence[int], group_of: Mapping[int, int], splits: Sequence[Split]) -> dict[int, int]:
-    """Return for each structure that has an equal one before it on its side the first of those."""
-    first: dict[tuple[int, Split], int] = {}
+def _equal_in_train(indices: Sequence[int], group_of: Mapping[int, int], splits: Sequence[Split]) -> dict[int, int]:
+    """Return for each structure to train on that has an equal one before it the first of those."""
+    first: dict[int, int] = {}
     equal_to = {}
     for index in indices:
-        original = first.setdefault((group_of[index], splits[index]), index)
-        if original != index:
-            equal_to[index] = original
+        if splits[index] == "train":
+            original = first.setdefault(group_of[index], index)
+            if original != index:
+                equal_to[index] = original
     return equal_to
 
 

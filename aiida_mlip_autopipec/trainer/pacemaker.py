@@ -13,6 +13,7 @@ from ase.io.trajectory import Trajectory
 from ..config.schemas.curation import CurationConfig
 from ..config.schemas.training import TrainingConfig
 from ..dataset.curate import curate
+from ..dataset.intake import intake
 from .database import DatabaseManager
 from .input import DATASET, INPUT, input_yaml
 
@@ -37,15 +38,17 @@ class PacemakerWrapper:
     def train(self, dataset_path: Path, config: TrainingConfig) -> Path:
         """Fit a potential to a dataset (see :class:`~.database.DatabaseManager` for the formats).
 
-        Structures say in ``atoms.info["split"]`` on which side of the split they stand; if none does, they are curated and
-        divided here as the pipeline does.
+        Structures are curated as the pipeline does, and divided too unless they say in ``atoms.info["split"]`` on which
+        side they stand; but a dataset that was curated before (whose structures name their ``group``) is taken as it is.
 
         :returns: the path of `potential.yace`; beside it are the other files of the fit and its log.
         :raises ValueError: if the dataset cannot be read or nothing in it is fit to train on.
         :raises TrainingFailedError: if the fit ends without a potential.
         """
         dataset_path = Path(dataset_path)
-        structures = _divided(DatabaseManager().load_dataset(dataset_path), config)
+        structures = DatabaseManager().load_dataset(dataset_path)
+        if not all(_is_curated(atoms) for atoms in structures):
+            structures = _curated(intake(structures, str(dataset_path)), config)
         directory = self._directory or dataset_path.with_name(f"{dataset_path.name.split('.')[0]}_potential")
         directory.mkdir(parents=True, exist_ok=True)
         potential = directory / "potential.yace"
@@ -77,9 +80,11 @@ class PacemakerWrapper:
             raise TrainingFailedError(f"pace_train ended with status {status}; the end of {log}:\n{tail}")
 
 
-def _divided(structures: list[Atoms], config: TrainingConfig) -> list[Atoms]:
-    if any("split" in atoms.info for atoms in structures):
-        return structures
+def _is_curated(atoms: Atoms) -> bool:
+    return "split" in atoms.info and isinstance(atoms.info.get("group"), int)
+
+
+def _curated(structures: list[Atoms], config: TrainingConfig) -> list[Atoms]:
     curation = curate(structures, CurationConfig(), test_fraction=config.test_fraction, seed=config.seed)
     if not curation.indices:
         raise ValueError(f"no structure is fit to train on; rejected: {curation.report['rejected']}")

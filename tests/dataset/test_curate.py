@@ -141,3 +141,19 @@ def test_the_split_does_not_depend_on_the_order_and_depends_on_the_seed() -> Non
 def test_a_fraction_out_of_range() -> None:
     with pytest.raises(ValueError, match=r"test_fraction is 1\.0"):
         curated(rattled_copper(2), test_fraction=1.0)
+
+
+def test_a_given_test_part_stays_whole_and_its_overlap_is_counted() -> None:
+    def marked(structures: list[Atoms], split: str) -> list[Atoms]:
+        copies = [relabelled(atoms) for atoms in structures]
+        for atoms in copies:
+            atoms.info["split"] = split
+        return copies
+
+    structures = rattled_copper(6)
+    train, test = [*structures, structures[3]], [structures[0], structures[0], structures[1], *rattled_copper(7)[6:]]
+    curation = curated([*marked(train, "train"), *marked(test, "test")])
+    assert curation.splits.count("train") == 6
+    assert curation.splits.count("test") == 4
+    assert curation.report["test_equal_to_train"] == 3
+    assert curation.report["rejected"] == {"duplicate": 1}
