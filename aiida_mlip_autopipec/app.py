@@ -72,7 +72,7 @@ def _run(config_file: Path | None, elements: tuple[str, ...], output: Path | Non
     builder = build_one_shot(config)
     ensure_daemon()
     run = submit(builder)
-    click.echo(f"Run {run.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.calculator}).")
+    click.echo(f"Run {run.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
     sys.exit(_watch(run, output))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -109,6 +110,22 @@ def ensure_code(name: str) -> orm.PortableCode:
         if _content_of(code) == content:
             return code
     return _new_code(name, content).store()
+
+
+def ensure_pw_code(label: str) -> orm.InstalledCode | None:
+    """Make the code `<name>@localhost` of the pw.x on the PATH, if there is one."""
+    name, _, computer = label.partition("@")
+    program = shutil.which("pw.x")
+    if computer != LOCALHOST or program is None:
+        return None
+    return orm.InstalledCode(
+        label=name,
+        computer=ensure_computer(LOCALHOST),
+        filepath_executable=program,
+        default_calc_job_plugin="quantumespresso.pw",
+        # The processes of MPI are the parallelism.
+        prepend_text="export OMP_NUM_THREADS=1",
+    ).store()
 
 
 def _files_of(folder: Path) -> dict[str, bytes]:

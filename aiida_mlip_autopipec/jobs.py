@@ -9,6 +9,9 @@ from aiida.orm import Dict, load_computer
 
 from .config.schemas.resources import ResourcesConfig
 
+DEFAULT_WALLTIME = 24 * 3600
+"""Walltime (s) of jobs that cannot do without, if the user sets none."""
+
 
 def job_metadata(resources: Dict, **options: Any) -> dict[str, Any]:
     """Return the `metadata` of a CalcJob that runs a portable code.
@@ -19,6 +22,19 @@ def job_metadata(resources: Dict, **options: Any) -> dict[str, Any]:
     config = ResourcesConfig.model_validate(resources.get_dict())
     given = {name: value for name, value in options.items() if value is not None}
     return {"computer": load_computer(config.computer), "options": {**config.options(), **given}}
+
+
+def mpi_job_options(resources: Dict) -> dict[str, Any]:
+    """Return the `metadata.options` of a CalcJob that runs by MPI, a process a core, on the computer of its code."""
+    config = ResourcesConfig.model_validate(resources.get_dict())
+    processes = max(1, (config.cores or 1) // config.machines)
+    return {
+        **config.options(),
+        "resources": {"num_machines": config.machines, "num_mpiprocs_per_machine": processes},
+        "withmpi": config.machines * processes > 1,
+        # AiiDA's own restarts want to know it, and pw.x stops in time by it.
+        "max_wallclock_seconds": config.walltime or DEFAULT_WALLTIME,
+    }
 
 
 def validate_resources(resources: Dict | None, _: Any) -> str | None:

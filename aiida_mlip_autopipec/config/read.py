@@ -64,10 +64,10 @@ def parse_settings(model: type[SettingsModel], content: dict[str, Any], origin: 
 
 
 def _describe(model: type[BaseModel], detail: dict[str, Any]) -> str:
-    location = tuple(str(part) for part in detail["loc"])
+    location, parent = _walk(model, tuple(str(part) for part in detail["loc"]))
     key = ".".join(location)
     if detail["type"] == "extra_forbidden":
-        allowed = _keys_beside(model, location)
+        allowed = list(parent.model_fields)
         near = difflib.get_close_matches(location[-1], allowed, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return f"{key}: unknown key{hint} (allowed here: {', '.join(allowed)})"
@@ -75,22 +75,39 @@ def _describe(model: type[BaseModel], detail: dict[str, Any]) -> str:
     message = message[:1].lower() + message[1:]
     if detail["type"] == "missing":
         return f"{key}: is required"
-    if not key:
-        return message
+    if detail["type"] == "union_tag_invalid":
+        return f"{key}.type: {detail['ctx']['tag']!r} is not allowed: choose from {detail['ctx']['expected_tags']}"
+    if not key or (detail["type"] == "value_error" and isinstance(detail["input"], dict)):
+        return f"{key}: {message}".removeprefix(": ")
     hint = ""
     if isinstance(detail["input"], bool) and detail["type"] != "bool_parsing" and location[0] == "elements":
         hint = " (YAML reads No as false: put the symbol in quotes)"
     return f"{key}: {detail['input']!r} is not allowed: {message}{hint}"
 
 
-def _keys_beside(model: type[BaseModel], location: tuple[str, ...]) -> list[str]:
-    """Return the keys of the model in which the last key of a location stands."""
-    for key in location[:-1]:
-        field = model.model_fields.get(key)
-        if field is None:
+def _walk(model: type[BaseModel], location: tuple[str, ...]) -> tuple[list[str], type[BaseModel]]:
+    """Return the keys a location names, without the tags of unions, and the model in which the last of them stands."""
+    keys: list[str] = []
+    candidates: dict[str, type[BaseModel]] = {}
+    for part in location:
+        if part in candidates:
+            model = candidates[part]
+            candidates = {}
             continue
-        candidates = [field.annotation, *get_args(field.annotation)]
-        models = [item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)]
-        if len(models) == 1:
-            model = models[0]
-    return list(model.model_fields)
+        if len(candidates) == 1:
+            model = next(iter(candidates.values()))
+        keys.append(part)
+        field = model.model_fields.get(part)
+        candidates = {} if field is None else {_tag_of(item): item for item in _models_in(field.annotation)}
+    return keys, model
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _tag_of(model: type[BaseModel]) -> str:
+    """Return what tells a model apart in a union: the default of its `type`."""
+    return str(model.model_fields["type"].default) if "type" in model.model_fields else model.__name__

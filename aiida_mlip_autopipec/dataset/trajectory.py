@@ -17,14 +17,20 @@ from aiida.orm import TrajectoryData
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-FRAME_INFO = ("family", "split", "group", "source_uuid", "source_step")
+from .identity import method_id, structure_key
+
+FRAME_INFO = ("family", "split", "group", "source_uuid", "source_step", "calculation")
 """Keys of ``atoms.info`` that survive the way into a node: the kind of structure; after curation ``train`` or ``test``
-and the number of its group of equal structures; the trajectory (uuid) and step this frame was made from."""
+and the number of its group of equal structures; the trajectory (uuid) and step this frame was made from; the calculation
+(uuid) that labelled it."""
 
-METHOD = "method"
-"""Attribute of a labelled trajectory: the settings of the reference method, the identity of its labels."""
+METHOD, METHOD_ID = "method", "method_id"
+"""Attributes of a labelled trajectory: the settings of the reference method, the identity of its labels; and their hash."""
 
-_SOURCES = "sources"
+KEYS = "structure_keys"
+"""Attribute of labels that may be found again: the :func:`~.identity.structure_key` of each frame."""
+
+_SOURCES, _CALCULATIONS = "sources", "calculations"
 
 
 def group_label(atoms: Atoms) -> str:
@@ -59,12 +65,13 @@ def attach_labels(atoms: Atoms, labels: Mapping[str, float | np.ndarray]) -> Ato
 
 
 def to_trajectories(
-    structures: Iterable[Atoms], method: Mapping[str, object] | None = None
+    structures: Iterable[Atoms], method: Mapping[str, object] | None = None, *, findable: bool = False
 ) -> dict[str, TrajectoryData]:
     """Group structures into unstored trajectories.
 
     :param structures: either all with energy and forces, or none. Order within a group is kept.
     :param method: the identity of the labels' method.
+    :param findable: whether these are the labels as they were computed, to be found again instead of computed again.
     :returns: ``{label: TrajectoryData}``, sorted by label, with the arrays ``positions`` (s, n, 3), ``cells`` (s, 3, 3),
         ``steps`` (s,), ``families`` (s,); for labelled structures ``energies`` (s,), ``forces`` (s, n, 3) and, if any
         has one, ``stresses`` (s, 6), NaN where there is none; and those of ``atoms.info``.
@@ -75,7 +82,11 @@ def to_trajectories(
         if len(atoms) == 0:
             raise ValueError(f"structure {index} has no atoms")
         groups.setdefault(group_label(atoms), []).append(sort_by_species(atoms))
-    return {label: _trajectory(label, groups[label], method) for label in sorted(groups)}
+    trajectories = {label: _trajectory(label, groups[label], method) for label in sorted(groups)}
+    if findable:
+        for label, node in trajectories.items():
+            node.base.attributes.set(KEYS, [structure_key(atoms) for atoms in groups[label]])
+    return trajectories
 
 
 def _trajectory(label: str, frames: Sequence[Atoms], method: Mapping[str, object] | None) -> TrajectoryData:
@@ -93,6 +104,7 @@ def _trajectory(label: str, frames: Sequence[Atoms], method: Mapping[str, object
     _set_curation(node, frames)
     if method is not None:
         node.base.attributes.set(METHOD, dict(method))
+        node.base.attributes.set(METHOD_ID, method_id(method))
     return node
 
 
@@ -115,11 +127,13 @@ def _set_labels(node: TrajectoryData, label: str, frames: Sequence[Atoms]) -> No
 
 
 def _set_curation(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
-    if all("source_uuid" in atoms.info for atoms in frames):
-        sources = list(dict.fromkeys(atoms.info["source_uuid"] for atoms in frames))
-        position = {uuid: index for index, uuid in enumerate(sources)}
-        node.base.attributes.set(_SOURCES, sources)
-        node.set_array("sources", np.array([position[atoms.info["source_uuid"]] for atoms in frames], dtype=np.int32))
+    for name, key in ((_SOURCES, "source_uuid"), (_CALCULATIONS, "calculation")):
+        if all(key in atoms.info for atoms in frames):
+            uuids = list(dict.fromkeys(atoms.info[key] for atoms in frames))
+            position = {uuid: index for index, uuid in enumerate(uuids)}
+            node.base.attributes.set(name, uuids)
+            node.set_array(name, np.array([position[atoms.info[key]] for atoms in frames], dtype=np.int32))
+    if all("source_step" in atoms.info for atoms in frames):
         steps = np.array([atoms.info["source_step"] for atoms in frames], dtype=np.int32)
         node.set_array("source_steps", steps)
     if all("split" in atoms.info for atoms in frames):
@@ -152,10 +166,10 @@ def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> 
 
 def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     info = {"family": arrays.get("families", np.full(trajectory.numsteps, "unknown"))}
-    if "sources" in arrays:
-        info["source_uuid"] = np.array(trajectory.base.attributes.get(_SOURCES))[arrays["sources"]]
-        info["source_step"] = arrays["source_steps"]
-    for name, key in (("splits", "split"), ("groups", "group")):
+    for name, key in ((_SOURCES, "source_uuid"), (_CALCULATIONS, "calculation")):
+        if name in arrays:
+            info[key] = np.array(trajectory.base.attributes.get(name))[arrays[name]]
+    for name, key in (("source_steps", "source_step"), ("splits", "split"), ("groups", "group")):
         if name in arrays:
             info[key] = arrays[name]
     return info

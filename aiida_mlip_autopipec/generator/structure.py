@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations_with_replacement, cycle
+from itertools import combinations_with_replacement, count, cycle
 
 import numpy as np
 from ase import Atoms
@@ -39,14 +39,15 @@ class StructureGenerator:
         defective and hot crystals (periodic), in the shares of the settings' weights; with several elements also their
         ordered compounds and random alloys. ``atoms.info["family"]`` tells the kind; atoms are sorted by species.
 
+        More structures are the same ones and some more, since each kind draws its random numbers by itself.
+
         :raises ValueError: for an unknown element or one given twice, a count too small to hold the free atoms and one
             of each kind, or settings under which no structure keeps the shortest allowed distance.
         """
         self._check(elements, count)
-        random = np.random.default_rng([self.config.seed, *(atomic_numbers[element] for element in sorted(elements))])
         structures = [_in_box(Atoms(element), "isolated_atom") for element in sorted(elements)]
         shares = _apportion(self.config.weights.model_dump(), count - len(structures))
-        makers = self._makers(sorted(elements), random, shares)
+        makers = self._makers(sorted(elements))
         for family, share in shares.items():
             structures += [self._valid(makers[family], family) for _ in range(share)]
         return structures
@@ -67,24 +68,28 @@ class StructureGenerator:
                 f"({len(elements)}) and one structure of each of the {kinds} kinds with a weight"
             )
 
-    def _makers(
-        self, elements: Sequence[str], random: np.random.Generator, shares: dict[str, int]
-    ) -> dict[str, Callable[[], Atoms]]:
+    def _makers(self, elements: Sequence[str]) -> dict[str, Callable[[], Atoms]]:
         """Return for each family the function that makes its next structure."""
-        crystals = _alternating(self._crystals(elements, random), len(elements))
+        seed = [self.config.seed, *(atomic_numbers[element] for element in elements)]
+        crystals = self._crystals(elements, np.random.default_rng(seed))
         pairs = cycle(combinations_with_replacement(elements, 2))
         triples = cycle(combinations_with_replacement(elements, 3))
-        n_pairs = len(elements) * (len(elements) + 1) // 2
-        steps = cycle(np.linspace(0, 1, -(-shares["dimer"] // n_pairs) + 1)[:-1].repeat(n_pairs).tolist() or [0.0])
-        volumes = _spread(random, *self.config.volume_range)
+        steps = _dense_first(len(elements) * (len(elements) + 1) // 2)
+
+        def of_crystals(make: Callable[[Crystal, np.random.Generator], Atoms], number: int) -> Callable[[], Atoms]:
+            source, random = _alternating(crystals, len(elements)), np.random.default_rng([*seed, number])
+            return lambda: make(next(source), random)
+
+        random = np.random.default_rng([*seed, 0])
+        volumes = _spread(np.random.default_rng([*seed, 1]), *self.config.volume_range)
         return {
             "dimer": lambda: self._dimer(next(pairs), next(steps)),
             "trimer": lambda: self._trimer(next(triples), random),
-            "crystal": lambda: self._crystal(next(crystals), next(volumes)),
-            "strained": lambda: self._strained(next(crystals), random),
-            "rattled": lambda: self._rattled(next(crystals), random),
-            "vacancy": lambda: self._vacancy(next(crystals), random),
-            "hot": lambda: self._hot(next(crystals), random),
+            "crystal": of_crystals(lambda crystal, _: self._crystal(crystal, next(volumes)), 2),
+            "strained": of_crystals(self._strained, 3),
+            "rattled": of_crystals(self._rattled, 4),
+            "vacancy": of_crystals(self._vacancy, 5),
+            "hot": of_crystals(self._hot, 6),
         }
 
     def _crystals(self, elements: Sequence[str], random: np.random.Generator) -> list[list[Crystal]]:
@@ -191,6 +196,17 @@ def _alternating(groups: Sequence[Sequence[Crystal]], n_elements: int) -> Iterat
     for turn in cycle((0, 1)):
         for number, group in enumerate(groups):
             yield group[0] if turn == 0 and number < n_elements else next(others[number])
+
+
+def _dense_first(repeat: int) -> Iterator[float]:
+    """Yield numbers of [0, 1) that fill it evenly however many are taken, each `repeat` times.
+
+    The sequence of van der Corput (1935): 0, 1/2, 1/4, 3/4, 1/8, ...
+    """
+    for number in count():
+        digits = f"{number:b}"[::-1]
+        for _ in range(repeat):
+            yield int(digits, 2) / 2 ** len(digits)
 
 
 def _spread(random: np.random.Generator, low: float, high: float) -> Iterator[float]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, while_
-from aiida.orm import AbstractCode, CalcJobNode, Dict, TrajectoryData
+from aiida.orm import AbstractCode, CalcJobNode, Dict
 
 from ..config.schemas.oracle import AseOracleConfig
 from ..dataset.trajectory import to_atoms
-from ..jobs import job_metadata, validate_resources
+from ..jobs import job_metadata
 from .batches import batch_frames, make_batches
 from .calculation import AseLabelCalculation
-from .report import merge_reports
+from .contract import declare_oracle, merge_reports, too_many_failures
 
 
 def _validate_settings(settings: Dict | None, _: Any) -> str | None:
@@ -36,9 +36,7 @@ class AseOracleWorkChain(WorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
-        spec.input("settings", valid_type=Dict, validator=_validate_settings, help="An `AseOracleConfig`.")
-        spec.input("resources", valid_type=Dict, validator=validate_resources, help="A `ResourcesConfig`.")
+        declare_oracle(spec, _validate_settings, "An `AseOracleConfig`.")
         spec.input("code", valid_type=AbstractCode, help="The portable code `label_structures`.")
 
         spec.outline(
@@ -51,14 +49,6 @@ class AseOracleWorkChain(WorkChain):
             cls.check_failures,
         )
 
-        spec.output_namespace("labelled", valid_type=TrajectoryData, dynamic=True, help="Labels, by label and job.")
-        spec.output("report", valid_type=Dict, help="Asked, labelled, failed with reasons.")
-        spec.exit_code(
-            400,
-            "ERROR_TOO_MANY_FAILURES",
-            message="{failed} of {asked} structures could not be labelled, more than the {allowed:.0%} allowed by "
-            "`max_failed_fraction`. Most frequent reason: {reason}",
-        )
         spec.exit_code(410, "ERROR_CALCULATOR_UNAVAILABLE", message="{reason}")
 
     @property
@@ -86,14 +76,13 @@ class AseOracleWorkChain(WorkChain):
         self.ctx.running = self.ctx.waiting[: settings.max_concurrent_jobs]
         self.ctx.waiting = self.ctx.waiting[settings.max_concurrent_jobs :]
         metadata = job_metadata(self.inputs.resources, seconds_per_structure=settings.seconds_per_structure)
-        method = Dict(settings.method())
         for work in self.ctx.running:
             node = self.submit(
                 AseLabelCalculation,
                 code=self.inputs.code,
                 structures={label: self.inputs.structures[label] for label in work["batch"]},
                 batch=Dict(work["batch"]),
-                method=method,
+                method=self.inputs.method,
                 metadata=metadata,
             )
             self.to_context(jobs=append_(node))
@@ -160,14 +149,4 @@ class AseOracleWorkChain(WorkChain):
 
     def check_failures(self) -> ExitCode | None:
         """End with an error if more structures failed than the user allows."""
-        report = self.ctx.report.get_dict()
-        failed, allowed = report["failed"], self.settings.max_failed_fraction
-        if report["labelled"] and len(failed) <= allowed * report["asked"]:
-            return None
-        reasons = [f"{failure['kind']}: {failure['reason']}" for failure in failed]
-        return self.exit_codes.ERROR_TOO_MANY_FAILURES.format(
-            failed=len(failed),
-            asked=report["asked"],
-            allowed=allowed,
-            reason=max(reasons, key=reasons.count) if reasons else "none",
-        )
+        return too_many_failures(self, self.ctx.report.get_dict(), self.settings.max_failed_fraction)

@@ -30,7 +30,7 @@ class AseLabelParser(Parser):
         left = [index for index in range(len(frames)) if index not in labels and index not in failures]
 
         method = self.node.inputs.method.get_dict()
-        for label, trajectory in to_trajectories(self._labelled(frames, labels), method).items():
+        for label, trajectory in to_trajectories(self._labelled(frames, labels), method, findable=True).items():
             self.out(f"labelled.{label}", trajectory)
         report = {
             "asked": len(frames),
@@ -62,7 +62,7 @@ class AseLabelParser(Parser):
             indices = [index for index, frame in enumerate(frames) if frame[0] == label and index in labels]
             steps = [frames[index][1] for index in indices]
             for index, step, atoms in zip(indices, steps, to_atoms(structures[label], steps), strict=True):
-                atoms.info.update(source_uuid=structures[label].uuid, source_step=step)
+                atoms.info.update(source_uuid=structures[label].uuid, source_step=step, calculation=self.node.uuid)
                 labelled.append(attach_labels(atoms, labels[index]))
         return labelled
 

@@ -9,10 +9,11 @@ from aiida.orm import Dict, Float, Int
 from ase import Atoms
 
 from ..config.read import ConfigError
-from ..config.schemas.pipeline import PipelineConfig, StageResources, TrainingRunConfig
+from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import to_trajectories
 from ..environment import ensure_code, ensure_computer, with_this_python
+from ..oracle.prepare import prepare_oracle
 from ..trainer.workflow import PaceTrainWorkChain
 from .one_shot import OneShotWorkChain
 
@@ -21,20 +22,17 @@ OWN_DATA = {"type": "own data"}
 
 
 def build_one_shot(config: PipelineConfig) -> ProcessBuilder:
-    """Return the builder of a :class:`OneShotWorkChain`, with the computers checked and the portable codes stored.
+    """Return the builder of a :class:`OneShotWorkChain`, with all it stands on checked and the portable codes stored.
 
-    :raises ConfigError: if a computer is unknown or not configured.
+    :raises ConfigError: if a computer, code or pseudopotential is missing or cannot be used.
     """
-    stages = {name: getattr(config.resources, name) for name in StageResources.model_fields}
-    for stage in stages.values():
-        ensure_computer(stage.computer)
-    resources = StageResources(**{name: with_this_python(stage) for name, stage in stages.items()})
-    complete = config.model_copy(update={"resources": resources})
-
+    trainer = config.resources.trainer
+    ensure_computer(trainer.computer)
     builder = OneShotWorkChain.get_builder()
-    builder.config = Dict(complete.model_dump(mode="json"))
-    builder.oracle_code = ensure_code("label_structures")
-    builder.trainer_code = ensure_code("pace_train")
+    builder.oracle = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
+    builder.trainer.resources = Dict(with_this_python(trainer).model_dump(mode="json"))
+    builder.trainer.code = ensure_code("pace_train")
+    builder.config = Dict(config.model_dump(mode="json"))
     builder.metadata.label = f"one-shot {'-'.join(config.elements)}"
     return builder
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
-from aiida.orm import AbstractCode, Dict, Float, Int, List, TrajectoryData
-from aiida.plugins import WorkflowFactory
+from aiida.orm import Bool, Data, Dict, Float, Int, List, Str, TrajectoryData
 
 from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import count_frames
 from ..generator.process import generate_structures
+from ..oracle.labelling import LabellingWorkChain
 from ..trainer.workflow import PaceTrainWorkChain
 
 
@@ -31,8 +31,10 @@ class OneShotWorkChain(WorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.input("config", valid_type=Dict, validator=_validate_config, help="A `PipelineConfig`.")
-        spec.input("oracle_code", valid_type=AbstractCode, help="The code of the oracle's jobs.")
-        spec.input("trainer_code", valid_type=AbstractCode, help="The portable code `pace_train`.")
+        spec.input_namespace(
+            "oracle", valid_type=Data, dynamic=True, help="Inputs of the oracle, but for the structures."
+        )
+        spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
 
         spec.outline(
             cls.generate,
@@ -73,31 +75,31 @@ class OneShotWorkChain(WorkChain):
         return None
 
     def label(self) -> ToContext:
-        """Label them by the oracle."""
+        """Label them by the oracle, save those whose labels exist."""
         config = self.config
-        oracle = WorkflowFactory(f"mlip_autopipec.oracle.{config.oracle.type}")
         node = self.submit(
-            oracle,
+            LabellingWorkChain,
             structures=self.ctx.structures,
-            settings=Dict(config.oracle.model_dump(mode="json")),
-            resources=Dict(config.resources.oracle.model_dump(mode="json")),
-            code=self.inputs.oracle_code,
+            type=Str(config.oracle.type),
+            oracle=self.inputs.oracle,
+            reuse=Bool(config.oracle.reuse),
             metadata={"call_link_label": "label"},
         )
-        return ToContext(oracle=node)
+        return ToContext(labelling=node)
 
     def curate(self) -> ExitCode | None:
         """Make the dataset of what was labelled."""
-        oracle, config = self.ctx.oracle, self.config
-        if "report" in oracle.outputs:
-            self.out("oracle_report", oracle.outputs.report)
-        if not oracle.is_finished_ok:
-            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=oracle.exit_message or oracle.process_state)
+        labelling, config = self.ctx.labelling, self.config
+        if "report" in labelling.outputs:
+            self.out("oracle_report", labelling.outputs.report)
+        if not labelling.is_finished_ok:
+            reason = labelling.exit_message or labelling.process_state
+            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason)
         outputs, node = curate_labels.run_get_node(
             settings=Dict(config.curation.model_dump(mode="json")),
             test_fraction=Float(config.training.test_fraction),
             seed=Int(config.training.seed),
-            **oracle.outputs.labelled,
+            **labelling.outputs.labelled,
         )
         if not node.is_finished_ok:
             return self.exit_codes.ERROR_CURATION_FAILED.format(reason=node.exit_message)
@@ -114,8 +116,7 @@ class OneShotWorkChain(WorkChain):
             PaceTrainWorkChain,
             dataset=self.ctx.dataset,
             settings=Dict(config.training.model_dump(mode="json")),
-            resources=Dict(config.resources.trainer.model_dump(mode="json")),
-            code=self.inputs.trainer_code,
+            **self.exposed_inputs(PaceTrainWorkChain, "trainer"),
             max_iterations=Int(1 + config.training.max_restarts),
             metadata={"call_link_label": "train"},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from aiida import orm
 from aiida.common.links import LinkType
@@ -51,7 +52,7 @@ def stages(run: orm.WorkChainNode) -> list[Stage]:
     """Return the stages of a run in order."""
     if run.process_label == TRAINING:
         return [_given_dataset(run), _fit(run)]
-    called = {link.link_label: link.node for link in run.base.links.get_outgoing(link_type=LinkType.CALL_WORK)}
+    called = {link.link_label: link.node for link in _links_to_called(run)}
     outputs = run.outputs
     found = [
         _structures(run),
@@ -85,24 +86,40 @@ def _structures(run: orm.WorkChainNode) -> Stage:
     return Stage("structures", "done", f"{count} made, in {len(structures)} groups of one formula")
 
 
-def _labels(oracle: orm.WorkChainNode | None) -> Stage:
-    if oracle is None:
+def _labels(labelling: orm.WorkChainNode | None) -> Stage:
+    if labelling is None:
         return Stage("labels", "waiting")
-    asked = count_frames(oracle.inputs.structures)
-    jobs = _called_jobs(oracle)
-    labelled = failed = finished = 0
-    for job in jobs:
-        if job.is_terminated:
-            finished += 1
-            if "report" in job.outputs:
-                report = job.outputs.report.get_dict()
-                labelled += report["labelled"]
-                failed += len(report["failed"])
-    detail = f"{labelled} of {asked} labelled"
-    detail += f", {failed} failed" if failed else ""
-    if not oracle.is_terminated:
-        detail += f"; jobs: {finished} done, {len(jobs) - finished} in work"
-    return Stage("labels", state_of(oracle), detail)
+    asked = count_frames(labelling.inputs.structures)
+    if labelling.is_terminated and "report" in labelling.outputs:
+        report = labelling.outputs.report.get_dict()
+        labelled, failed = report["labelled"], len(report["failed"])
+        detail = f"{labelled} of {asked} labelled" + (f", {failed} failed" if failed else "")
+        return Stage("labels", state_of(labelling), detail + _known(report["reused"]))
+    oracle = next((link.node for link in _links_to_called(labelling) if link.link_label == "oracle"), None)
+    if oracle is None:
+        return Stage("labels", state_of(labelling), f"0 of {asked} labelled")
+    known = asked - count_frames(oracle.inputs.structures)
+    jobs = [node for node in oracle.called if isinstance(node, (orm.CalcJobNode, orm.WorkChainNode))]
+    ended = [job for job in jobs if job.is_terminated]
+    labelled = failed = 0
+    for job in ended:
+        if "report" in job.outputs:
+            report = job.outputs.report.get_dict()
+            labelled += report["labelled"]
+            failed += len(report["failed"])
+        elif isinstance(job, orm.WorkChainNode):
+            labelled += job.is_finished_ok
+            failed += not job.is_finished_ok
+    detail = f"{known + labelled} of {asked} labelled" + (f", {failed} failed" if failed else "") + _known(known)
+    return Stage("labels", state_of(labelling), f"{detail}; jobs: {len(ended)} done, {len(jobs) - len(ended)} in work")
+
+
+def _known(reused: int) -> str:
+    return f", {reused} known already" if reused else ""
+
+
+def _links_to_called(node: orm.WorkChainNode) -> list[Any]:
+    return list(node.base.links.get_outgoing(link_type=LinkType.CALL_WORK))
 
 
 def _dataset(run: orm.WorkChainNode, curated: bool) -> Stage:

@@ -147,3 +147,13 @@ def test_all_weights_zero_is_an_error() -> None:
 def test_volumes_out_of_range(limits: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="smallest < largest"):
         GeneratorConfig(volume_range=limits)
+
+
+@pytest.mark.parametrize("elements", [["Cu"], ["Al", "Cu"], ["Al", "Cu", "Ni"]])
+def test_more_structures_are_the_same_ones_and_some_more(elements: list[str]) -> None:
+    generator = StructureGenerator(GeneratorConfig(max_atoms=8))
+    few, many = generator.generate(elements, 30), generator.generate(elements, 60)
+    there = {atoms.positions.tobytes() + atoms.cell.array.tobytes() + atoms.numbers.tobytes() for atoms in many}
+    assert all(
+        atoms.positions.tobytes() + atoms.cell.array.tobytes() + atoms.numbers.tobytes() in there for atoms in few
+    )

@@ -66,3 +66,12 @@ def label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Labe
         return read_labelling(tmp_path, done.returncode)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def silicon_upf() -> Path:
+    """A norm-conserving LDA pseudopotential of silicon, from Debian's `quantum-espresso-data`."""
+    path = Path("/usr/share/espresso/pseudo/Si.pz-vbc.UPF")
+    if not path.exists():
+        pytest.skip("quantum-espresso-data is not installed")
+    return path

@@ -27,6 +27,7 @@ def run_oracle(
         AseOracleWorkChain,
         structures=to_trajectories(structures),
         settings=orm.Dict(config.model_dump(mode="json")),
+        method=orm.Dict(config.method()),
         resources=resources,
         code=code,
     )

@@ -88,9 +88,9 @@ def test_an_oracle_that_fails_too_often(small_config: PipelineConfig) -> None:
     content = small_config.model_dump(mode="json")
     content["oracle"].update(oracle)
     builder = build_one_shot(PipelineConfig.model_validate(content))
-    settings = builder.config.get_dict()
-    settings["resources"]["oracle"]["prepend_text"] += f"\nexport PYTHONPATH={ROOT}"
-    builder.config = orm.Dict(settings)
+    resources = builder.oracle["resources"].get_dict()
+    resources["prepend_text"] += f"\nexport PYTHONPATH={ROOT}"
+    builder.oracle["resources"] = orm.Dict(resources)
     _, node = run_get_node(builder)
     assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_ORACLE_FAILED.status
     assert "SCF did not converge" in node.exit_message
@@ -102,3 +102,21 @@ def test_a_trainer_that_fails(small_config: PipelineConfig) -> None:
     assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_TRAINING_FAILED.status
     assert "5000 functions" in node.exit_message
     assert "label more structures" in node.exit_message
+
+
+def test_a_second_run_computes_nothing_and_a_larger_one_only_what_is_new(
+    finished_run: orm.WorkChainNode, small_config: PipelineConfig
+) -> None:
+    def energies(run: orm.WorkChainNode) -> list[float]:
+        return sorted(atoms.get_potential_energy() for atoms in frames_with_source(run.outputs.dataset))
+
+    again = run_changed(small_config)
+    assert again.is_finished_ok, again.exit_message
+    assert not [node for node in again.called_descendants if node.process_label == "AseLabelCalculation"]
+    assert energies(again) == energies(finished_run)
+    assert again.outputs.metrics["test"] == finished_run.outputs.metrics["test"]
+
+    doubled = run_changed(small_config, generator={"count": 2 * small_config.generator.count})
+    assert doubled.is_finished_ok, doubled.exit_message
+    assert doubled.outputs.oracle_report["reused"] == small_config.generator.count
+    assert doubled.outputs.oracle_report["asked"] == 2 * small_config.generator.count

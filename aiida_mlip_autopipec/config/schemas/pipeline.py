@@ -68,6 +68,13 @@ class PipelineConfig(Settings):
             raise ValueError(f"{', '.join(twice)} given more than once")
         return elements
 
+    @model_validator(mode="after")
+    def _oracle_knows_the_elements(self) -> PipelineConfig:
+        fault = self.oracle.unsupported(self.elements)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _emt_where_it_is_known(cls, data: Any) -> Any:

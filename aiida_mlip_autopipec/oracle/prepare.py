@@ -1,0 +1,143 @@
+"""From the settings of an oracle to its inputs: whatever is missing is told before anything is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.orm import Dict, InstalledCode, QueryBuilder, load_code
+
+from ..config.read import ConfigError
+from ..config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
+from ..config.schemas.resources import ResourcesConfig
+from ..environment import LOCALHOST, ensure_code, ensure_computer, ensure_pw_code, with_this_python
+from .pw_inputs import DENSITY_CUTOFF
+
+if TYPE_CHECKING:
+    from aiida_pseudo.data.pseudo import UpfData
+
+
+def prepare_oracle(
+    config: AseOracleConfig | QuantumEspressoOracleConfig, resources: ResourcesConfig, elements: Sequence[str]
+) -> dict[str, Any]:
+    """Return the inputs of an oracle, but for the structures.
+
+    :raises ConfigError: if a computer, a code or a pseudopotential is missing or cannot be used.
+    """
+    if isinstance(config, QuantumEspressoOracleConfig):
+        return _prepare_pw(config, resources, elements)
+    ensure_computer(resources.computer)
+    return {
+        "settings": Dict(config.model_dump(mode="json")),
+        "method": Dict(config.method()),
+        "resources": Dict(with_this_python(resources).model_dump(mode="json")),
+        "code": ensure_code("label_structures"),
+    }
+
+
+def _prepare_pw(
+    config: QuantumEspressoOracleConfig, resources: ResourcesConfig, elements: Sequence[str]
+) -> dict[str, Any]:
+    try:
+        import aiida_pseudo  # noqa: F401
+        import aiida_quantumespresso  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"oracle.type quantumespresso needs {error.name}: pip install 'aiida-mlip-autopipec[qe]', "
+            "and restart the daemon (verdi daemon restart)"
+        ) from error
+    code = _pw_code(config.code)
+    if resources.computer not in (LOCALHOST, code.computer.label):
+        raise ConfigError(
+            f"resources.oracle.computer is '{resources.computer}', but oracle.code '{config.code}' is on "
+            f"'{code.computer.label}': pw.x runs where its code is; leave the computer away, or name another code"
+        )
+    if config.pseudo_family is None:
+        pseudos = {element: _read_upf(element, config.pseudopotentials[element]) for element in elements}
+    else:
+        pseudos, config = _from_family(config.pseudo_family, elements, config)
+    if config.ecutrho is None and config.ecutwfc is not None:
+        config = config.model_copy(update={"ecutrho": DENSITY_CUTOFF * config.ecutwfc})
+    there = resources.model_copy(update={"computer": code.computer.label})
+    return {
+        "settings": Dict(config.model_dump(mode="json")),
+        "method": Dict(config.method({element: pseudo.md5 for element, pseudo in pseudos.items()}, code.label)),
+        "resources": Dict(there.model_dump(mode="json")),
+        "code": code,
+        "pseudos": pseudos,
+    }
+
+
+def _pw_code(label: str) -> InstalledCode:
+    try:
+        code = load_code(label)
+    except MultipleObjectsError as error:
+        raise ConfigError(f"oracle.code '{label}' names several codes: write it as <code>@<computer>") from error
+    except (NotExistent, ValueError) as error:
+        code = ensure_pw_code(label)
+        if code is None:
+            known = ", ".join(_pw_codes()) or "none"
+            raise ConfigError(
+                f"there is no AiiDA code '{label}' for pw.x (known: {known}); make it by `verdi code create "
+                "core.code.installed` with the plugin quantumespresso.pw"
+                + (", or put pw.x on the PATH (apt-get install quantum-espresso)" if label.endswith(LOCALHOST) else "")
+            ) from error
+    if code.default_calc_job_plugin != "quantumespresso.pw":
+        raise ConfigError(
+            f"oracle.code '{label}' is for the plugin {code.default_calc_job_plugin}, not quantumespresso.pw"
+        )
+    if not code.computer.is_configured:
+        raise ConfigError(
+            f"oracle.code '{label}': its computer '{code.computer.label}' is not configured; run "
+            f"`verdi computer configure {code.computer.transport_type} {code.computer.label}`"
+        )
+    return code
+
+
+def _pw_codes() -> list[str]:
+    query = QueryBuilder().append(InstalledCode, filters={"attributes.input_plugin": "quantumespresso.pw"})
+    return sorted(code.full_label for (code,) in query.iterall())
+
+
+def _read_upf(element: str, path: Path) -> UpfData:
+    from aiida_pseudo.data.pseudo import UpfData
+
+    where = f"oracle.pseudopotentials.{element}: {path}"
+    try:
+        pseudo = UpfData.get_or_create(path.expanduser().resolve())
+    except OSError as error:
+        raise ConfigError(f"{where} cannot be read: {error.strerror or error}") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where} is no UPF file that can be used: {str(error)[:200]}") from error
+    if pseudo.element != element:
+        raise ConfigError(f"{where} is a pseudopotential of {pseudo.element}, not of {element}")
+    return pseudo
+
+
+def _from_family(
+    label: str, elements: Sequence[str], config: QuantumEspressoOracleConfig
+) -> tuple[dict[str, UpfData], QuantumEspressoOracleConfig]:
+    """Return the pseudopotentials of a family, and the settings with the cutoffs it recommends."""
+    from aiida.orm import load_group
+
+    try:
+        family = load_group(label)
+        pseudos = {element: family.get_pseudo(element) for element in elements}
+    except NotExistent as error:
+        raise ConfigError(
+            f"oracle.pseudo_family '{label}' is not installed (see `aiida-pseudo list`); install it by "
+            "`aiida-pseudo install`, e.g. `aiida-pseudo install sssp`, or name UPF files under oracle.pseudopotentials"
+        ) from error
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(f"oracle.pseudo_family '{label}' cannot be used: {error}") from error
+    if config.ecutwfc is not None:
+        return pseudos, config
+    try:
+        ecutwfc, ecutrho = family.get_recommended_cutoffs(elements=tuple(elements), unit="Ry")
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"oracle.pseudo_family '{label}' recommends no cutoffs: give oracle.ecutwfc and oracle.ecutrho"
+        ) from error
+    return pseudos, config.model_copy(update={"ecutwfc": ecutwfc, "ecutrho": config.ecutrho or ecutrho})

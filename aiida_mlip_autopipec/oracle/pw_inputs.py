@@ -1,0 +1,101 @@
+"""What pw.x is asked for a structure: its cell, k-points and parameters. Pure ASE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from ..config.schemas.oracle import MAGNETIC_ELEMENTS, QuantumEspressoOracleConfig
+
+USUAL_MAGNETIZATION = 0.5
+"""Magnetization at the start of a computation with spin, as a part of the valence."""
+
+DENSITY_CUTOFF = 4.0
+"""Cutoff of the density over that of the wave functions, for norm-conserving pseudopotentials."""
+
+
+def in_periodic_cell(atoms: Atoms, vacuum: float) -> Atoms:
+    """Return the structure in a periodic cell, with vacuum along the directions in which it is not periodic.
+
+    Atoms keep their order and, up to a common shift, their positions: forces need no change.
+
+    :param vacuum: in Å, on each side.
+    """
+    cell = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    if not atoms.pbc.all():
+        cell.cell[~atoms.pbc] = 0.0
+        cell.center(vacuum=vacuum, axis=tuple(np.flatnonzero(~atoms.pbc).tolist()))
+        cell.pbc = True
+    return cell
+
+
+def kpoint_mesh(atoms: Atoms, distance: float) -> tuple[int, int, int]:
+    """Return the numbers of k-points along the reciprocal vectors: one along directions without periodicity.
+
+    :param atoms: as they were before :func:`in_periodic_cell`.
+    :param distance: largest distance between two points, in 1/Å, with the factor 2π.
+    """
+    complete = atoms.cell.complete().reciprocal().lengths() * 2.0 * math.pi
+    mesh = [
+        max(1, math.ceil(length / distance - 1e-6)) if periodic else 1
+        for length, periodic in zip(complete.tolist(), atoms.pbc.tolist(), strict=True)
+    ]
+    return mesh[0], mesh[1], mesh[2]
+
+
+def has_spin(atoms: Atoms, config: QuantumEspressoOracleConfig) -> bool:
+    """Tell whether a structure is computed with spin."""
+    if config.spin != "auto":
+        return config.spin == "all"
+    return not atoms.pbc.any() or not MAGNETIC_ELEMENTS.isdisjoint(atoms.get_chemical_symbols())
+
+
+def pw_parameters(atoms: Atoms, config: QuantumEspressoOracleConfig) -> dict[str, dict[str, Any]]:
+    """Return the namelists of pw.x.
+
+    :param atoms: as they were before :func:`in_periodic_cell`.
+    :param config: with its cutoffs.
+    """
+    if config.ecutwfc is None:
+        raise ValueError("the cutoffs must be known before pw.x is asked for anything")
+    system: dict[str, Any] = {
+        "ecutwfc": config.ecutwfc,
+        "ecutrho": config.ecutrho or DENSITY_CUTOFF * config.ecutwfc,
+        "occupations": "smearing",
+        "smearing": config.smearing,
+        "degauss": config.degauss,
+    }
+    if has_spin(atoms, config):
+        system["nspin"] = 2
+        system["starting_magnetization"] = {
+            element: config.starting_magnetization.get(element, USUAL_MAGNETIZATION)
+            for element in sorted(set(atoms.get_chemical_symbols()))
+        }
+    parameters: dict[str, dict[str, Any]] = {
+        # Without `low` pw.x writes no XML, and the parser finds no forces.
+        "CONTROL": {"calculation": "scf", "tprnfor": True, "tstress": True, "disk_io": "low"},
+        "SYSTEM": system,
+        "ELECTRONS": {"conv_thr": config.convergence * len(atoms), "electron_maxstep": 100},
+    }
+    for namelist, content in config.overrides.items():
+        parameters[namelist] |= content
+    return parameters
+
+
+def estimated_cost(atoms: Atoms, valence: Mapping[str, float], config: QuantumEspressoOracleConfig) -> float:
+    """Return a number that grows with the time pw.x takes, so that jobs of like length wait for each other."""
+    electrons = sum(valence[symbol] for symbol in atoms.get_chemical_symbols())
+    volume = in_periodic_cell(atoms, config.vacuum).get_volume()
+    points = math.prod(kpoint_mesh(atoms, config.kpoints_distance)) / 2 + 0.5
+    return float(electrons * volume * points * (2 if has_spin(atoms, config) else 1))
+
+
+def by_cost(frames: Sequence[tuple[str, int]], costs: Sequence[float], at_a_time: int) -> list[list[tuple[str, int]]]:
+    """Divide frames into rounds of like cost, the most expensive first."""
+    order = sorted(range(len(frames)), key=lambda index: -costs[index])
+    ordered = [frames[index] for index in order]
+    return [ordered[first : first + at_a_time] for first in range(0, len(ordered), at_a_time)]
