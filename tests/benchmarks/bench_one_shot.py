@@ -1,6 +1,6 @@
 """The cost of the workflow over a bare script that does the same in one process, and how good the potential is.
 
-    python tests/benchmarks/bench_one_shot.py [--element Cu] [--counts 200 400]
+    python -m tests.benchmarks.bench_one_shot [--element Cu] [--counts 200 400]
 
 Prints JSON. For each number of structures, side by side: the wall time of `OneShotWorkChain`, given to a daemon on a fresh
 temporary profile, and of the same generation, labelling, curation and fit without AiiDA. For the first: the errors of the
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -28,6 +27,8 @@ from ase.eos import EquationOfState
 from ase.io.trajectory import Trajectory
 from ase.optimize import BFGS
 from ase.units import GPa
+
+from tests.benchmarks.profile import temporary_profile
 
 
 def run_workflow(element: str, count: int) -> tuple[float, Any]:
@@ -148,11 +149,9 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[200])
     arguments = parser.parse_args()
 
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["AIIDA_PATH"] = home
-        from aiida_mlip_autopipec.environment import ensure_daemon, ensure_profile
+    with temporary_profile() as home:
+        from aiida_mlip_autopipec.environment import ensure_daemon
 
-        ensure_profile()
         daemon = ensure_daemon()
         report: dict[str, Any] = {"element": arguments.element, "python": sys.version.split()[0], "runs": []}
         try:

@@ -53,6 +53,14 @@ def label_command(
     return [sys.executable, SCRIPT, "structures.traj", "method.json"]
 
 
+def dimers(dimer: Atoms, count: int) -> list[Atoms]:
+    """Return dimers of different lengths: a calculator answers for the same one from memory."""
+    structures = [dimer.copy() for _ in range(count)]
+    for number, atoms in enumerate(structures):
+        atoms.set_distance(0, 1, 2.2 + 0.1 * number)
+    return structures
+
+
 @pytest.fixture
 def label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Labelling]:
     """Run the script on structures in a folder of its own; the faulty calculators can be imported there."""

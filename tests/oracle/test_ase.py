@@ -16,7 +16,7 @@ from aiida_mlip_autopipec.dataset.trajectory import METHOD, frames_with_source, 
 from aiida_mlip_autopipec.oracle.ase import AseOracleWorkChain
 from aiida_mlip_autopipec.oracle.batches import batch_frames, make_batches
 
-from .conftest import FAULTY, ROOT
+from .conftest import FAULTY, ROOT, dimers
 
 
 def run_oracle(
@@ -110,6 +110,37 @@ def test_a_killed_job_keeps_what_it_finished_and_the_rest_is_labelled(
     assert first_job.outputs.report["labelled"] > 0
     frames = frames_with_source(outputs["labelled"])
     assert len({(atoms.info["family"], atoms.get_potential_energy()) for atoms in frames}) == 5
+
+
+def test_a_job_at_its_walltime_keeps_what_it_finished_and_the_rest_goes_on_in_another(
+    copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode
+) -> None:
+    slow = dimers(copper[1], 5)
+    limited = orm.Dict({**faulty_resources.get_dict(), "walltime": 5})
+    settings = {"calculator": FAULTY, "parameters": {"faults": {"2": "slow"}}}
+    outputs, node = run_oracle(slow, limited, label_code, **settings)
+    assert node.is_finished_ok, node.exit_message
+    jobs = sorted((called for called in node.called if isinstance(called, orm.CalcJobNode)), key=lambda job: job.pk)
+    assert len(jobs) >= 2
+    assert jobs[0].exit_status == jobs[0].process_class.exit_codes.ERROR_OUT_OF_WALLTIME.status
+    assert 0 < jobs[0].outputs.report["labelled"] < 5
+    energies = [atoms.get_potential_energy() for atoms in frames_with_source(outputs["labelled"])]
+    assert len(energies) == len(set(energies)) == 5
+
+
+def test_a_job_that_never_starts_is_tried_again_and_then_given_up(
+    copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
+) -> None:
+    content = resources.get_dict()
+    nowhere = orm.Dict({**content, "prepend_text": "export PATH=/nowhere"})
+    outputs, node = run_oracle(copper, nowhere, label_code, max_attempts=2)
+    assert node.exit_status == AseOracleWorkChain.exit_codes.ERROR_TOO_MANY_FAILURES.status
+    failed = outputs["report"]["failed"]
+    assert len(failed) == 6
+    for failure in failed:
+        assert failure["kind"] == "job_failed"
+        assert "left no labels" in failure["reason"]
+        assert orm.load_node(failure["calculation"]).process_label == "AseLabelCalculation"
 
 
 def test_an_unusable_calculator_says_so(copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode) -> None:

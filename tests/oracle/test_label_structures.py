@@ -14,7 +14,7 @@ import psutil
 import pytest
 from ase import Atoms
 
-from .conftest import FAULTY, ROOT, Labelling, label_command, read_labelling
+from .conftest import FAULTY, ROOT, Labelling, dimers, label_command, read_labelling
 
 Label = Callable[..., Labelling]
 
@@ -87,14 +87,6 @@ def test_an_unusable_calculator_ends_the_job(
     assert reason in labelling.summary["calculator_unavailable"]
     assert not labelling.labels
     assert not labelling.failures
-
-
-def dimers(dimer: Atoms, count: int) -> list[Atoms]:
-    """Return dimers of different lengths: a calculator answers for the same one from memory."""
-    structures = [dimer.copy() for _ in range(count)]
-    for number, atoms in enumerate(structures):
-        atoms.set_distance(0, 1, 2.2 + 0.1 * number)
-    return structures
 
 
 def test_walltime_leaves_the_rest_for_another_job(label: Label, copper: list[Atoms]) -> None:

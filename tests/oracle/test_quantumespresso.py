@@ -17,10 +17,15 @@ from ase.build import bulk
 from ase.io import read
 
 from aiida_mlip_autopipec.config.read import ConfigError
-from aiida_mlip_autopipec.config.schemas.oracle import QuantumEspressoOracleConfig
+from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.dataset.trajectory import METHOD, frames_with_source, to_trajectories
+from aiida_mlip_autopipec.environment import ensure_computer
+from aiida_mlip_autopipec.oracle.ase import AseOracleWorkChain
 from aiida_mlip_autopipec.oracle.prepare import prepare_oracle
+from aiida_mlip_autopipec.oracle.pw_inputs import kpoint_mesh, pw_parameters
+
+from .conftest import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("pw.x") is None, reason="pw.x is not installed")
 
@@ -162,3 +167,54 @@ def test_a_pseudopotential_of_another_element(small_pw: QuantumEspressoOracleCon
     config = small_pw.model_copy(update={"pseudopotentials": {"Al": silicon_upf}})
     with pytest.raises(ConfigError, match="of Si, not of Al"):
         prepare_oracle(config, ResourcesConfig(), ["Al"])
+
+
+def by_volume(node: orm.WorkChainNode) -> list[Atoms]:
+    return sorted(frames_with_source(node.outputs.labelled), key=lambda atoms: atoms.get_volume())
+
+
+def test_ase_s_own_espresso_calculator_gives_the_same_labels(
+    label_by_pw: Label,
+    silicon: list[Atoms],
+    silicon_upf: Path,
+    small_pw: QuantumEspressoOracleConfig,
+    resources: orm.Dict,
+) -> None:
+    crystals = silicon[1:3]
+    ours = by_volume(label_by_pw(crystals))
+    parameters = pw_parameters(crystals[0], small_pw)
+    config = AseOracleConfig(
+        calculator="tests.oracle.espresso:espresso",
+        parameters={
+            "folder": str(silicon_upf.parent),
+            "pseudopotentials": {"Si": silicon_upf.name},
+            "input_data": {name.lower(): content for name, content in parameters.items()},
+            "kpts": kpoint_mesh(crystals[0], small_pw.kpoints_distance),
+        },
+    )
+    inputs = prepare_oracle(config, ResourcesConfig(), ["Si"])
+    content = inputs["resources"].get_dict()
+    inputs["resources"] = orm.Dict(
+        {**content, "prepend_text": f"{content['prepend_text']}\nexport PYTHONPATH={ROOT} OMP_NUM_THREADS=1"}
+    )
+    _, node = run_get_node(AseOracleWorkChain, structures=to_trajectories(crystals), **inputs)
+    assert node.is_finished_ok, node.exit_message
+    theirs = by_volume(node)
+    for one, other in zip(ours, theirs, strict=True):
+        assert np.array_equal(one.positions, other.positions)
+        assert one.get_potential_energy() == pytest.approx(other.get_potential_energy(), abs=1e-4)
+        assert np.allclose(one.get_forces(), other.get_forces(), atol=1e-3)
+        assert np.allclose(one.get_stress(), other.get_stress(), atol=1e-4)
+
+
+def test_a_program_that_is_not_there_is_a_reason(label_by_pw: Label, silicon: list[Atoms]) -> None:
+    missing = orm.InstalledCode(
+        label="missing",
+        computer=ensure_computer("localhost"),
+        filepath_executable="/nowhere/pw.x",
+        default_calc_job_plugin="quantumespresso.pw",
+    ).store()
+    node = label_by_pw(silicon[:1], code=missing.full_label)
+    (failure,) = node.outputs.report["failed"]
+    assert failure["kind"].startswith("output_")
+    assert not node.is_finished_ok

@@ -1,0 +1,123 @@
+"""What the workflow costs over the oracle alone, and how much batches save.
+
+    python -m tests.benchmarks.bench_oracle [--pw 8] [--emt 50] [--upf FILE]
+
+Prints JSON. For pw.x: seconds a structure of silicon of two atoms in the oracle's WorkChain, and of the same input files
+given to pw.x by a bare loop, one after the other. For EMT: structures labelled a second in batches of 100, and by one CalcJob
+each. All in one process, without a daemon, so that nothing waits for another poll.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.build import bulk
+
+from tests.benchmarks.profile import temporary_profile
+
+
+def rattled(element: str, count: int, **options: Any) -> list[Atoms]:
+    """Return different small crystals."""
+    structures = []
+    for seed in range(count):
+        atoms = bulk(element, **options)
+        atoms.rattle(0.05, seed=seed)
+        structures.append(atoms)
+    return structures
+
+
+def run_oracle(config: Any, structures: list[Atoms]) -> tuple[float, Any]:
+    """Return the seconds of a labelling without reuse, and its node."""
+    from aiida.engine import run_get_node
+    from aiida.plugins import WorkflowFactory
+
+    from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
+    from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
+    from aiida_mlip_autopipec.oracle.prepare import prepare_oracle
+
+    inputs = prepare_oracle(config, ResourcesConfig(), sorted(set(structures[0].get_chemical_symbols())))
+    inputs["resources"].base.attributes.set("cores", 1)
+    oracle = WorkflowFactory(f"mlip_autopipec.oracle.{config.type}")
+    start = time.perf_counter()
+    _, node = run_get_node(oracle, structures=to_trajectories(structures), **inputs)
+    seconds = time.perf_counter() - start
+    if not node.is_finished_ok:
+        raise SystemExit(node.exit_message)
+    return seconds, node
+
+
+def bench_pw(count: int, upf: Path) -> dict[str, Any]:
+    """Compare the oracle with bare pw.x on the same inputs."""
+    from aiida.orm import CalcJobNode
+
+    from aiida_mlip_autopipec.config.schemas.oracle import QuantumEspressoOracleConfig
+
+    config = QuantumEspressoOracleConfig(
+        pseudopotentials={"Si": upf}, ecutwfc=18, kpoints_distance=0.3, max_concurrent_jobs=1
+    )
+    workflow, node = run_oracle(config, rattled("Si", count))
+    jobs = [called for called in node.called_descendants if isinstance(called, CalcJobNode)]
+    start = time.perf_counter()
+    for job in jobs:
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("pseudo", "out"):
+                (Path(folder) / name).mkdir()
+            for pseudo in node.inputs.pseudos.values():
+                (Path(folder) / "pseudo" / pseudo.filename).write_text(pseudo.get_content())
+            (Path(folder) / "aiida.in").write_text(job.base.repository.get_object_content("aiida.in"))
+            subprocess.run(
+                ["pw.x", "-in", "aiida.in"],
+                cwd=folder,
+                check=True,
+                capture_output=True,
+                env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"},
+            )
+    bare = time.perf_counter() - start
+    return {
+        "structures": count,
+        "workflow_s_per_structure": workflow / count,
+        "bare_s_per_structure": bare / count,
+        "cost_s_per_structure": (workflow - bare) / count,
+    }
+
+
+def bench_emt(count: int) -> dict[str, Any]:
+    """Compare batches with one CalcJob a structure."""
+    from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
+
+    structures = rattled("Cu", count, cubic=True)
+    batched, _ = run_oracle(AseOracleConfig(structures_per_job=100), structures)
+    single, _ = run_oracle(AseOracleConfig(structures_per_job=1), structures)
+    return {
+        "structures": count,
+        "batched_structures_per_s": count / batched,
+        "single_structures_per_s": count / single,
+        "ratio": single / batched,
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pw", type=int, default=8, help="structures for pw.x; 0 for none")
+    parser.add_argument("--emt", type=int, default=50, help="structures for EMT; 0 for none")
+    parser.add_argument("--upf", type=Path, default=Path("/usr/share/espresso/pseudo/Si.pz-vbc.UPF"))
+    arguments = parser.parse_args()
+    report = {}
+    with temporary_profile():
+        if arguments.pw:
+            report["pw"] = bench_pw(arguments.pw, arguments.upf)
+        if arguments.emt:
+            report["emt"] = bench_emt(arguments.emt)
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
