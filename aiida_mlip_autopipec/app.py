@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from .config.read import ConfigError, parse_settings, read_yaml
 
 if TYPE_CHECKING:
     from aiida import orm
+    from aiida.engine import ProcessBuilder
     from ase import Atoms
 
     from .config.schemas.pipeline import PipelineConfig
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from .workflows.progress import Stage
 
 POLL_SECONDS = 1.0
+LOCKED_SECONDS = 60.0
 INTERRUPTED = 130
 _MARKS = {"waiting": "·", "running": "▸", "paused": "‖", "done": "✓", "failed": "✗"}
 
@@ -59,19 +62,16 @@ def main() -> None:
         os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
 
 
-def _run(config_file: Path | None, elements: tuple[str, ...], output: Path | None, profile: str | None) -> None:
-    config = _load_config(config_file, elements)
+def _run(
+    config_file: Path | None, elements: tuple[str, ...], no_reuse: bool, output: Path | None, profile: str | None
+) -> None:
+    config = _load_config(config_file, elements, no_reuse)
     if output is not None:
         _check_writable(output)
     _load_profile(profile)
-    from aiida.engine import submit
-
-    from .environment import ensure_daemon
     from .workflows.builder import build_one_shot
 
-    builder = build_one_shot(config)
-    ensure_daemon()
-    run = submit(builder)
+    run = _submit(lambda: build_one_shot(config))
     click.echo(f"Run {run.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
     sys.exit(_watch(run, output))
 
@@ -104,19 +104,19 @@ def train(
     from .config.schemas.pipeline import TrainingRunConfig
 
     content = read_yaml(config_file) if config_file is not None else {}
+    if isinstance(content.get("training"), dict):
+        raise ConfigError(
+            f"{config_file}: is for a whole run; a fit takes what stands there under 'training', without that key, and if "
+            "need be the sections 'curation' and 'resources'"
+        )
     config = parse_settings(TrainingRunConfig, content, str(config_file or "settings"))
     if output is not None:
         _check_writable(output)
     structures = _read_structures(data, test, trust_pickle)
     _load_profile(profile)
-    from aiida.engine import submit
-
-    from .environment import ensure_daemon
     from .workflows.builder import build_training
 
-    builder = build_training(structures, config, data.name)
-    ensure_daemon()
-    run = submit(builder)
+    run = _submit(lambda: build_training(structures, config, data.name))
     click.echo(f"Run {run.pk} submitted ({len(structures)} structures of {data.name}).")
     sys.exit(_watch(run, output))
 
@@ -126,6 +126,7 @@ _run_arguments = [
         "config_file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[CONFIG.yaml]"
     ),
     element_option,
+    click.option("--no-reuse", is_flag=True, help="Compute labels that this profile already holds again."),
     output_option,
     profile_option,
 ]
@@ -178,6 +179,7 @@ def status(identifier: str | None, profile: str | None) -> None:
         click.echo(f"Run {run.pk} ({run.label}): {state_of(run)}")
         for stage in stages(run):
             click.echo(_stage_line(stage))
+        _list_failures(run)
         _explain_failure(run)
         return
     runs = find_runs(limit=10)
@@ -202,18 +204,24 @@ def init(elements: tuple[str, ...], config_file: Path) -> None:
     content: dict[str, Any] = {"elements": wanted}
     chosen = EMT_ELEMENTS.issuperset(wanted)
     if not chosen:
-        content["oracle"] = {"type": "ase"}
+        content["oracle"] = {"type": "quantumespresso", "pseudo_family": "SSSP/1.3/PBEsol/efficiency"}
     config = parse_settings(PipelineConfig, content, "--element")
+    if config_file.exists():
+        raise ConfigError(f"{config_file} exists already; it is left as it is")
+    beside = config_file.with_name(f".{config_file.name}.part")
     try:
-        with config_file.open("x", encoding="utf-8") as handle:
-            handle.write(annotated_yaml(config))
-    except FileExistsError:
-        raise click.ClickException(f"{config_file} exists already; it is left as it is") from None
+        beside.write_text(annotated_yaml(config), encoding="utf-8")
+        beside.replace(config_file)
     except OSError as error:
-        raise click.ClickException(f"{config_file} cannot be written: {error.strerror}") from error
+        raise ConfigError(f"{config_file} cannot be written: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
     click.echo(f"Wrote {config_file}. Edit it, then: mlip-auto run {config_file}")
     if not chosen:
-        click.echo("The calculator in it, emt, does not know these elements: choose another under `oracle`.")
+        click.echo(
+            "It asks for Quantum ESPRESSO (pip install 'aiida-mlip-autopipec[qe]'; aiida-pseudo install sssp); "
+            "any ASE calculator will do: type: ase."
+        )
 
 
 @main.command()
@@ -221,11 +229,15 @@ def init(elements: tuple[str, ...], config_file: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @profile_option
 def provenance(identifier: str, as_json: bool, profile: str | None) -> None:
-    """Show what stands behind a potential: processes, structures, codes and computers, from the generator on."""
+    """Show what stands behind a potential, or a run's: processes, structures, codes, computers, from the generator on."""
     _load_profile(profile, make=False)
     from .provenance import trace
+    from .workflows.progress import is_run
 
-    origin = trace(_load_node(identifier))
+    node = _load_node(identifier)
+    if is_run(node) and "potential" in node.outputs:
+        node = node.outputs.potential
+    origin = trace(node)
     if as_json:
         click.echo(json.dumps(origin.as_dict(), indent=2))
         return
@@ -248,7 +260,7 @@ def provenance(identifier: str, as_json: bool, profile: str | None) -> None:
     click.echo(f"computers: {', '.join(origin.computers) or 'none'}")
 
 
-def _load_config(config_file: Path | None, elements: Sequence[str]) -> PipelineConfig:
+def _load_config(config_file: Path | None, elements: Sequence[str], no_reuse: bool) -> PipelineConfig:
     from .config.schemas.pipeline import PipelineConfig
 
     if config_file is None and not elements:
@@ -256,7 +268,10 @@ def _load_config(config_file: Path | None, elements: Sequence[str]) -> PipelineC
     content = read_yaml(config_file) if config_file is not None else {}
     if elements:
         content["elements"] = list(elements)
-    return parse_settings(PipelineConfig, content, str(config_file or "--element"))
+    config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
+    if not no_reuse:
+        return config
+    return config.model_copy(update={"oracle": config.oracle.model_copy(update={"reuse": False})})
 
 
 def _read_structures(data: Path, test: Path | None, trust_pickle: bool) -> list[Atoms]:
@@ -270,9 +285,14 @@ def _read_structures(data: Path, test: Path | None, trust_pickle: bool) -> list[
     try:
         if test is None:
             return read(data, None)
-        return [*read(data, "train"), *read(test, "test")]
+        training, testing = read(data, "train"), read(test, "test")
     except (ValueError, OSError, ImportError) as error:
         raise ConfigError(str(error)) from error
+    known = {symbol for atoms in training for symbol in atoms.get_chemical_symbols()}
+    strangers = {symbol for atoms in testing for symbol in atoms.get_chemical_symbols()} - known
+    if strangers:
+        raise ConfigError(f"{test}: has {', '.join(sorted(strangers))}, which {data} does not have to train on")
+    return [*training, *testing]
 
 
 def _check_writable(directory: Path) -> None:
@@ -292,6 +312,31 @@ def _load_profile(name: str | None, make: bool = True) -> None:
     profile, made = ensure_profile(name, make=make)
     if made:
         click.echo(f"Made the AiiDA profile '{profile.name}' (SQLite, no services needed).")
+
+
+def _submit(build: Callable[[], ProcessBuilder]) -> orm.WorkChainNode:
+    """Give a run to the daemon; while another process writes to an embedded database, wait and try again."""
+    from aiida.engine import submit
+    from aiida.manage import get_manager
+    from sqlalchemy.exc import OperationalError
+
+    from .environment import ensure_daemon
+
+    ensure_daemon()
+    end = time.monotonic() + LOCKED_SECONDS
+    while True:
+        try:
+            return submit(build())
+        except OperationalError as error:
+            if "database is locked" not in str(error):
+                raise
+            if time.monotonic() > end:
+                raise ConfigError(
+                    f"the database has been locked by other processes for {LOCKED_SECONDS:.0f} s: try again later, or "
+                    "move to a profile on PostgreSQL (verdi presto --use-postgres)"
+                ) from error
+            get_manager().get_profile_storage().get_session().rollback()
+            time.sleep(random.uniform(0.2, 1.0))
 
 
 def _load_node(identifier: str) -> orm.Node:
@@ -325,12 +370,21 @@ def _watch(run: orm.WorkChainNode, output: Path | None) -> int:
         _explain_failure(run)
         return 1
     _print_errors(run.outputs.metrics.get_dict())
+    _list_failures(run)
     click.echo(f"Potential: node {run.outputs.potential.pk} (mlip-auto provenance {run.outputs.potential.pk})")
-    if output is not None:
-        from .workflows.results import write_results
+    if output is None:
+        click.echo(f"Its files: mlip-auto watch {run.pk} --output DIR")
+        return 0
+    from .workflows.results import write_results
 
+    try:
         for path in write_results(run, output):
             click.echo(f"  {path}")
+    except OSError as error:
+        raise ConfigError(
+            f"the results cannot be written to {output}: {error.strerror or error}. Nothing is lost: "
+            f"mlip-auto watch {run.pk} --output DIR writes them"
+        ) from error
     return 0
 
 
@@ -362,7 +416,20 @@ def _explain_failure(run: orm.WorkChainNode) -> None:
         return
     reason = run.exit_message or run.exception or str(run.process_state.value)
     click.echo(f"Run {run.pk} failed: {reason}", err=True)
-    click.echo(f"The whole story: verdi process report {run.pk}", err=True)
+    click.echo(f"Its processes: verdi process status {run.pk}; what they said: verdi process report {run.pk}", err=True)
+
+
+def _list_failures(run: orm.WorkChainNode) -> None:
+    """Print which structures have no label, by reason."""
+    from .workflows.progress import failures
+
+    by_reason: dict[str, list[dict[str, Any]]] = {}
+    for failure in failures(run):
+        by_reason.setdefault(f"{failure['kind']}: {failure['reason']}", []).append(failure)
+    for reason, failed in by_reason.items():
+        names = ", ".join(f"{failure['label']}[{failure['step']}]" for failure in failed[:5])
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        click.echo(f"No label: {names}{more}: {reason.splitlines()[0]} (calculation {failed[0]['calculation']})")
 
 
 def _print_errors(metrics: dict[str, Any]) -> None:
@@ -378,4 +445,13 @@ def _print_errors(metrics: dict[str, Any]) -> None:
             f"{errors['force_mae_eV_per_A']:>11.4f}{errors['force_rmse_eV_per_A']:>11.4f}"
             f"{errors['n_structures']:>12}{errors['n_atoms']:>8}"
         )
+    if not metrics.get("test"):
+        click.echo("No structure was kept to test on: these errors say little of others.")
+    if metrics.get("test_overlap"):
+        click.echo(
+            f"{metrics['test_overlap']} structures to test on are also among those to train on: too good to be true."
+        )
+    energies = ", ".join(f"{element} {energy:.6g} eV" for element, energy in metrics["reference_energies_eV"].items())
+    source = metrics["reference_energies_source"].replace("_", " ")
+    click.echo(f"The potential counts energies from these of free atoms: {energies} ({source}).")
     click.echo()

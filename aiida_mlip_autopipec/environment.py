@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shlex
 import shutil
+import sqlite3
 import sys
 import warnings
 from pathlib import Path
@@ -62,7 +64,16 @@ def ensure_profile(name: str | None = None, *, make: bool = True) -> tuple[Profi
     config.set_option("runner.poll.interval", 1, scope=PROFILE)
     config.set_default_profile(PROFILE, overwrite=True)
     config.store()
-    return load_profile(PROFILE, allow_switch=True), True
+    profile = load_profile(PROFILE, allow_switch=True)
+    _let_readers_not_block_writers(profile)
+    return profile, True
+
+
+def _let_readers_not_block_writers(profile: Profile) -> None:
+    """Set SQLite's write-ahead log, which is kept in the database: the daemon and commands work on it at the same time."""
+    database = Path(profile.storage_config["filepath"]) / "database.sqlite"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def ensure_computer(label: str) -> orm.Computer:
@@ -155,11 +166,11 @@ def _new_code(name: str, content: dict[str, bytes]) -> orm.PortableCode:
 
 
 def with_this_python(resources: ResourcesConfig) -> ResourcesConfig:
-    """Return resources that, on this machine and unless the user says otherwise, run in this Python environment."""
-    if resources.computer != LOCALHOST or resources.prepend_text:
+    """Return resources that, on this machine, run in this Python environment unless the user's own lines choose another."""
+    if resources.computer != LOCALHOST:
         return resources
-    binaries = shlex.quote(str(Path(sys.prefix) / "bin"))
-    return resources.model_copy(update={"prepend_text": f"export PATH={binaries}:$PATH"})
+    line = f"export PATH={shlex.quote(str(Path(sys.prefix) / 'bin'))}:$PATH"
+    return resources.model_copy(update={"prepend_text": f"{line}\n{resources.prepend_text}".rstrip()})
 
 
 def ensure_daemon() -> DaemonClient:

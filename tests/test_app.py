@@ -184,7 +184,7 @@ def test_init_writes_a_file_that_runs_and_never_overwrites(mlip_auto: Command, t
     [
         ("elements: [Cu]\ntraining: {cutof: 5}\n", "training.cutof: unknown key; did you mean 'cutoff'?"),
         ("elements: [Cu]\ntraining: {order: 9}\n", "training.order: 9 is not allowed"),
-        ("elements: [Xx]\n", "'Xx' is not a chemical element"),
+        ("elements: [Xx]\n", "'Xx' is not allowed: no chemical element"),
         ("elements: [Si]\n", "choose one under the key 'oracle'"),
         ("elements: [Cu\n", "is not valid YAML"),
         ("- Cu\n", "must hold keys and values"),

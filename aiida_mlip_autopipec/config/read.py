@@ -59,47 +59,63 @@ def parse_settings(model: type[SettingsModel], content: dict[str, Any], origin: 
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        lines = [f"  {_describe(model, dict(detail))}" for detail in error.errors()]
+        faults: dict[str, list[str]] = {}
+        for detail in error.errors():
+            key, message = _describe(model, content, dict(detail))
+            faults.setdefault(key, []).append(message)
+        lines = [f"  {key}: {', or '.join(messages)}".replace("  : ", "  ") for key, messages in faults.items()]
         raise ConfigError("\n".join([f"{origin}: these settings cannot be used:", *lines])) from error
 
 
-def _describe(model: type[BaseModel], detail: dict[str, Any]) -> str:
-    location, parent = _walk(model, tuple(str(part) for part in detail["loc"]))
+def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any]) -> tuple[str, str]:
+    """Return the key an error is about, and what is wrong with it."""
+    location, parent = _walk(model, content, detail)
     key = ".".join(location)
     if detail["type"] == "extra_forbidden":
         allowed = list(parent.model_fields)
         near = difflib.get_close_matches(location[-1], allowed, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        return f"{key}: unknown key{hint} (allowed here: {', '.join(allowed)})"
-    message = str(detail["msg"]).removeprefix("Value error, ")
+        return key, f"unknown key{hint} (allowed here: {', '.join(allowed)})"
+    message = str(detail["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
     message = message[:1].lower() + message[1:]
     if detail["type"] == "missing":
-        return f"{key}: is required"
+        return key, "is required"
     if detail["type"] == "union_tag_invalid":
-        return f"{key}.type: {detail['ctx']['tag']!r} is not allowed: choose from {detail['ctx']['expected_tags']}"
+        return f"{key}.type", f"{detail['ctx']['tag']!r} is not allowed: choose from {detail['ctx']['expected_tags']}"
     if not key or (detail["type"] == "value_error" and isinstance(detail["input"], dict)):
-        return f"{key}: {message}".removeprefix(": ")
+        return key, message
     hint = ""
     if isinstance(detail["input"], bool) and detail["type"] != "bool_parsing" and location[0] == "elements":
         hint = " (YAML reads No as false: put the symbol in quotes)"
-    return f"{key}: {detail['input']!r} is not allowed: {message}{hint}"
+    return key, f"{detail['input']!r} is not allowed: {message}{hint}"
 
 
-def _walk(model: type[BaseModel], location: tuple[str, ...]) -> tuple[list[str], type[BaseModel]]:
-    """Return the keys a location names, without the tags of unions, and the model in which the last of them stands."""
+def _walk(model: type[BaseModel], content: Any, detail: dict[str, Any]) -> tuple[list[str], type[BaseModel]]:
+    """Return the keys that lead to an error, without pydantic's names of alternatives, and the model of the last of them."""
     keys: list[str] = []
     candidates: dict[str, type[BaseModel]] = {}
-    for part in location:
-        if part in candidates:
-            model = candidates[part]
-            candidates = {}
+    for part in detail["loc"]:
+        there = _part_of(content, part)
+        if there is None and detail["type"] != "missing":
+            # The name of an alternative, or of pydantic's own.
+            if part in candidates:
+                candidates = {"": candidates[part]}
             continue
-        if len(candidates) == 1:
-            model = next(iter(candidates.values()))
-        keys.append(part)
-        field = model.model_fields.get(part)
+        model = next(iter(candidates.values())) if len(candidates) == 1 else model
+        keys.append(str(part))
+        content = there[0] if there is not None else None
+        field = model.model_fields.get(str(part))
         candidates = {} if field is None else {_tag_of(item): item for item in _models_in(field.annotation)}
     return keys, model
+
+
+def _part_of(content: Any, part: Any) -> tuple[Any] | None:
+    """Return what stands under a key or at an index, or None if there is no such thing."""
+    if isinstance(content, dict) and part in content:
+        return (content[part],)
+    if isinstance(content, list | tuple) and isinstance(part, int) and part < len(content):
+        return (content[part],)
+    return None
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

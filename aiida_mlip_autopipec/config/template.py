@@ -18,7 +18,8 @@ def annotated_yaml(settings: BaseModel) -> str:
 
 def _lines(settings: BaseModel, indent: str) -> list[str]:
     lines = []
-    for name, field in type(settings).model_fields.items():
+    # What kind of settings these are comes first.
+    for name, field in sorted(type(settings).model_fields.items(), key=lambda item: item[0] != "type"):
         value = getattr(settings, name)
         if field.description:
             text = " ".join(field.description.split())

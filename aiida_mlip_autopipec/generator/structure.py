@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement, count, cycle
 
@@ -19,6 +20,15 @@ VACUUM = 7.0
 LONGEST_BOND = 6.5
 """Longest distance (Å) in a dimer: beyond the usual cutoffs."""
 
+THINNEST_SLAB = 5.0
+"""Thickness (Å) of a slab, at least, if it may have atoms enough."""
+
+VACUUM_BETWEEN_SLABS = (8.0, 12.0)
+"""Space (Å) between slabs: beyond the usual cutoffs."""
+
+CLUSTER_SIZES = (4, 13)
+"""Fewest and most atoms of a cluster."""
+
 _ATTEMPTS = 200
 
 
@@ -35,16 +45,17 @@ class StructureGenerator:
     def generate(self, elements: Sequence[str], count: int) -> list[Atoms]:
         """Return exactly `count` structures of some elements.
 
-        First the free atom of each element; then dimers and trimers (not periodic, in a box), perfect, strained, rattled,
-        defective and hot crystals (periodic), in the shares of the settings' weights; with several elements also their
-        ordered compounds and random alloys. ``atoms.info["family"]`` tells the kind; atoms are sorted by species.
+        First the free atom of each element; then dimers, trimers and clusters (not periodic, in a box), perfect, strained,
+        rattled, defective and hot crystals and their surfaces (periodic), in the shares of the settings' weights; with
+        several elements also their ordered compounds and random alloys. ``atoms.info["family"]`` tells the kind; atoms are
+        sorted by species.
 
         More structures are the same ones and some more, since each kind draws its random numbers by itself.
 
-        :raises ValueError: for an unknown element or one given twice, a count too small to hold the free atoms and one
-            of each kind, or settings under which no structure keeps the shortest allowed distance.
+        :raises ValueError: for an unknown element or one given twice, a count too small to hold more than the free atoms,
+            or settings under which no structure keeps the shortest allowed distance.
         """
-        self._check(elements, count)
+        self.check(elements, count)
         structures = [_in_box(Atoms(element), "isolated_atom") for element in sorted(elements)]
         shares = _apportion(self.config.weights.model_dump(), count - len(structures))
         makers = self._makers(sorted(elements))
@@ -52,7 +63,8 @@ class StructureGenerator:
             structures += [self._valid(makers[family], family) for _ in range(share)]
         return structures
 
-    def _check(self, elements: Sequence[str], count: int) -> None:
+    def check(self, elements: Sequence[str], count: int) -> None:
+        """Raise a ValueError if no set of so many structures of some elements can be made."""
         unknown = [element for element in elements if element not in atomic_numbers or element == "X"]
         if unknown or not elements:
             raise ValueError(
@@ -60,12 +72,11 @@ class StructureGenerator:
             )
         if len(set(elements)) != len(elements):
             raise ValueError(f"an element is given twice in {list(elements)}")
-        kinds = sum(weight > 0 for weight in self.config.weights.model_dump().values())
-        minimum = len(elements) + kinds
+        minimum = len(elements) + 1
         if count < minimum:
             raise ValueError(
-                f"count is {count}, but at least {minimum} are needed: the free atom of each element "
-                f"({len(elements)}) and one structure of each of the {kinds} kinds with a weight"
+                f"count is {count}, but at least {minimum} are needed: the free atom of each element ({len(elements)}) and "
+                "one structure more"
             )
 
     def _makers(self, elements: Sequence[str]) -> dict[str, Callable[[], Atoms]]:
@@ -90,6 +101,8 @@ class StructureGenerator:
             "rattled": of_crystals(self._rattled, 4),
             "vacancy": of_crystals(self._vacancy, 5),
             "hot": of_crystals(self._hot, 6),
+            "surface": of_crystals(self._surface, 7),
+            "cluster": of_crystals(self._cluster, 8),
         }
 
     def _crystals(self, elements: Sequence[str], random: np.random.Generator) -> list[list[Crystal]]:
@@ -145,6 +158,34 @@ class StructureGenerator:
         amplitude = random.uniform(0.6, 1.0) * self.config.max_rattle
         return _named(_displaced(cell, amplitude * crystal.neighbour_distance, random), crystal, "hot")
 
+    def _surface(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
+        """Return a slab of a supercell, cut along a plane of its cell."""
+        axis = int(random.integers(3))
+        cell = _at_volume(crystal.cell, random.uniform(0.9, 1.1))
+        thick = THINNEST_SLAB * random.uniform(1.0, 1.8)
+        layers = max(1, math.ceil(thick / _height(cell, axis)))
+        repeat = [1, 1, 1]
+        repeat[axis] = max(1, min(layers, self.config.max_atoms // len(cell)))
+        slab = _displaced(cell.repeat(repeat), random.uniform(0.005, 0.08) * crystal.neighbour_distance, random)
+        vacuum = random.uniform(*VACUUM_BETWEEN_SLABS)
+        vectors = slab.cell.array
+        vectors[axis] *= 1.0 + vacuum / _height(slab, axis)
+        slab.set_cell(vectors, scale_atoms=False)
+        return _named(slab, crystal, "surface")
+
+    def _cluster(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
+        """Return the atoms of a crystal that are nearest to a random point."""
+        size = self._size(int(random.integers(*CLUSTER_SIZES, endpoint=True)))
+        spacing = crystal.neighbour_distance * random.uniform(0.92, 1.05)
+        cell = _at_volume(crystal.cell, (spacing / crystal.neighbour_distance) ** 3)
+        repeat = [2 * math.ceil(3.0 * spacing / _height(cell, axis)) for axis in range(3)]
+        large = cell.repeat(repeat)
+        centre = large.cell.array.sum(axis=0) / 2 + random.normal(0.0, 0.5 * spacing, 3)
+        nearest = np.argsort(np.linalg.norm(large.positions - centre, axis=1), kind="stable")[:size]
+        cluster = Atoms(large.numbers[nearest], positions=large.positions[nearest])
+        amplitude = random.uniform(0.01, self.config.max_rattle)
+        return _in_box(_displaced(cluster, amplitude * spacing, random), f"{crystal.name}_cluster")
+
     def _valid(self, make: Callable[[], Atoms], family: str) -> Atoms:
         """Return the next structure that keeps the shortest allowed distance."""
         for _ in range(_ATTEMPTS):
@@ -185,6 +226,11 @@ def _at_volume(cell: Atoms, factor: float) -> Atoms:
     return scaled
 
 
+def _height(cell: Atoms, axis: int) -> float:
+    """Return the distance (Å) between the faces of a cell that an axis goes through."""
+    return float(1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array)[:, axis]))
+
+
 def _displaced(cell: Atoms, amplitude: float, random: np.random.Generator) -> Atoms:
     cell.positions += random.normal(0.0, amplitude, cell.positions.shape)
     return cell
@@ -218,8 +264,9 @@ def _spread(random: np.random.Generator, low: float, high: float) -> Iterator[fl
 
 
 def _apportion(weights: dict[str, float], count: int) -> dict[str, int]:
-    """Divide `count` by weights: at least one for each weight above zero, the rest by largest remainders."""
-    shares = {name: int(weight > 0) for name, weight in weights.items()}
+    """Divide `count` by weights: one for each weight above zero, the heaviest first, the rest by largest remainders."""
+    heaviest = sorted((name for name in weights if weights[name] > 0), key=lambda name: -weights[name])
+    shares = {name: int(name in heaviest[:count]) for name in weights}
     rest = count - sum(shares.values())
     total = sum(weights.values())
     exact = {name: rest * weight / total for name, weight in weights.items()}

@@ -13,14 +13,14 @@ INPUT, DATASET = "input.yaml", "dataset.traj"
 """Names of the files that `pace_train` reads."""
 
 SHAPES = {
-    "UNARY": ((15, 6, 4, 3, 2, 2), (0, 4, 3, 2, 2, 1)),
-    "BINARY": ((15, 6, 3, 2, 2, 1), (0, 3, 2, 1, 1, 0)),
+    "UNARY": ((15, 8, 5, 3, 2, 2), (0, 5, 3, 2, 1, 1)),
+    "BINARY": ((15, 6, 4, 3, 2, 1), (0, 4, 3, 2, 1, 0)),
     "TERNARY": ((15, 3, 3, 2, 1), (0, 2, 2, 1, 1)),
     "QUATERNARY": ((15, 3, 2, 1, 1), (0, 2, 2, 1, 1)),
     "QUINARY": ((15, 3, 2, 1, 1), (0, 2, 2, 1, 1)),
 }
 """Numbers of radial functions and highest angular momenta, by correlation order from 1, of functions of atoms of one
-element, of two, ...: those of pacemaker's template (more angular ones for one), within what pyace has tables for."""
+element, of two, ...: wider than those of pacemaker's template for few neighbours, where more functions help most."""
 
 USUAL_CUTOFF = 6.0
 """Cutoff (Å) in the part of the file that pacemaker reads, when it is `auto` and `pace_train` chooses it."""

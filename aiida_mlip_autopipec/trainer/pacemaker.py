@@ -10,7 +10,7 @@ from pathlib import Path
 from ase import Atoms
 from ase.io.trajectory import Trajectory
 
-from ..config.schemas.curation import CurationConfig
+from ..config.schemas.pipeline import OWN_DATA
 from ..config.schemas.training import TrainingConfig
 from ..dataset.curate import curate
 from ..dataset.intake import intake
@@ -85,7 +85,7 @@ def _is_curated(atoms: Atoms) -> bool:
 
 
 def _curated(structures: list[Atoms], config: TrainingConfig) -> list[Atoms]:
-    curation = curate(structures, CurationConfig(), test_fraction=config.test_fraction, seed=config.seed)
+    curation = curate(structures, OWN_DATA, test_fraction=config.test_fraction, seed=config.seed)
     if not curation.indices:
         raise ValueError(f"no structure is fit to train on; rejected: {curation.report['rejected']}")
     for index, split, group in zip(curation.indices, curation.splits, curation.groups, strict=True):

@@ -13,6 +13,7 @@ from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import to_trajectories
 from ..environment import ensure_code, ensure_computer, with_this_python
+from ..generator.structure import StructureGenerator
 from ..oracle.prepare import prepare_oracle
 from ..trainer.workflow import PaceTrainWorkChain
 from .one_shot import OneShotWorkChain
@@ -26,6 +27,10 @@ def build_one_shot(config: PipelineConfig) -> ProcessBuilder:
 
     :raises ConfigError: if a computer, code or pseudopotential is missing or cannot be used.
     """
+    try:
+        StructureGenerator(config.generator).check(config.elements, config.generator.count_for(config.elements))
+    except ValueError as error:
+        raise ConfigError(f"generator: {error}") from error
     trainer = config.resources.trainer
     ensure_computer(trainer.computer)
     builder = OneShotWorkChain.get_builder()

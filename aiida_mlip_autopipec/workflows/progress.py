@@ -125,14 +125,22 @@ def _links_to_called(node: orm.WorkChainNode) -> list[Any]:
 def _dataset(run: orm.WorkChainNode, curated: bool) -> Stage:
     if not curated:
         return Stage("dataset", "waiting")
-    report = run.outputs.curation_report.get_dict()
-    return Stage("dataset", "done", f"{report['n_train']} to train, {report['n_test']} to test")
+    return Stage("dataset", "done", _divided(run.outputs.curation_report.get_dict()))
 
 
 def _given_dataset(run: orm.WorkChainNode) -> Stage:
+    curation = next(iter(run.inputs.dataset.values())).creator
+    if curation is not None and "report" in curation.outputs:
+        return Stage("dataset", "done", _divided(curation.outputs.report.get_dict()))
     trajectories = run.inputs.dataset.values()
     splits = [split for node in trajectories for split in node.get_array("splits").tolist()]
     return Stage("dataset", "done", f"{splits.count('train')} to train, {splits.count('test')} to test")
+
+
+def _divided(report: dict[str, Any]) -> str:
+    detail = f"{report['n_train']} to train, {report['n_test']} to test"
+    left_out = ", ".join(f"{count} {reason}" for reason, count in report["rejected"].items())
+    return f"{detail}; left out: {left_out}" if left_out else detail
 
 
 def _fit(trainer: orm.WorkChainNode | None) -> Stage:
@@ -142,8 +150,28 @@ def _fit(trainer: orm.WorkChainNode | None) -> Stage:
         metrics = trainer.outputs.metrics.get_dict()
         return Stage("fit", "done", f"{metrics['n_functions']} functions, cutoff {metrics['cutoff_A']:g} Å")
     jobs = _called_jobs(trainer)
-    states = ", ".join(f"job {job.pk} {job.get_state().value if job.get_state() else 'created'}" for job in jobs[-1:])
-    return Stage("fit", state_of(trainer), states if not trainer.is_terminated else "")
+    if trainer.is_terminated or not jobs:
+        return Stage("fit", state_of(trainer))
+    last = jobs[-1]
+    state = last.get_state()
+    place = "done" if last.is_terminated else _PLACES.get(state.value if state else "", "being prepared")
+    again = f", after {len(jobs) - 1} that were ended" if len(jobs) > 1 else ""
+    return Stage("fit", state_of(trainer), f"job {last.pk} {place}{again}")
+
+
+_PLACES = {
+    "withscheduler": "given to the scheduler",
+    "unstashing": "given to the scheduler",
+    "stashing": "handing in its files",
+    "retrieving": "handing in its files",
+    "parsing": "handing in its files",
+}
+"""What the states of a job mean to its user."""
+
+
+def failures(run: orm.WorkChainNode) -> list[dict[str, Any]]:
+    """Return the structures of a run that have no label, each with kind, reason, family and calculation."""
+    return list(run.outputs.oracle_report["failed"]) if "oracle_report" in run.outputs else []
 
 
 def _called_jobs(workchain: orm.WorkChainNode) -> list[orm.CalcJobNode]:

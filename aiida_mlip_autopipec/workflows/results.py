@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from aiida import orm
+from aiida import load_profile, orm
 from ase.io import write
 
 from ..dataset.trajectory import all_frames
@@ -20,9 +21,10 @@ _SETS = (("train", "tab:blue"), ("test", "tab:red"))
 
 
 def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
-    """Write the potential, metrics, dataset and parity plot of a finished run; existing files are replaced whole.
+    """Write the potential, metrics, dataset and parity plot of a finished run; files of another run are replaced together.
 
     :returns: the paths written.
+    :raises OSError: if they cannot be written, e.g. for want of space; then nothing is.
     """
     directory.mkdir(parents=True, exist_ok=True)
     outputs = run.outputs
@@ -30,15 +32,17 @@ def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
     writers: dict[str, Callable[[Path], Any]] = {
         OUTPUTS[name]: _copy_of(outputs[name]) for name in ("potential_yaml", "active_set", "potential")
     }
-    writers["metrics.json"] = lambda path: path.write_text(json.dumps(outputs.metrics.get_dict(), indent=2) + "\n")
+    origin = {"run": run.uuid, "potential": outputs.potential.uuid, "profile": load_profile().name}
+    metrics = {**outputs.metrics.get_dict(), "aiida": origin}
+    writers["metrics.json"] = lambda path: path.write_text(json.dumps(metrics, indent=2) + "\n")
     writers["dataset.extxyz"] = lambda path: write(path, all_frames(dataset), format="extxyz")
     writers["parity.png"] = lambda path: plot_parity(outputs.predictions, path)
-    written = []
-    for name, write_to in writers.items():
-        with _replacing(directory / name) as beside:
-            write_to(beside)
-        written.append(directory / name)
-    return written
+    with _beside(directory) as folder:
+        for name, write_to in writers.items():
+            write_to(folder / name)
+        for name in writers:
+            (folder / name).replace(directory / name)
+    return [directory / name for name in writers]
 
 
 def _copy_of(node: orm.SinglefileData) -> Callable[[Path], Any]:
@@ -46,14 +50,10 @@ def _copy_of(node: orm.SinglefileData) -> Callable[[Path], Any]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Write beside a file and put it in its place when it is whole."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def _beside(directory: Path) -> Iterator[Path]:
+    """Yield a folder in a folder, in which files become whole before any takes its place."""
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=directory) as folder:
+        yield Path(folder)
 
 
 def plot_parity(predictions: orm.SinglefileData, path: Path) -> None:

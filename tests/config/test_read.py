@@ -33,7 +33,7 @@ def test_every_error_is_reported_at_once() -> None:
 
 
 def test_an_unknown_element_and_yaml_no_are_explained() -> None:
-    assert "'Xx' is not a chemical element" in error_of({"elements": ["Xx"]})
+    assert "'Xx' is not allowed: no chemical element" in error_of({"elements": ["Xx"]})
     assert "put the symbol in quotes" in error_of({"elements": [False]})
 
 

@@ -23,6 +23,8 @@ from ase.io.trajectory import Trajectory
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
 from aiida_mlip_autopipec.trainer.input import input_yaml
 
+from ..conftest import label_by_emt
+
 SCRIPT = files("aiida_mlip_autopipec.trainer") / "portable" / "pace_train"
 
 Fit = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -173,10 +175,55 @@ def test_two_elements_without_isolated_atoms(fit: Fit, tmp_path: Path) -> None:
 def test_what_is_auto_says_why(fit: Fit, thirty_copper: list[Atoms], tmp_path: Path) -> None:
     assert fit(thirty_copper, cutoff="auto", n_functions="auto").returncode == 0
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert 5.0 <= metrics["cutoff_A"] <= 7.5
-    assert "nearest neighbours" in metrics["chosen"]["cutoff"]
+    assert 4.0 <= metrics["cutoff_A"] <= 8.0
+    assert "too few structures to try others" in metrics["chosen"]["cutoff"]
     assert "atoms" in metrics["chosen"]["n_functions"]
     assert "cross-validation" in metrics["chosen"]["chosen_by"]
+
+
+def many_copper(count: int) -> list[Atoms]:
+    frames = []
+    for seed in range(count):
+        atoms = bulk("Cu", cubic=True, a=3.5 + 0.004 * (seed % 50))
+        atoms.rattle(0.1, seed=seed)
+        atoms.info.update(split="test" if seed % 10 == 0 else "train", group=seed, family="bulk")
+        frames.append(label_by_emt(atoms))
+    return frames
+
+
+def test_the_cutoff_is_chosen_by_trials(fit: Fit, tmp_path: Path) -> None:
+    done = fit(many_copper(70), cutoff="auto", n_functions=20)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("trial:") >= 3
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert f"{metrics['cutoff_A']:g} Å 1.000" in metrics["chosen"]["cutoff"]
+
+
+def test_a_time_limit_costs_functions(fit: Fit, tmp_path: Path) -> None:
+    assert fit(many_copper(70), cutoff=6.0, n_functions="auto", order=4).returncode == 0
+    unlimited = json.loads((tmp_path / "metrics.json").read_text())["n_functions"]
+    done = fit(many_copper(70), cutoff=6.0, n_functions="auto", order=4, time_limit=0.2)
+    assert done.returncode == 0, done.stdout
+    assert "more would not be done in" in done.stdout
+    assert json.loads((tmp_path / "metrics.json").read_text())["n_functions"] < unlimited
+
+
+def test_equal_structures_weigh_as_one(fit: Fit, tmp_path: Path) -> None:
+    def energies(frames: list[Atoms]) -> np.ndarray:
+        assert fit(frames, ridge=1e-8, energy_weight=10.0).returncode == 0
+        with np.load(tmp_path / "predictions.npz") as arrays:
+            return np.unique(np.round(arrays["energy_predicted"], 9))
+
+    frames = [atoms for atoms in many_copper(20) if atoms.info["split"] == "train"]
+    twins = [*frames, *frames[:5], *frames[:5]]
+    assert np.allclose(energies(frames), energies(twins), atol=1e-6)
+
+
+def test_one_structure_alone_is_too_little_and_says_so(fit: Fit, tmp_path: Path) -> None:
+    done = fit(many_copper(2)[1:], n_functions="auto")
+    assert done.returncode in (0, 12), done.stdout
+    if done.returncode == 0:
+        assert "NaN" not in (tmp_path / "metrics.json").read_text()
 
 
 def misspell(content: dict) -> None:

@@ -11,6 +11,7 @@ from aiida import orm
 from aiida.engine import run_get_node
 from ase.build import bulk
 
+from aiida_mlip_autopipec.config.read import ConfigError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.dataset.trajectory import count_frames, frames_with_source, to_atoms
 from aiida_mlip_autopipec.workflows.builder import build_one_shot
@@ -78,9 +79,15 @@ def test_the_isolated_atom_is_in_the_training_part(finished_run: orm.WorkChainNo
 
 
 def test_settings_the_generator_cannot_meet(small_config: PipelineConfig) -> None:
-    node = run_changed(small_config, generator={"count": 1})
+    content = small_config.model_dump(mode="json")
+    content["generator"]["count"] = 1
+    with pytest.raises(ConfigError, match="at least 2 are needed"):
+        build_one_shot(PipelineConfig.model_validate(content))
+    builder = build_one_shot(small_config)
+    builder.config = orm.Dict(content)
+    _, node = run_get_node(builder)
     assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_GENERATION_FAILED.status
-    assert "1" in node.exit_message
+    assert "at least 2 are needed" in node.exit_message
 
 
 def test_an_oracle_that_fails_too_often(small_config: PipelineConfig) -> None:

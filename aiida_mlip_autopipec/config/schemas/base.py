@@ -20,7 +20,7 @@ class Settings(BaseModel):
 
 def _known_element(symbol: str) -> str:
     if symbol == "X" or symbol not in atomic_numbers:
-        raise ValueError(f"'{symbol}' is not a chemical element; write its symbol, e.g. Cu or Si")
+        raise ValueError("no chemical element; write its symbol, e.g. Cu or Si")
     return symbol
 
 

@@ -38,6 +38,12 @@ class FamilyWeights(Settings):
     hot: NonNegativeFloat = 4.0
     """Supercells displaced so far that they resemble a liquid."""
 
+    surface: NonNegativeFloat = 2.0
+    """Slabs with vacuum between them, rattled; periodic along all directions."""
+
+    cluster: NonNegativeFloat = 2.0
+    """Compact clusters of 4 to 13 atoms cut out of crystals, rattled."""
+
     @model_validator(mode="after")
     def _some_weight(self) -> FamilyWeights:
         if not any(getattr(self, name) for name in type(self).model_fields):

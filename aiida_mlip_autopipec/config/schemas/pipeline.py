@@ -14,6 +14,9 @@ from .oracle import EMT_ELEMENTS, OracleConfig
 from .resources import ResourcesConfig
 from .training import TrainingConfig
 
+OWN_DATA = CurationConfig(remove_duplicates=False)
+"""How the user's own data are curated."""
+
 
 class StageResources(Settings):
     """Where each stage runs."""
@@ -28,8 +31,8 @@ class StageResources(Settings):
 class TrainingRunConfig(TrainingConfig):
     """A fit to the user's own data: the settings of the fit, and what surrounds it."""
 
-    curation: CurationConfig = CurationConfig()
-    """What of the data goes into the dataset."""
+    curation: CurationConfig = OWN_DATA
+    """What of the data goes into the dataset. Equal structures are kept: they are paid for, and the fit averages them."""
 
     resources: ResourcesConfig = ResourcesConfig()
     """Where the fit runs."""
@@ -82,11 +85,11 @@ class PipelineConfig(Settings):
             return data
         elements = data.get("elements")
         if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
-            return data
+            # The elements themselves are wrong: let that be the error.
+            return {**data, "oracle": {"type": "ase"}}
         if elements and EMT_ELEMENTS.issuperset(elements):
             return {**data, "oracle": {"type": "ase", "calculator": "emt"}}
         if not elements or not atomic_numbers.keys() >= set(elements):
-            # The elements themselves are wrong: let that be the error.
             return {**data, "oracle": {"type": "ase"}}
         unknown = ", ".join(element for element in elements if element not in EMT_ELEMENTS)
         raise ValueError(

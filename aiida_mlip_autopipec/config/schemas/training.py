@@ -22,15 +22,16 @@ class TrainingConfig(Settings):
     nonlinear embedding, in hours."""
 
     cutoff: Annotated[float, Field(ge=2.0, le=15.0)] | Auto = "auto"
-    """Distance, in Å, up to which atoms see each other, 2 to 15, or `auto`: a multiple of the distance of neighbours."""
+    """Distance, in Å, up to which atoms see each other, 2 to 15, or `auto`: chosen from 4 to 8 by cross-validation."""
 
     order: int = Field(default=6, ge=1, le=6)
     """Highest correlation order, 1 to 6: the number of neighbours in a basis function, one less than its body order."""
 
     n_functions: PositiveInt | Auto = "auto"
-    """Number of basis functions of each element, or `auto`: as many as the data carry, at most `max_functions`."""
+    """Number of basis functions of each element, or `auto`: as many as the data carry and a fast potential allows, at most
+    `max_functions`."""
 
-    max_functions: PositiveInt = 700
+    max_functions: PositiveInt = 1200
     """Largest number of basis functions of each element that `auto` chooses: time and memory of the potential grow with it."""
 
     energy_weight: PositiveFloat | Auto = "auto"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,39 +20,28 @@ from .settings import Settings
 INNER_WIDTH = 0.1
 """Width (Å) of the switch from the fitted functions to the core repulsion, below the shortest distance of the data."""
 
-NEIGHBOUR_SHELLS = 2.5
-"""An `auto` cutoff in units of the usual distance of nearest neighbours; behind the sixth shell of a close-packed crystal."""
-
-CUTOFF_RANGE = (5.0, 7.5)
-"""Shortest and longest `auto` cutoff (Å)."""
+MOST_WORK = 60_000
+"""An `auto` number of functions times the number of neighbours is at most this: the price of a step with the potential."""
 
 
-def choose_cutoff(asked: float | str, training: Sequence[Frame]) -> float:
-    """Return the cutoff (Å): as asked, or a multiple of the median distance of nearest neighbours."""
-    if asked != "auto":
-        return float(asked)
-    nearest: list[float] = []
-    for frame in training:
-        if len(frame.atoms) == 1 and not frame.atoms.pbc.any():
-            continue
-        first, _, distances = neighbours(frame.atoms, CUTOFF_RANGE[1])
-        shortest = np.full(len(frame.atoms), np.inf)
-        np.minimum.at(shortest, first, distances)
-        nearest += shortest[np.isfinite(shortest)].tolist()
-    if not nearest:
-        return CUTOFF_RANGE[1]
-    return float(np.clip(round(NEIGHBOUR_SHELLS * float(np.median(nearest)), 1), *CUTOFF_RANGE))
+@dataclass(frozen=True)
+class Radial:
+    """The radial part of a basis: the cutoff (Å) and pyace's name and parameters of the radial functions."""
+
+    cutoff: float
+    name: str
+    parameters: tuple[float, ...]
 
 
 def basis_settings(
-    settings: Settings, shortest: dict[tuple[str, str], float], cutoff: float, n_functions: int
+    settings: Settings, shortest: dict[tuple[str, str], float], radial: Radial, n_functions: int
 ) -> dict[str, Any]:
     """Return the potential section with what was chosen, and the inner cutoff below the data of each pair."""
     potential = copy.deepcopy(settings.potential)
     functions = potential["functions"]
     functions["number_of_functions_per_element"] = n_functions
     for bond in potential["bonds"].values():
-        bond["rcut"] = cutoff
+        bond |= {"rcut": radial.cutoff, "radbase": radial.name, "radparameters": list(radial.parameters)}
     if settings.core_repulsion:
         common = potential["bonds"].pop("ALL")
         for first in settings.elements:
@@ -73,8 +63,8 @@ def _radii_sum(first: str, second: str) -> float:
     return float(covalent_radii[atomic_numbers[first]] + covalent_radii[atomic_numbers[second]])
 
 
-def choose_number_of_functions(settings: Settings, training: Sequence[Frame]) -> int:
-    """Return the number of functions an element: as asked, or as many as the data carry."""
+def choose_number_of_functions(settings: Settings, training: Sequence[Frame], cutoff: float) -> int:
+    """Return the number of functions an element: as asked, or as many as the data carry and a fast potential allows."""
     asked, elements = settings.n_functions, settings.elements
     atoms_of = dict.fromkeys(elements, 0)
     for frame in training:
@@ -89,8 +79,15 @@ def choose_number_of_functions(settings: Settings, training: Sequence[Frame]) ->
                 "fewer functions (n_functions), or label more structures",
             )
         return int(asked)
-    rows = sum(1 + 3 * len(frame.atoms) for frame in training) / len(elements)
-    return int(max(5, min(atoms_of[scarcest] // 2, rows // 8, settings.max_functions)))
+    rows = sum(1 + 3 * len(frame.atoms) for frame in training if frame.first) / len(elements)
+    cheap_enough = MOST_WORK / max(1.0, _mean_neighbours(training, cutoff))
+    return int(max(5, min(atoms_of[scarcest] // 2, rows // 8, cheap_enough, settings.max_functions)))
+
+
+def _mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
+    """Return the mean number of neighbours of an atom in the periodic structures; in all if there are none."""
+    chosen = [frame for frame in frames if frame.atoms.pbc.all()] or frames
+    return sum(len(neighbours(frame.atoms, cutoff)[0]) for frame in chosen) / sum(len(frame.atoms) for frame in chosen)
 
 
 FunctionKey = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]

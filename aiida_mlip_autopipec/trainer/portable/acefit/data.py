@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ FOLDS = 5
 class Frame:
     """A labelled structure: energy in eV, forces (n, 3) in eV/Å, and the derivative of the energy by strain (6,) in eV.
 
-    The latter, volume times stress in Voigt's order, is known only for periodic structures that have a stress.
+    The latter, volume times stress in Voigt's order, is known only for periodic structures that have a stress. Of `equal`
+    structures to train on, one is the `first`.
     """
 
     atoms: Atoms
@@ -33,6 +35,8 @@ class Frame:
     split: str
     group: int
     family: str
+    equal: int = 1
+    first: bool = True
 
 
 def read_frames(path: Path, elements: Sequence[str]) -> list[Frame]:
@@ -44,7 +48,20 @@ def read_frames(path: Path, elements: Sequence[str]) -> list[Frame]:
         raise TrainingError("bad_input", f"{path}: cannot be read as an ASE trajectory: {error}") from error
     if not structures:
         raise TrainingError("bad_input", f"{path}: holds no structures")
-    return [_frame(index, atoms, elements) for index, atoms in enumerate(structures)]
+    return _with_equals([_frame(index, atoms, elements) for index, atoms in enumerate(structures)])
+
+
+def _with_equals(frames: Sequence[Frame]) -> list[Frame]:
+    """Tell of each frame to train on how many are equal to it, and whether it is the first of these."""
+    of_group = Counter(frame.group for frame in frames if frame.split == "train")
+    seen: set[int] = set()
+    marked = []
+    for frame in frames:
+        if frame.split == "train":
+            frame = replace(frame, equal=of_group[frame.group], first=frame.group not in seen)
+            seen.add(frame.group)
+        marked.append(frame)
+    return marked
 
 
 def _frame(index: int, atoms: Atoms, elements: Sequence[str]) -> Frame:
@@ -114,7 +131,7 @@ def reference_energies(settings: Settings, frames: Sequence[Frame]) -> Reference
     isolated = {frame.atoms.get_chemical_symbols()[0]: frame.energy for frame in frames if is_free_atom(frame.atoms)}
     if all(element in isolated for element in settings.elements):
         return ReferenceEnergies({element: isolated[element] for element in settings.elements}, "isolated_atoms")
-    training = [frame for frame in frames if frame.split == "train"]
+    training = [frame for frame in frames if frame.split == "train" and frame.first]
     counts = np.array(
         [[frame.atoms.get_chemical_symbols().count(el) for el in settings.elements] for frame in training]
     )

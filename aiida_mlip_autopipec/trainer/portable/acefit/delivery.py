@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import math
 import platform
-import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from .data import Frame, ReferenceEnergies
 from .errors import TrainingError, log
 from .evaluation import errors_of, evaluation_time, predict
+from .memory import peak_memory_mb
 
 PREDICTIONS, METRICS = "predictions.npz", "metrics.json"
 
@@ -28,13 +28,6 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
-
-
-def peak_memory_mb(workers: int) -> float:
-    """Return the peak memory of this process plus that of its workers, at most."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return (own + (workers if workers > 1 else 0) * child) / 1024
 
 
 def deliver(
@@ -61,7 +54,7 @@ def deliver(
     metrics["families"] = {family: errors(_in_family(family)) for family in families}
     metrics |= facts
     metrics["microseconds_per_atom"] = evaluation_time(yace, frames)
-    metrics["peak_memory_MB"] = peak_memory_mb(workers)
+    metrics["peak_memory_MB"] = peak_memory_mb()
     metrics["versions"] = versions()
     _write_predictions(yace.with_name(PREDICTIONS), frames, predictions, reference)
     for split in ("train", "test"):

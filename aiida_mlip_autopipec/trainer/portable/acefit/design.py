@@ -54,11 +54,11 @@ def frame_weights(frame: Frame) -> tuple[float, float]:
     """Return the weights of the energy and of the forces of a structure.
 
     The error of the total energy is taken to grow with the root of the number of atoms; both weights fall in a violent
-    structure.
+    structure. Equal structures weigh as one: the noise of their energies averages out, and the forces of one are enough.
     """
     largest = float(np.abs(frame.forces).max())
     calm = 1.0 / (1.0 + (largest / VIOLENT_FORCE) ** 2) ** 0.5
-    return calm / len(frame.atoms) ** 0.5, calm
+    return calm / (len(frame.atoms) * frame.equal) ** 0.5, calm if frame.first else 0.0
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,14 @@ def _reduce_chunk(indices: Sequence[int]) -> list[np.ndarray]:
     rows: list[list[np.ndarray]] = [[np.zeros((0, work.builder.n_functions + 1))] for _ in PARTS]
     for index in indices:
         frame = work.frames[index]
-        energy, forces = work.builder.rows(frame.atoms)
         of_energy, of_forces = frame_weights(frame)
+        if frame.first:
+            energy, forces = work.builder.rows(frame.atoms)
+            rows[1].append(of_forces * np.column_stack([forces, frame.forces.ravel()]))
+        else:
+            energy = work.builder.energy_row(frame.atoms)
         rows[0].append(of_energy * np.append(energy, frame.energy - work.reference.of(frame.atoms))[None])
-        rows[1].append(of_forces * np.column_stack([forces, frame.forces.ravel()]))
-        if frame.virial is not None:
+        if frame.first and frame.virial is not None:
             rows[2].append(of_energy * np.column_stack([work.builder.strain_rows(frame.atoms, energy), frame.virial]))
     return [triangle(np.vstack(part)) for part in rows]
 
@@ -117,13 +120,18 @@ def accumulate(
     reference: ReferenceEnergies,
     workers: int,
     deadline: Deadline,
+    *,
+    trial: bool = False,
 ) -> list[Factors]:
-    """Reduce the design matrix of the frames to factors, one for each fold that has frames."""
+    """Reduce the design matrix of the frames to factors, one for each fold that has frames.
+
+    :param trial: whether this is but a trial, of which nothing is kept.
+    """
     chunks = _chunks(frames, folds, basis.n_functions)
     checkpoint = Checkpoint(problem_key(basis, frames))
     factors = [[np.zeros((0, basis.n_functions + 1))] * len(PARTS) for _ in range(FOLDS)]
     done = 0
-    loaded = checkpoint.load()
+    loaded = None if trial else checkpoint.load()
     if loaded is not None:
         done, factors = loaded
         log(f"  design matrix: going on after {done} of {len(chunks)} parts")
@@ -134,12 +142,16 @@ def accumulate(
         for (fold, _), parts in zip(chunks[done:], reduced, strict=True):
             factors[fold] = [triangle(np.vstack(pair)) for pair in zip(factors[fold], parts, strict=True)]
             done += 1
+            if trial:
+                deadline.check("a trial")
+                continue
             left = (time.monotonic() - begun) * sum(sizes[done:]) / max(1, sum(sizes[first:done]))
             log(f"  design matrix: {sum(sizes[:done])} of {sum(sizes)} atoms, {left:.0f} s left")
             checkpoint.save(done, factors, now=deadline.has_come)
             deadline.check("the design matrix")
     sizes_of = [
-        [3 * len(frame.atoms) for frame, of in zip(frames, folds, strict=True) if of == fold] for fold in range(FOLDS)
+        [3 * len(frame.atoms) for frame, of in zip(frames, folds, strict=True) if of == fold and frame.first]
+        for fold in range(FOLDS)
     ]
     return [
         Factors(energy, forces, virial, n_energies=len(sizes), n_forces=sum(sizes))

@@ -10,14 +10,15 @@ from typing import Any
 from pyace import ACEBBasisSet
 
 from .active_set import write_active_set
-from .basis import NEIGHBOUR_SHELLS, Basis, basis_settings, choose_cutoff, choose_number_of_functions
+from .basis import Basis, basis_settings, choose_number_of_functions
 from .checkpoint import Deadline, clear
 from .data import Frame, reference_energies, shortest_distances
 from .delivery import deliver, write_metrics
 from .errors import TrainingError, log
-from .linear import fit_linear
+from .linear import affordable, fit_linear
 from .neighbours import neighbours
 from .nonlinear import fit_nonlinear
+from .radial import choose_radial
 from .repulsion import set_core_repulsion
 from .settings import Settings
 
@@ -33,7 +34,9 @@ def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: D
     training = [frame for frame in frames if frame.split == "train"]
     if not training:
         raise TrainingError("bad_input", "no structure is marked to train on")
-    cutoff = choose_cutoff(settings.cutoff, training)
+    reference = reference_energies(settings, frames)
+    radial, why_radial = choose_radial(settings, training, reference, workers, deadline)
+    cutoff = radial.cutoff
     shortest = shortest_distances(training, cutoff)
     if not shortest:
         raise TrainingError(
@@ -44,22 +47,27 @@ def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: D
         f"{len(training)} structures to train on, {len(frames) - len(training)} to test on; "
         f"{lonely} without neighbours inside the cutoff of {cutoff:g} Å"
     )
-    reference = reference_energies(settings, frames)
-    n_functions = choose_number_of_functions(settings, training)
-    potential = basis_settings(settings, shortest, cutoff, n_functions)
-
-    solution = fit_linear(settings, Basis(potential), training, reference, workers, deadline)
+    n_functions = choose_number_of_functions(settings, training, cutoff)
+    basis = Basis(basis_settings(settings, shortest, radial, n_functions))
+    if settings.time_limit is not None and settings.n_functions == "auto":
+        left = settings.time_limit - (time.monotonic() - start)
+        fewer = affordable(basis, training, workers, left)
+        if fewer < n_functions:
+            log(f"{fewer} functions an element instead of {n_functions}: more would not be done in {left:.0f} s")
+            basis = Basis(basis_settings(settings, shortest, radial, fewer))
+    solution = fit_linear(settings, basis, training, reference, workers, deadline)
     configuration, engine, chosen = solution.configuration(), "linear", solution.report()
     if settings.engine == "nonlinear":
         configuration, engine, more = fit_nonlinear(settings, solution, training, reference, workers, deadline)
         chosen |= more
     if settings.core_repulsion:
         chosen["core_repulsion"] = set_core_repulsion(configuration)
-    chosen["cutoff"] = _reason(settings.cutoff, f"{NEIGHBOUR_SHELLS} times the median distance of nearest neighbours")
+    chosen |= {"cutoff": why_radial, "radial_functions": radial.name}
     chosen["n_functions"] = _reason(
         settings.n_functions,
-        f"a half of the atoms, an eighth of the labels, at most {settings.max_functions}; of these the simplest "
-        f"{len(solution.choice.chosen)} of {solution.basis.n_functions}, by cross-validation",
+        "the smallest of: a half of the atoms, an eighth of the labels, what a fast potential and the time limit allow, "
+        f"{settings.max_functions} an element; of these the simplest {len(solution.choice.chosen)} of "
+        f"{solution.basis.n_functions}, by cross-validation",
     )
     basis_set = ACEBBasisSet(configuration)
     basis_set.save(str(out / "potential.yaml"))

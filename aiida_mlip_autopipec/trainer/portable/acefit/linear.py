@@ -18,6 +18,7 @@ from .data import Frame, ReferenceEnergies, assign_folds
 from .design import Factors, accumulate, triangle
 from .errors import TrainingError, log
 from .parallel import pool, shared
+from .rows import RowBuilder
 from .settings import Settings
 
 RIDGES = tuple(10.0**exponent for exponent in np.arange(-15.0, 0.1, 1.0))
@@ -25,8 +26,11 @@ ENERGY_WEIGHTS = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
 VIRIAL_WEIGHTS = (0.01, 0.03, 0.1, 0.3)
 """Weights of a derivative by strain against an energy."""
 
-USUAL_WEIGHTS = (10.0, 0.1)
+USUAL_WEIGHTS = (10.0, 0.03)
 """Weights of energies and of derivatives by strain from which the search starts; it goes on as long as the errors fall."""
+
+BETTER = 0.98
+"""Other weights are taken only if they make the validation error this much smaller: less is noise."""
 
 USUAL_RIDGE = 1e-8
 """Ridge strength where there are too few groups of structures for cross-validation."""
@@ -34,8 +38,17 @@ USUAL_RIDGE = 1e-8
 PRIOR_EXPONENT = 2.0
 """Power of its complexity by which a function is held back."""
 
+SAMPLE_ATOMS = 64
+"""Number of atoms on which the time of a fit is estimated."""
+
+EXPECTED_OVER_ROWS = 1.5
+"""Time of a whole fit over that of the rows of its design matrix."""
+
 FRACTIONS = (0.5, 0.7)
 """Parts of the functions that are tried, too."""
+
+AS_GOOD = 1.01
+"""Validation errors within this factor are taken as equal."""
 
 WORTH = 1.02
 """Fewer functions are taken if their validation error is no more than this much larger: they make a faster potential."""
@@ -61,8 +74,8 @@ class Choice:
 
     @property
     def error(self) -> float:
-        """What is minimised: it has no unit and needs no weight."""
-        return self.energy_error * self.force_error
+        """What is minimised."""
+        return float(_merit(np.array([self.energy_error, self.force_error])))
 
 
 @dataclass(frozen=True)
@@ -121,6 +134,14 @@ def _validation_errors(job: tuple[Weights, int, tuple[float, ...]]) -> np.ndarra
     return np.array(errors)
 
 
+def _merit(errors: np.ndarray) -> np.ndarray:
+    """Return what is minimised for errors (..., 2) of energies and forces: it needs no weight of one against the other.
+
+    Forces count twice: there are many more of them, and they move the atoms.
+    """
+    return np.asarray(errors[..., 0] * errors[..., 1] ** 2)
+
+
 def _best_ridge(
     problem: Problem, chosen: np.ndarray, weights: Weights, ridges: tuple[float, ...], workers: int
 ) -> Choice:
@@ -130,7 +151,9 @@ def _best_ridge(
         errors = np.array(list(mapped(_validation_errors, jobs)))
     # A fold that holds the only structure of its kind must not outweigh the others: the mean is that of logarithms.
     mean = np.exp(np.log(errors).mean(axis=0))
-    best = int(np.argmin(mean.prod(axis=1)))
+    merit = _merit(mean)
+    # Of ridge strengths that do as well, the strongest: it extrapolates more calmly.
+    best = int(np.flatnonzero(merit <= AS_GOOD * merit.min())[-1])
     return Choice(weights, ridges[best], chosen, *mean[best].tolist())
 
 
@@ -178,7 +201,7 @@ def _search(
             log(
                 f"  energy weight {weights.energy:g}, virial weight {weights.virial:g}: {choice.error / best.error:.3f}"
             )
-            if choice.error >= best.error:
+            if choice.error >= BETTER * best.error:
                 break
             best = choice
         if best is not first:
@@ -216,10 +239,15 @@ class Solution:
             "virial_weight": self.choice.weights.virial,
             "force_weight": self.problem.force_weight,
             "ridge": self.choice.ridge,
-            "chosen_by": how + "the errors of energies and of forces",
-            "validation_energy_rms": self.choice.energy_error,
-            "validation_force_rms": self.choice.force_error,
+            "chosen_by": how + "the error of energies and the square of that of forces",
+            "validation_energy_rms": _known(self.choice.energy_error),
+            "validation_force_rms": _known(self.choice.force_error),
         }
+
+
+def _known(error: float) -> float | None:
+    """Return an error, or None if there was too little to validate on."""
+    return error if np.isfinite(error) else None
 
 
 def fit_linear(
@@ -236,8 +264,7 @@ def fit_linear(
     """
     log(f"linear fit: {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")
     factors = accumulate(basis, training, assign_folds(training), reference, workers, deadline)
-    complexity = np.array([complexity_of(key) for key in basis.functions])
-    problem = Problem(factors, (complexity / complexity.min()) ** PRIOR_EXPONENT, settings.force_weight)
+    problem = Problem(factors, _penalty(basis), settings.force_weight)
     begun = time.monotonic()
     asked = None if settings.n_functions == "auto" else int(settings.n_functions)
     choice = choose(settings, problem, _by_complexity(basis), asked, workers)
@@ -246,6 +273,37 @@ def fit_linear(
         f"functions, weights {choice.weights}, ridge {choice.ridge:g}"
     )
     return Solution(basis, problem.of_functions(choice.chosen), choice)
+
+
+def affordable(basis: Basis, training: Sequence[Frame], workers: int, seconds: float) -> int:
+    """Return the number of functions an element, at most that of the basis, whose fit should be done in some seconds."""
+    builder, frames, atoms = RowBuilder(basis), iter(sorted(training, key=lambda frame: len(frame.atoms))), 0
+    begun = time.monotonic()
+    for frame in frames:
+        if len(frame.atoms) > 1 or frame.atoms.pbc.any():
+            builder.rows(frame.atoms)
+            atoms += len(frame.atoms)
+        if atoms >= SAMPLE_ATOMS:
+            break
+    each = (time.monotonic() - begun) / max(1, atoms)
+    total = sum(len(frame.atoms) for frame in training if frame.first)
+    expected = EXPECTED_OVER_ROWS * each * total / workers
+    fewer = basis.n_functions * min(1.0, max(seconds, 1.0) / expected)
+    return max(5, int(fewer / len(basis.index_of_element)))
+
+
+def trial_error(
+    basis: Basis, frames: Sequence[Frame], reference: ReferenceEnergies, workers: int, deadline: Deadline
+) -> float:
+    """Return the validation error of a basis on some structures, with the usual weights and the best ridge strength."""
+    factors = accumulate(basis, frames, assign_folds(frames), reference, workers, deadline, trial=True)
+    problem = Problem(factors, _penalty(basis), 1.0)
+    return _best_ridge(problem, np.arange(basis.n_functions), Weights(*USUAL_WEIGHTS), RIDGES, workers).error
+
+
+def _penalty(basis: Basis) -> np.ndarray:
+    complexity = np.array([complexity_of(key) for key in basis.functions])
+    return np.asarray((complexity / complexity.min()) ** PRIOR_EXPONENT)
 
 
 def _by_complexity(basis: Basis) -> np.ndarray:

@@ -46,6 +46,13 @@ class RowBuilder:
             forces[:, :, group.columns] = group.forces().transpose(0, 2, 1)
         return energy, forces.reshape(3 * len(atoms), -1)
 
+    def energy_row(self, atoms: Atoms) -> np.ndarray:
+        """Return of each function its sum over the atoms (m,)."""
+        energy = np.empty(self.n_functions)
+        self._whole.compute(self._environment(atoms), gradients=False)
+        energy[self._whole.columns] = self._whole.sums(atoms)
+        return energy
+
     def strain_rows(self, atoms: Atoms, energy: np.ndarray) -> np.ndarray:
         """Return the derivatives of each function's sum by strain, (6, m), in Voigt's order, by finite differences.
 
@@ -59,8 +66,7 @@ class RowBuilder:
             strain[first, second] += STRAIN_STEP / 2
             strain[second, first] += STRAIN_STEP / 2
             strained = Atoms(atoms.numbers, positions=atoms.positions @ strain, cell=atoms.cell @ strain, pbc=True)
-            self._whole.compute(self._environment(strained), gradients=False)
-            derivatives[row, self._whole.columns] = self._whole.sums(strained)
+            derivatives[row] = self.energy_row(strained)
         return (derivatives - energy) / STRAIN_STEP
 
     def _environment(self, atoms: Atoms) -> Any:

@@ -40,7 +40,7 @@ class Settings:
     engine: str = "linear"
     cutoff: float | str = "auto"
     n_functions: int | str = "auto"
-    max_functions: int = 700
+    max_functions: int = 1200
     energy_weight: float | str = "auto"
     force_weight: float = 1.0
     ridge: float | str = "auto"
