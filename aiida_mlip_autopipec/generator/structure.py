@@ -176,14 +176,14 @@ class StructureGenerator:
     def _cluster(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
         """Return the atoms of a crystal that are nearest to a random point."""
         size = self._size(int(random.integers(*CLUSTER_SIZES, endpoint=True)))
-        spacing = crystal.neighbour_distance * random.uniform(0.92, 1.05)
+        spacing = crystal.neighbour_distance * random.uniform(0.94, 1.06)
         cell = _at_volume(crystal.cell, (spacing / crystal.neighbour_distance) ** 3)
         repeat = [2 * math.ceil(3.0 * spacing / _height(cell, axis)) for axis in range(3)]
         large = cell.repeat(repeat)
         centre = large.cell.array.sum(axis=0) / 2 + random.normal(0.0, 0.5 * spacing, 3)
         nearest = np.argsort(np.linalg.norm(large.positions - centre, axis=1), kind="stable")[:size]
         cluster = Atoms(large.numbers[nearest], positions=large.positions[nearest])
-        amplitude = random.uniform(0.01, self.config.max_rattle)
+        amplitude = random.uniform(0.01, 0.5 * self.config.max_rattle)
         return _in_box(_displaced(cluster, amplitude * spacing, random), f"{crystal.name}_cluster")
 
     def _valid(self, make: Callable[[], Atoms], family: str) -> Atoms:

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, mode
 
 from .base import Settings
 
-_COUNT_PER_ELEMENT = 200
+_COUNT_PER_ELEMENT = 300
 
 Prototype = Literal["fcc", "bcc", "hcp", "sc", "diamond"]
 
@@ -55,7 +55,7 @@ class GeneratorConfig(Settings):
     """What structures are generated, and how far from equilibrium they reach."""
 
     count: PositiveInt | Literal["auto"] = "auto"
-    """Number of structures, or `auto`: 200 for each element."""
+    """Number of structures, or `auto`: 300 for each element."""
 
     seed: int = Field(default=42, ge=0)
     """Seed of all random choices: the same settings give the same structures."""

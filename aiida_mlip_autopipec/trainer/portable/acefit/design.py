@@ -84,7 +84,8 @@ def _reduce_chunk(indices: Sequence[int]) -> list[np.ndarray]:
             energy = work.builder.energy_row(frame.atoms)
         rows[0].append(of_energy * np.append(energy, frame.energy - work.reference.of(frame.atoms))[None])
         if frame.first and frame.virial is not None:
-            rows[2].append(of_energy * np.column_stack([work.builder.strain_rows(frame.atoms, energy), frame.virial]))
+            of_virial = of_energy * frame.equal**0.5
+            rows[2].append(of_virial * np.column_stack([work.builder.strain_rows(frame.atoms, energy), frame.virial]))
     return [triangle(np.vstack(part)) for part in rows]
 
 

@@ -22,7 +22,7 @@ from .rows import RowBuilder
 from .settings import Settings
 
 RIDGES = tuple(10.0**exponent for exponent in np.arange(-15.0, 0.1, 1.0))
-ENERGY_WEIGHTS = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
+ENERGY_WEIGHTS = (10.0, 20.0, 40.0, 80.0)
 VIRIAL_WEIGHTS = (0.01, 0.03, 0.1, 0.3)
 """Weights of a derivative by strain against an energy."""
 
@@ -49,9 +49,6 @@ FRACTIONS = (0.5, 0.7)
 
 AS_GOOD = 1.01
 """Validation errors within this factor are taken as equal."""
-
-WORTH = 1.02
-"""Fewer functions are taken if their validation error is no more than this much larger: they make a faster potential."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +132,8 @@ def _validation_errors(job: tuple[Weights, int, tuple[float, ...]]) -> np.ndarra
 
 
 def _merit(errors: np.ndarray) -> np.ndarray:
-    """Return what is minimised for errors (..., 2) of energies and forces: it needs no weight of one against the other.
-
-    Forces count twice: there are many more of them, and they move the atoms.
-    """
-    return np.asarray(errors[..., 0] * errors[..., 1] ** 2)
+    """Return what is minimised for errors (..., 2) of energies and forces: it needs no weight of one against the other."""
+    return np.asarray(errors[..., 0] * errors[..., 1])
 
 
 def _best_ridge(
@@ -185,7 +179,7 @@ def choose(settings: Settings, problem: Problem, order: np.ndarray, asked: int |
         log(
             f"  {len(chosen)} of {len(order)} functions: validation error {fewer.error / best.error:.3f} times as large"
         )
-        if fewer.error < WORTH * best.error:
+        if fewer.error <= best.error:
             return fewer
     return best
 
@@ -239,7 +233,7 @@ class Solution:
             "virial_weight": self.choice.weights.virial,
             "force_weight": self.problem.force_weight,
             "ridge": self.choice.ridge,
-            "chosen_by": how + "the error of energies and the square of that of forces",
+            "chosen_by": how + "the errors of energies and of forces",
             "validation_energy_rms": _known(self.choice.energy_error),
             "validation_force_rms": _known(self.choice.force_error),
         }
@@ -288,7 +282,7 @@ def affordable(basis: Basis, training: Sequence[Frame], workers: int, seconds: f
     each = (time.monotonic() - begun) / max(1, atoms)
     total = sum(len(frame.atoms) for frame in training if frame.first)
     expected = EXPECTED_OVER_ROWS * each * total / workers
-    fewer = basis.n_functions * min(1.0, max(seconds, 1.0) / expected)
+    fewer = basis.n_functions * min(1.0, max(seconds, 0.05) / expected)
     return max(5, int(fewer / len(basis.index_of_element)))
 
 
