@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.common.exceptions import NotExistent
-from aiida.orm import Dict, load_computer
+from aiida.orm import CalcFunctionNode, Dict, load_computer
 
 from .config.schemas.resources import ResourcesConfig
 
@@ -35,6 +35,14 @@ def mpi_job_options(resources: Dict) -> dict[str, Any]:
         # AiiDA's own restarts want to know it, and pw.x stops in time by it.
         "max_wallclock_seconds": config.walltime or DEFAULT_WALLTIME,
     }
+
+
+def failed(function: CalcFunctionNode) -> bool:
+    """Tell whether a calcfunction failed; then AiiDA's caching must not take its result for another."""
+    if function.is_finished_ok:
+        return False
+    function.base.caching.is_valid_cache = False
+    return True
 
 
 def validate_resources(resources: Dict | None, _: Any) -> str | None:

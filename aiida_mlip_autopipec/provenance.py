@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from aiida import orm
 
 GENERATED_BY = "generate_structures"
+
+POTENTIAL = "potential.yace"
+"""Name of the file of a potential."""
 
 
 @dataclass(frozen=True)
@@ -143,3 +147,90 @@ def _ancestor_settings(node: orm.Node) -> dict[str, dict[str, Any]]:
         project=["attributes"],
     )
     return dict(query.iterall())
+
+
+@dataclass(frozen=True)
+class PotentialSummary:
+    """A potential in a list: test errors are root mean squares, in meV/atom and eV/Å."""
+
+    pk: int
+    uuid: str
+    created: datetime
+    elements: tuple[str, ...]
+    n_functions: int
+    test_errors: tuple[float, float] | None
+
+
+def find_potentials() -> list[PotentialSummary]:
+    """Return all potentials of the profile, newest first, by one query."""
+    return _potentials(orm.QueryBuilder())
+
+
+def potentials_behind_which(node: orm.Node) -> list[PotentialSummary]:
+    """Return the potentials that a node stands behind, newest first, by one query.
+
+    :param node: structures, a calculation, a code, a pseudopotential: anything.
+    """
+    query = orm.QueryBuilder()
+    query.append(orm.Node, filters={"uuid": node.uuid}, tag="origin")
+    return _potentials(query, with_ancestors="origin")
+
+
+def _potentials(query: orm.QueryBuilder, **joining: str) -> list[PotentialSummary]:
+    metrics = [f"attributes.{key}" for key in ("elements", "n_functions", "test")]
+    query.append(
+        orm.SinglefileData,
+        filters={"attributes.filename": POTENTIAL},
+        tag="potential",
+        project=["id", "uuid", "ctime"],
+        **joining,
+    )
+    query.append(orm.CalculationNode, with_outgoing="potential", tag="fit")
+    query.append(orm.Dict, with_incoming="fit", edge_filters={"label": "metrics"}, project=metrics)
+    query.order_by({"potential": {"id": "desc"}})
+    query.distinct()
+    return [
+        PotentialSummary(pk, uuid, created, tuple(elements), n_functions, _rms(test))
+        for pk, uuid, created, elements, n_functions, test in query.iterall()
+    ]
+
+
+def _rms(errors: dict[str, float] | None) -> tuple[float, float] | None:
+    return (errors["energy_rmse_meV_per_atom"], errors["force_rmse_eV_per_A"]) if errors else None
+
+
+def differences(first: orm.Node, second: orm.Node) -> dict[str, tuple[Any, Any]]:
+    """Return what differs in what stands behind two potentials: by a dotted key, the value of each."""
+    one, other = (_flat(_comparable(trace(node), node)) for node in (first, second))
+    return {
+        key: (one.get(key), other.get(key))
+        for key in sorted(one.keys() | other.keys())
+        if one.get(key) != other.get(key)
+    }
+
+
+def _comparable(origin: Provenance, potential: orm.Node) -> dict[str, Any]:
+    query = orm.QueryBuilder().append(orm.Node, filters={"uuid": potential.uuid}, tag="potential")
+    query.append(orm.CalculationNode, with_outgoing="potential", tag="fit")
+    query.append(orm.Dict, with_incoming="fit", edge_filters={"label": "metrics"}, project=["attributes"])
+    metrics: dict[str, Any] = next((content for (content,) in query.iterall()), {})
+    return {
+        "settings": origin.settings,
+        "processes": {process.label.split("@")[0]: process.count for process in origin.processes},
+        "codes": list(origin.codes),
+        "computers": list(origin.computers),
+        "structures": origin.n_structures_generated,
+        "metrics": {
+            key: metrics.get(key) for key in ("train", "test", "n_functions", "cutoff_A", "engine", "versions")
+        },
+    }
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(content, dict):
+        return {prefix: content}
+    return {
+        key: value
+        for name, item in content.items()
+        for key, value in _flat(item, f"{prefix}.{name}".lstrip(".")).items()
+    }

@@ -10,7 +10,11 @@ import sys
 
 from aiida import orm
 
+if len(sys.argv) != 2:
+    raise SystemExit("usage: verdi run examples/find_provenance.py PK|UUID (`mlip-auto list` shows potentials)")
 potential = orm.load_node(sys.argv[1])
+if isinstance(potential, orm.WorkChainNode):
+    potential = potential.outputs.potential
 
 
 def ancestors(node_class: type, project: list[str], **filters: object) -> list[tuple]:

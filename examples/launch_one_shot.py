@@ -3,7 +3,7 @@
 
     verdi run examples/launch_one_shot.py examples/copper.yaml
 
-It needs a profile with a broker and a running daemon (`verdi daemon start`); `mlip-auto run` sees to both by itself.
+It needs a profile with a broker (`verdi presto` makes one); `mlip-auto run` sees to that by itself.
 """
 
 import sys
@@ -14,11 +14,15 @@ from aiida.engine import submit
 
 from aiida_mlip_autopipec.config.read import parse_settings, read_yaml
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.environment import ensure_daemon
 from aiida_mlip_autopipec.workflows.builder import build_one_shot
 
+if len(sys.argv) != 2:
+    raise SystemExit("usage: verdi run examples/launch_one_shot.py CONFIG.yaml")
 path = Path(sys.argv[1])
 config = parse_settings(PipelineConfig, read_yaml(path), str(path))
 
+ensure_daemon()
 run = submit(build_one_shot(config))
 print(f"submitted run {run.pk}")
 while not run.is_terminated:

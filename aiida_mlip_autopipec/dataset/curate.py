@@ -42,9 +42,9 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     Equal structures whose energies differ are refused no more than others, but the report counts them: they hint at a
     sick oracle.
 
-    If any structure says in ``atoms.info["split"]`` on which side it stands, that division is kept instead (the others
-    train), and only structures to train on are ever duplicates: a given test part stays whole, so that its errors can be
-    compared with those that others publish. The report says how many to test on are equal to one to train on.
+    If every structure says in ``atoms.info["split"]`` on which side it stands, that division is kept instead, and only
+    structures to train on are ever duplicates: a given test part stays whole, so that its errors can be compared with those
+    that others publish. The report says how many to test on are equal to one to train on.
 
     :param structures: with labels in ``atoms.calc.results``, see :func:`~.quality.label_fault`, and their family in
         ``atoms.info["family"]``. They are not changed.
@@ -102,12 +102,12 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
 
 
 def _given_splits(structures: Sequence[Atoms]) -> list[Split] | None:
-    """Return the side each structure says it stands on, `train` if it says nothing; None if none says anything."""
-    if not any("split" in atoms.info for atoms in structures):
+    """Return the side each structure says it stands on; None if not every one says so."""
+    if not all("split" in atoms.info for atoms in structures):
         return None
     splits: list[Split] = []
     for index, atoms in enumerate(structures):
-        said = str(atoms.info.get("split", "train"))
+        said = str(atoms.info["split"])
         if said not in get_args(Split):
             raise ValueError(f"structure {index}: info['split'] is '{said}'; allowed: {', '.join(get_args(Split))}")
         splits.append(cast(Split, said))

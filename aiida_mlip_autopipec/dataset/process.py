@@ -11,6 +11,7 @@ from ase import Atoms
 
 from ..config.schemas.curation import CurationConfig
 from .curate import curate
+from .library import OWN_METHOD
 from .trajectory import METHOD, frames_with_source, to_trajectories
 
 
@@ -21,11 +22,12 @@ def curate_labels(
     """Merge labelled structures into a dataset: finite, unique, divided into train and test.
 
     :param settings: a :class:`CurationConfig` as dictionary.
-    :param labelled: trajectories with labels, all of one method.
+    :param labelled: trajectories with labels, all of one method; those imported from files are taken to be of it too.
     :returns: trajectories by label, each frame naming the labelled trajectory and step it came from, and `report`;
         exit status 310 if the labels are of different methods, 320 if nothing is left.
     """
     methods = [trajectory.base.attributes.get(METHOD, None) for trajectory in labelled.values()]
+    methods = [method for method in methods if method != OWN_METHOD] or [OWN_METHOD]
     if any(method != methods[0] for method in methods):
         different = [method for index, method in enumerate(methods) if method not in methods[:index]]
         return ExitCode(310, f"labels of different methods do not go into one dataset: {different}")

@@ -42,6 +42,8 @@ class DatabaseManager:
     - ``.traj``: ASE's trajectory;
     - ``.extxyz``, ``.xyz``: extended XYZ, written with all digits.
 
+    Outputs of VASP (``vasprun.xml``, ``OUTCAR``) and of Quantum ESPRESSO's pw.x (``.pwo``, ``.out``) are read, not written.
+
     All give back positions, cells, periodicity and labels bit for bit, and those entries of ``atoms.info`` that are
     numbers or text (extended XYZ: text that looks like a number comes back as a number). Anything else about a
     structure, such as constraints and velocities, is not part of a dataset.
@@ -51,18 +53,21 @@ class DatabaseManager:
         """Choose when two structures count as equal."""
         self._duplicates = duplicates or DuplicateConfig()
 
-    def save_dataset(self, atoms_list: Sequence[Atoms], path: str | Path) -> Path:
+    def save_dataset(self, atoms_list: Sequence[Atoms], path: str | Path, *, keep_duplicates: bool = False) -> Path:
         """Write labelled structures to a file, leaving out all but the first of equal ones.
 
         The file appears, or is replaced, only when it is complete.
 
+        :param keep_duplicates: whether to write equal structures too.
         :returns: the path.
         :raises ValueError: if the suffix is unknown, there is no structure, or one has a label that is missing, not
             finite or of the wrong shape; then nothing is written.
         :raises ImportError: if ``.pckl.gzip`` is asked for without pandas.
         """
         path = Path(path)
-        form = _format_of(path)
+        write = _format_of(path).write
+        if write is None:
+            raise ValueError(f"{path}: is of a kind that is read, not written; write {', '.join(_WRITTEN)}")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
         if len(atoms_list) == 0:
@@ -71,12 +76,14 @@ class DatabaseManager:
             fault = label_fault(atoms)
             if fault is not None:
                 raise ValueError(f"{path}: nothing is written, for {_name(index, atoms)} has {fault.detail}")
-        representative = find_duplicates(atoms_list, self._duplicates).representative
+        representative = np.arange(len(atoms_list))
+        if not keep_duplicates:
+            representative = find_duplicates(atoms_list, self._duplicates).representative
         frames = [_labelled_copy(atoms) for index, atoms in enumerate(atoms_list) if representative[index] == index]
         if len(frames) < len(atoms_list):
             logger.info("%s: %d duplicates left out of %d", path, len(atoms_list) - len(frames), len(atoms_list))
         with _replacing(path) as beside:
-            form.write(beside, frames)
+            write(beside, frames)
         return path
 
     def load_dataset(self, path: str | Path, *, trust_pickle: bool = False) -> list[Atoms]:
@@ -116,7 +123,7 @@ class DatabaseManager:
 
 
 class _Format(NamedTuple):
-    write: Callable[[Path, Sequence[Atoms]], None]
+    write: Callable[[Path, Sequence[Atoms]], None] | None
     read: Callable[[Path], Iterator[Atoms]]
 
 
@@ -343,6 +350,20 @@ def _read_extxyz(path: Path) -> Iterator[Atoms]:
         raise ValueError(f"line {understood + 1} does not begin a structure")
 
 
+def _read_output_of(form: str) -> Callable[[Path], Iterator[Atoms]]:
+    """Return a function that reads what a program of density functional theory has printed, all steps that have labels."""
+
+    def read(path: Path) -> Iterator[Atoms]:
+        for atoms in iread(path, index=":", format=form):
+            results = atoms.calc.results if atoms.calc is not None else {}
+            if "free_energy" in results:
+                # The energy of which the forces are the derivative.
+                results = {**results, "energy": results["free_energy"]}
+            yield _label(Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc), results)
+
+    return read
+
+
 _PICKLE = ".pckl.gzip"
 _FORMATS = {
     _PICKLE: _Format(_write_pickle, _read_pickle),
@@ -350,4 +371,9 @@ _FORMATS = {
     ".traj": _Format(_write_trajectory, _read_trajectory),
     ".extxyz": _Format(_write_extxyz, _read_extxyz),
     ".xyz": _Format(_write_extxyz, _read_extxyz),
+    "vasprun.xml": _Format(None, _read_output_of("vasp-xml")),
+    "OUTCAR": _Format(None, _read_output_of("vasp-out")),
+    ".pwo": _Format(None, _read_output_of("espresso-out")),
+    ".out": _Format(None, _read_output_of("espresso-out")),
 }
+_WRITTEN = [suffix for suffix, form in _FORMATS.items() if form.write is not None]

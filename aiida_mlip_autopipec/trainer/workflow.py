@@ -19,7 +19,7 @@ from aiida_shell import ShellJob
 
 from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.training import TrainingConfig
-from ..jobs import job_metadata, validate_resources
+from ..jobs import failed, job_metadata, validate_resources
 from .files import write_training_files
 from .input import DATASET, INPUT
 
@@ -101,7 +101,7 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
     def write_files(self) -> ExitCode | None:
         """Write the files of the job."""
         files, node = write_training_files.run_get_node(settings=self.inputs.settings, **self.inputs.dataset)
-        if not node.is_finished_ok:
+        if failed(node):
             return self.exit_codes.ERROR_BAD_INPUT.format(message=node.exit_message)
         resources = ResourcesConfig.model_validate(self.inputs.resources.get_dict())
         given = {"--workers": resources.cores, "--walltime": resources.walltime}

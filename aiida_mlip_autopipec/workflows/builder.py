@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from aiida.engine import ProcessBuilder
-from aiida.orm import Dict, Float, Int
+from aiida.orm import Dict, Float, Int, TrajectoryData
 from ase import Atoms
 
 from ..config.read import ConfigError
 from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
+from ..dataset.library import OWN_METHOD, load_dataset
 from ..dataset.process import curate_labels
-from ..dataset.trajectory import to_trajectories
+from ..dataset.trajectory import METHOD, to_trajectories
 from ..environment import ensure_code, ensure_computer, with_this_python
 from ..generator.structure import StructureGenerator
+from ..jobs import failed
 from ..oracle.prepare import prepare_oracle
 from ..trainer.workflow import PaceTrainWorkChain
 from .one_shot import OneShotWorkChain
-
-OWN_DATA = {"type": "own data"}
-"""The method of labels that were not made here."""
 
 
 def build_one_shot(config: PipelineConfig) -> ProcessBuilder:
@@ -38,8 +38,33 @@ def build_one_shot(config: PipelineConfig) -> ProcessBuilder:
     builder.trainer.resources = Dict(with_this_python(trainer).model_dump(mode="json"))
     builder.trainer.code = ensure_code("pace_train")
     builder.config = Dict(config.model_dump(mode="json"))
+    if config.initial_dataset:
+        builder.initial_dataset = _initial_dataset(config, builder.oracle["method"].get_dict())
     builder.metadata.label = f"one-shot {'-'.join(config.elements)}"
     return builder
+
+
+def _initial_dataset(config: PipelineConfig, method: dict[str, Any]) -> dict[str, TrajectoryData]:
+    """Return the trajectories of the stored datasets, if they are of the run's elements and method."""
+    found: dict[str, TrajectoryData] = {}
+    for number, name in enumerate(config.initial_dataset):
+        try:
+            trajectories = load_dataset(name)
+        except ValueError as error:
+            raise ConfigError(f"initial_dataset: {error}") from error
+        for label, trajectory in trajectories.items():
+            strangers = sorted(set(trajectory.symbols) - set(config.elements))
+            if strangers:
+                raise ConfigError(
+                    f"initial_dataset: '{name}' has {', '.join(strangers)}, not among the elements of the run"
+                )
+            made_by = trajectory.base.attributes.get(METHOD, None)
+            if "energies" not in trajectory.get_arraynames() or made_by not in (method, OWN_METHOD):
+                raise ConfigError(
+                    f"initial_dataset: '{name}' is labelled by {made_by}, the run by {method}; they do not mix"
+                )
+            found[f"initial{number}_{label}"] = trajectory
+    return found
 
 
 def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name: str) -> ProcessBuilder:
@@ -54,9 +79,9 @@ def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name:
         settings=Dict(config.curation.model_dump(mode="json")),
         test_fraction=Float(config.test_fraction),
         seed=Int(config.seed),
-        **to_trajectories(structures, OWN_DATA),
+        **to_trajectories(structures, OWN_METHOD),
     )
-    if not node.is_finished_ok:
+    if failed(node):
         raise ConfigError(f"{name}: {node.exit_message}")
     outputs.pop("report")
     builder = PaceTrainWorkChain.get_builder()

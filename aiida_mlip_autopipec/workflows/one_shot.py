@@ -11,6 +11,7 @@ from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import count_frames
 from ..generator.process import generate_structures
+from ..jobs import failed
 from ..oracle.labelling import LabellingWorkChain
 from ..trainer.workflow import PaceTrainWorkChain
 
@@ -33,6 +34,13 @@ class OneShotWorkChain(WorkChain):
         spec.input("config", valid_type=Dict, validator=_validate_config, help="A `PipelineConfig`.")
         spec.input_namespace(
             "oracle", valid_type=Data, dynamic=True, help="Inputs of the oracle, but for the structures."
+        )
+        spec.input_namespace(
+            "initial_dataset",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            required=False,
+            help="Labels added to those made.",
         )
         spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
 
@@ -67,7 +75,7 @@ class OneShotWorkChain(WorkChain):
             count=Int(config.generator.count_for(config.elements)),
             settings=Dict(config.generator.model_dump(mode="json", exclude={"count"})),
         )
-        if not node.is_finished_ok:
+        if failed(node):
             return self.exit_codes.ERROR_GENERATION_FAILED.format(reason=node.exit_message)
         self.ctx.structures = outputs
         self.out("structures", outputs)
@@ -100,8 +108,9 @@ class OneShotWorkChain(WorkChain):
             test_fraction=Float(config.training.test_fraction),
             seed=Int(config.training.seed),
             **labelling.outputs.labelled,
+            **self.inputs.get("initial_dataset", {}),
         )
-        if not node.is_finished_ok:
+        if failed(node):
             return self.exit_codes.ERROR_CURATION_FAILED.format(reason=node.exit_message)
         self.out("curation_report", outputs.pop("report"))
         self.ctx.dataset = outputs

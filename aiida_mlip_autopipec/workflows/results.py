@@ -14,6 +14,7 @@ import numpy as np
 from aiida import load_profile, orm
 from ase.io import write
 
+from ..config.read import ConfigError
 from ..dataset.trajectory import all_frames
 from ..trainer.workflow import OUTPUTS
 
@@ -43,6 +44,24 @@ def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
         for name in writers:
             (folder / name).replace(directory / name)
     return [directory / name for name in writers]
+
+
+def file_of(node: orm.Node, suffix: str) -> bytes:
+    """Return the content of the file of a potential that has a suffix: `.yace`, `.yaml` or `.asi`.
+
+    :param node: the potential, another file of the same fit, or the run.
+    :raises ConfigError: if there is no such file.
+    """
+    name = next(name for name, filename in OUTPUTS.items() if filename.endswith(suffix))
+    source = node if isinstance(node, orm.ProcessNode) else node.creator
+    if source is not None and name in source.outputs:
+        return bytes(source.outputs[name].get_content(mode="rb"))
+    by_file = OUTPUTS[name].replace(".", "_")
+    if source is not None and by_file in source.outputs:
+        return bytes(source.outputs[by_file].get_content(mode="rb"))
+    raise ConfigError(
+        f"node {node.pk} has no {suffix} file: name a potential (mlip-auto list) or a run (mlip-auto status)"
+    )
 
 
 def _copy_of(node: orm.SinglefileData) -> Callable[[Path], Any]:

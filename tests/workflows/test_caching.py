@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
@@ -33,11 +32,22 @@ def test_a_second_run_is_taken_from_the_cache(small_config: PipelineConfig) -> N
     assert again.outputs.potential.get_content() == first.outputs.potential.get_content()
 
 
-@pytest.mark.parametrize("training", [{"n_functions": 5000}])
-def test_what_failed_is_not_taken_from_the_cache(small_config: PipelineConfig, training: dict[str, int]) -> None:
-    run_without_reuse(small_config, **training)
+def test_a_fit_that_failed_is_not_taken_from_the_cache(small_config: PipelineConfig) -> None:
+    run_without_reuse(small_config, n_functions=5000)
     with enable_caching():
-        again = run_without_reuse(small_config, **training)
+        again = run_without_reuse(small_config, n_functions=5000)
     assert not again.is_finished_ok
     fits = [node for node in calculations(again) if node.process_label.startswith("ShellJob")]
     assert [node.base.caching.is_created_from_cache for node in fits] == [False]
+
+
+def test_structures_that_could_not_be_made_are_not_taken_from_the_cache(small_config: PipelineConfig) -> None:
+    builder = build_one_shot(small_config)
+    content = small_config.model_dump(mode="json")
+    content["generator"]["count"] = 1
+    builder.config = orm.Dict(content)
+    run_get_node(builder)
+    with enable_caching():
+        _, again = run_get_node(builder)
+    (generator,) = calculations(again)
+    assert generator.is_failed and not generator.base.caching.is_created_from_cache

@@ -54,6 +54,10 @@ class PipelineConfig(Settings):
     oracle: OracleConfig
     """The reference method. Without it, ASE's effective medium theory is used for the elements it knows."""
 
+    initial_dataset: list[str] = Field(default_factory=list)
+    """Datasets that are added to what is generated, by name (`mlip-auto list`), PK or UUID, also of runs. Their labels must
+    be of this oracle; of those imported from files you answer for it."""
+
     curation: CurationConfig = CurationConfig()
     """What of the labelled structures goes into the dataset."""
 

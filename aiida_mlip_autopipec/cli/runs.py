@@ -1,0 +1,247 @@
+"""Commands around runs: run, train, watch, status, init."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..config.read import ConfigError, parse_settings, read_yaml
+from .common import (
+    check_writable,
+    element_option,
+    file_argument,
+    load_profile,
+    load_run,
+    output_option,
+    profile_option,
+    read_structures,
+)
+from .watching import explain_failure, list_failures, stage_line
+from .watching import watch as watch_run
+
+if TYPE_CHECKING:
+    from aiida import orm
+    from aiida.engine import ProcessBuilder
+    from ase import Atoms
+
+    from ..config.schemas.pipeline import PipelineConfig
+
+LOCKED_SECONDS = 60.0
+"""How long a submission waits for a database that other processes write to."""
+
+
+def _run(
+    config_file: Path | None, elements: tuple[str, ...], no_reuse: bool, output: Path | None, profile: str | None
+) -> None:
+    config = _load_config(config_file, elements, no_reuse)
+    if output is not None:
+        check_writable(output)
+    load_profile(profile)
+    from ..workflows.builder import build_one_shot
+
+    submitted = _submit(lambda: build_one_shot(config))
+    click.echo(f"Run {submitted.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
+    sys.exit(watch_run(submitted, output))
+
+
+_RUN_ARGUMENTS = [
+    click.argument(
+        "config_file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[CONFIG.yaml]"
+    ),
+    element_option,
+    click.option("--no-reuse", is_flag=True, help="Compute labels that this profile already holds again."),
+    output_option,
+    profile_option,
+]
+
+_RUN_HELP = """Go from elements to a potential: generate, label, curate, train.
+
+The run belongs to AiiDA's daemon, which is started if need be; this command submits it and watches. Ctrl-C ends the
+watching, not the run. Without an AiiDA profile, one is made that needs no services. `mlip-auto init` writes a CONFIG.yaml
+with every setting.
+"""
+
+
+def _run_command(name: str, help_text: str) -> click.Command:
+    command = _run
+    for decorate in reversed(_RUN_ARGUMENTS):
+        command = decorate(command)
+    return click.command(name, help=help_text)(command)
+
+
+run = _run_command("run", _RUN_HELP)
+run_cycle_02 = _run_command("run-cycle-02", f"The same as `run`, under its name in the specification.\n\n{_RUN_HELP}")
+
+
+@click.command()
+@click.argument("data", type=file_argument)
+@click.option(
+    "--test", type=file_argument, metavar="FILE", help="Structures to test on; else a part of DATA is kept out."
+)
+@click.option("--config", "config_file", type=file_argument, metavar="TRAINING.yaml", help="Settings of the fit.")
+@click.option("--trust-pickle", is_flag=True, help="Read .pckl.gzip as it is, which runs any code in it.")
+@output_option
+@profile_option
+def train(
+    data: Path,
+    test: Path | None,
+    config_file: Path | None,
+    trust_pickle: bool,
+    output: Path | None,
+    profile: str | None,
+) -> None:
+    """Fit a potential to your own labelled structures: DATA is extended XYZ, an ASE database, .traj or .pckl.gzip.
+
+    TRAINING.yaml holds what `mlip-auto init` writes under `training`, and if need be the sections `curation` and
+    `resources` (those of the trainer). As with `run`, the fit belongs to AiiDA's daemon.
+    """
+    from ..config.schemas.pipeline import TrainingRunConfig
+
+    content = read_yaml(config_file) if config_file is not None else {}
+    if isinstance(content.get("training"), dict):
+        raise ConfigError(
+            f"{config_file}: is for a whole run; a fit takes what stands there under 'training', without that key, and if "
+            "need be the sections 'curation' and 'resources'"
+        )
+    config = parse_settings(TrainingRunConfig, content, str(config_file or "settings"))
+    if output is not None:
+        check_writable(output)
+    structures = _read_sides(data, test, trust_pickle)
+    load_profile(profile)
+    from ..workflows.builder import build_training
+
+    submitted = _submit(lambda: build_training(structures, config, data.name))
+    click.echo(f"Run {submitted.pk} submitted ({len(structures)} structures of {data.name}).")
+    sys.exit(watch_run(submitted, output))
+
+
+@click.command()
+@click.argument("identifier", metavar="PK|UUID")
+@output_option
+@profile_option
+def watch(identifier: str, output: Path | None, profile: str | None) -> None:
+    """Watch a run until it ends; write its results if asked to."""
+    load_profile(profile)
+    from ..environment import ensure_daemon
+
+    node = load_run(identifier)
+    if output is not None:
+        check_writable(output)
+    if not node.is_terminated:
+        ensure_daemon()
+    sys.exit(watch_run(node, output))
+
+
+@click.command()
+@click.argument("identifier", metavar="[PK|UUID]", required=False)
+@profile_option
+def status(identifier: str | None, profile: str | None) -> None:
+    """Show the stages of one run, or the newest runs."""
+    load_profile(profile, make=False)
+    from ..workflows.progress import find_runs, stages, state_of
+
+    if identifier is not None:
+        node = load_run(identifier)
+        click.echo(f"Run {node.pk} ({node.label}): {state_of(node)}")
+        for stage in stages(node):
+            click.echo(stage_line(stage))
+        list_failures(node)
+        explain_failure(node)
+        return
+    nodes = find_runs(limit=10)
+    if not nodes:
+        click.echo("No runs yet: `mlip-auto run --element Cu` makes one.")
+    for node in nodes:
+        current = [stage for stage in stages(node) if stage.state != "waiting"]
+        at = f"{current[-1].name}: {current[-1].detail}" if current else ""
+        click.echo(f"{node.pk:>8}  {node.ctime:%Y-%m-%d %H:%M}  {node.label:<20}  {state_of(node):<8}  {at}")
+
+
+@click.command()
+@element_option
+@click.argument("config_file", default="CONFIG.yaml", type=click.Path(dir_okay=False, path_type=Path))
+def init(elements: tuple[str, ...], config_file: Path) -> None:
+    """Write an annotated CONFIG.yaml with every setting and its default."""
+    from ..config.schemas.oracle import EMT_ELEMENTS
+    from ..config.schemas.pipeline import PipelineConfig
+    from ..config.template import annotated_yaml
+
+    wanted = list(elements) or ["Cu"]
+    content: dict[str, Any] = {"elements": wanted}
+    chosen = EMT_ELEMENTS.issuperset(wanted)
+    if not chosen:
+        content["oracle"] = {"type": "quantumespresso", "pseudo_family": "SSSP/1.3/PBEsol/efficiency"}
+    config = parse_settings(PipelineConfig, content, "--element")
+    if config_file.exists():
+        raise ConfigError(f"{config_file} exists already; it is left as it is")
+    beside = config_file.with_name(f".{config_file.name}.part")
+    try:
+        beside.write_text(annotated_yaml(config), encoding="utf-8")
+        beside.replace(config_file)
+    except OSError as error:
+        raise ConfigError(f"{config_file} cannot be written: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    click.echo(f"Wrote {config_file}. Edit it, then: mlip-auto run {config_file}")
+    if not chosen:
+        click.echo(
+            "It asks for Quantum ESPRESSO (pip install 'aiida-mlip-autopipec[qe]'; aiida-pseudo install sssp); "
+            "any ASE calculator will do: type: ase."
+        )
+
+
+def _load_config(config_file: Path | None, elements: Sequence[str], no_reuse: bool) -> PipelineConfig:
+    from ..config.schemas.pipeline import PipelineConfig
+
+    if config_file is None and not elements:
+        raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto run --element Cu --output cu")
+    content = read_yaml(config_file) if config_file is not None else {}
+    if elements:
+        content["elements"] = list(elements)
+    config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
+    if not no_reuse:
+        return config
+    return config.model_copy(update={"oracle": config.oracle.model_copy(update={"reuse": False})})
+
+
+def _read_sides(data: Path, test: Path | None, trust_pickle: bool) -> list[Atoms]:
+    """Read labelled structures, those of the test file marked as such."""
+    if test is None:
+        return read_structures(data, None, trust_pickle)
+    training, testing = read_structures(data, "train", trust_pickle), read_structures(test, "test", trust_pickle)
+    known = {symbol for atoms in training for symbol in atoms.get_chemical_symbols()}
+    strangers = {symbol for atoms in testing for symbol in atoms.get_chemical_symbols()} - known
+    if strangers:
+        raise ConfigError(f"{test}: has {', '.join(sorted(strangers))}, which {data} does not have to train on")
+    return [*training, *testing]
+
+
+def _submit(build: Callable[[], ProcessBuilder]) -> orm.WorkChainNode:
+    """Give a run to the daemon; while another process writes to an embedded database, wait and try again."""
+    from aiida.engine import submit
+    from aiida.manage import get_manager
+    from sqlalchemy.exc import OperationalError
+
+    from ..environment import ensure_daemon
+
+    ensure_daemon()
+    end = time.monotonic() + LOCKED_SECONDS
+    while True:
+        try:
+            return submit(build())
+        except OperationalError as error:
+            if "database is locked" not in str(error):
+                raise
+            if time.monotonic() > end:
+                raise ConfigError(
+                    f"the database has been locked by other processes for {LOCKED_SECONDS:.0f} s: try again later, or "
+                    "move to a profile on PostgreSQL (verdi presto --use-postgres)"
+                ) from error
+            get_manager().get_profile_storage().get_session().rollback()
+            time.sleep(random.uniform(0.2, 1.0))

@@ -1,0 +1,95 @@
+"""What pw.x is asked for a structure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc111
+
+from aiida_mlip_autopipec.config.schemas.oracle import QuantumEspressoOracleConfig
+from aiida_mlip_autopipec.oracle.pw_inputs import by_cost, has_spin, in_periodic_cell, kpoint_mesh, pw_parameters
+
+
+def config(**changes: object) -> QuantumEspressoOracleConfig:
+    return QuantumEspressoOracleConfig(**{"pseudopotentials": {"Si": Path("Si.upf")}, "ecutwfc": 20.0, **changes})
+
+
+def test_clusters_stand_in_a_box_with_vacuum_and_crystals_stay_as_they_are() -> None:
+    dimer = Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2.3]])
+    boxed = in_periodic_cell(dimer, 5.0)
+    assert boxed.pbc.all()
+    assert np.allclose(boxed.cell.lengths(), [10.0, 10.0, 12.3])
+    assert boxed.get_distance(0, 1) == pytest.approx(2.3)
+    slab = fcc111("Al", (1, 1, 3), vacuum=None, periodic=True)
+    slab.pbc = [True, True, False]
+    assert in_periodic_cell(slab, 6.0).cell.lengths()[2] == pytest.approx(np.ptp(slab.positions[:, 2]) + 12.0)
+    crystal = bulk("Si")
+    assert np.array_equal(in_periodic_cell(crystal, 5.0).cell.array, crystal.cell.array)
+
+
+def test_the_mesh_is_as_dense_as_asked_and_single_without_periodicity() -> None:
+    crystal = bulk("Si", cubic=True)
+    mesh = kpoint_mesh(crystal, 0.2)
+    spacing = 2 * np.pi / crystal.cell.lengths() / np.array(mesh)
+    assert (spacing <= 0.2 + 1e-9).all() and (spacing > 0.1).all()
+    assert kpoint_mesh(crystal * (2, 1, 1), 0.2)[0] == -(-mesh[0] // 2)
+    assert kpoint_mesh(Atoms("Si"), 0.1) == (1, 1, 1)
+    crystal.pbc = [True, True, False]
+    assert kpoint_mesh(crystal, 0.2)[2] == 1
+
+
+@pytest.mark.parametrize(
+    ("atoms", "spin", "expected"),
+    [
+        (Atoms("Si"), "auto", True),
+        (bulk("Si"), "auto", False),
+        (bulk("Fe"), "auto", True),
+        (Atoms("Si"), "none", False),
+        (bulk("Si"), "all", True),
+    ],
+)
+def test_spin_where_shells_are_open_or_atoms_magnetic(atoms: Atoms, spin: str, expected: bool) -> None:
+    assert has_spin(atoms, config(spin=spin)) is expected
+    system = pw_parameters(atoms, config(spin=spin))["SYSTEM"]
+    assert ("nspin" in system) is expected
+    assert ("starting_magnetization" in system) is expected
+
+
+def test_what_the_user_sets_reaches_pw() -> None:
+    settings = config(
+        degauss=0.01,
+        smearing="gaussian",
+        spin="all",
+        starting_magnetization={"Si": 0.3},
+        overrides={"electrons": {"mixing_beta": 0.2}, "SYSTEM": {"nosym": True}},
+    )
+    parameters = pw_parameters(bulk("Si"), settings)
+    assert parameters["SYSTEM"]["ecutrho"] == 80.0
+    assert parameters["SYSTEM"]["smearing"] == "gaussian" and parameters["SYSTEM"]["degauss"] == 0.01
+    assert parameters["SYSTEM"]["nosym"] is True
+    assert parameters["SYSTEM"]["starting_magnetization"] == {"Si": 0.3}
+    assert parameters["ELECTRONS"]["mixing_beta"] == 0.2
+    assert parameters["CONTROL"]["tstress"] and parameters["CONTROL"]["disk_io"] == "low"
+
+
+def test_rounds_hold_each_structure_once_the_expensive_first() -> None:
+    frames = [("a", step) for step in range(5)]
+    assert by_cost(frames, [1, 9, 3, 7, 5], 2) == [[("a", 1), ("a", 3)], [("a", 4), ("a", 2)], [("a", 0)]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pseudopotentials": {}}, "either pseudo_family"),
+        ({"pseudo_family": "SSSP"}, "either pseudo_family"),
+        ({"ecutwfc": None}, "ecutwfc is required"),
+        ({"overrides": {"IONS": {}}}, "unknown namelist IONS"),
+        ({"overrides": {"SYSTEM": {"ecutwfc": 3}}}, "cannot be overridden"),
+    ],
+)
+def test_settings_that_do_not_go_together(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(**changes)
