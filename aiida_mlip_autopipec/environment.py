@@ -11,6 +11,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import psutil
 from aiida import orm
 from aiida.common.exceptions import NotExistent
 from aiida.engine.daemon.client import (
@@ -189,6 +190,16 @@ def ensure_daemon() -> DaemonClient:
         _forget_dead_broker(profile)
         client.start_daemon()
     return client
+
+
+def is_outdated(client: DaemonClient) -> bool:
+    """Tell whether a daemon was started before this package was last changed: it runs on with what it has loaded."""
+    pid = client.get_daemon_pid()
+    newest = max(path.stat().st_mtime for path in Path(__file__).parent.rglob("*.py"))
+    try:
+        return pid is not None and psutil.Process(pid).create_time() < newest
+    except psutil.Error:
+        return False
 
 
 def _is_alive(client: DaemonClient) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aiida.common.exceptions import NotExistent
 from aiida.orm import CalcFunctionNode, Dict, load_computer
+from pydantic import BaseModel
 
 from .config.schemas.resources import ResourcesConfig
 
@@ -35,6 +37,19 @@ def mpi_job_options(resources: Dict) -> dict[str, Any]:
         # AiiDA's own restarts want to know it, and pw.x stops in time by it.
         "max_wallclock_seconds": config.walltime or DEFAULT_WALLTIME,
     }
+
+
+def validates(model: type[BaseModel]) -> Callable[[Dict | None, Any], str | None]:
+    """Return the validator of an input that holds settings: it says what is wrong with them."""
+
+    def validate(settings: Dict | None, _: Any) -> str | None:
+        try:
+            model.model_validate(settings.get_dict() if settings else {})
+        except ValueError as error:
+            return str(error)
+        return None
+
+    return validate
 
 
 def failed(function: CalcFunctionNode) -> bool:

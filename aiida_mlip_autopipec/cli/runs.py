@@ -228,9 +228,12 @@ def _submit(build: Callable[[], ProcessBuilder]) -> orm.WorkChainNode:
     from aiida.manage import get_manager
     from sqlalchemy.exc import OperationalError
 
-    from ..environment import ensure_daemon
+    from ..environment import ensure_daemon, is_outdated
 
-    ensure_daemon()
+    if is_outdated(ensure_daemon()):
+        click.echo(
+            "The daemon was started before this package was last changed; bring it up to date: verdi daemon restart"
+        )
     end = time.monotonic() + LOCKED_SECONDS
     while True:
         try:

@@ -15,14 +15,6 @@ from .calculation import AseLabelCalculation
 from .contract import declare_oracle, merge_reports, too_many_failures
 
 
-def _validate_settings(settings: Dict | None, _: Any) -> str | None:
-    try:
-        AseOracleConfig.model_validate(settings.get_dict() if settings else {})
-    except ValueError as error:
-        return str(error)
-    return None
-
-
 def _how_it_ended(job: CalcJobNode) -> str:
     if job.exit_message:
         return job.exit_message
@@ -36,7 +28,7 @@ class AseOracleWorkChain(WorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        declare_oracle(spec, _validate_settings, "An `AseOracleConfig`.")
+        declare_oracle(spec, AseOracleConfig, "An `AseOracleConfig`.")
         spec.input("code", valid_type=AbstractCode, help="The portable code `label_structures`.")
 
         spec.outline(

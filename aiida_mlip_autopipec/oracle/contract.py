@@ -5,24 +5,23 @@ Any WorkChain with these inputs and outputs, registered as a workflow entry poin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, calcfunction
 from aiida.orm import Dict, TrajectoryData
+from pydantic import BaseModel
 
-from ..jobs import validate_resources
+from ..jobs import validate_resources, validates
 
 
-def declare_oracle(
-    spec: ProcessSpec, validate_settings: Callable[[Dict | None, Any], str | None], settings: str
-) -> None:
+def declare_oracle(spec: ProcessSpec, model: type[BaseModel], settings: str) -> None:
     """Declare what all oracles have in common.
 
-    :param settings: what the settings are, for the help.
+    :param model: the model of the settings.
+    :param settings: what they are, for the help.
     """
     spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
-    spec.input("settings", valid_type=Dict, validator=validate_settings, help=settings)
+    spec.input("settings", valid_type=Dict, validator=validates(model), help=settings)
     spec.input("method", valid_type=Dict, help="The identity of the labels: what changes an energy, and nothing else.")
     spec.input("resources", valid_type=Dict, validator=validate_resources, help="A `ResourcesConfig`.")
     spec.output_namespace("labelled", valid_type=TrajectoryData, dynamic=True, help="Labels, by label and job.")

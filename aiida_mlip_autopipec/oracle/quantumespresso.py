@@ -20,14 +20,6 @@ from .pw_process import collect_pw_labels, make_cells
 PwBaseWorkChain = WorkflowFactory("quantumespresso.pw.base")
 
 
-def _validate_settings(settings: Dict | None, _: Any) -> str | None:
-    try:
-        config = QuantumEspressoOracleConfig.model_validate(settings.get_dict() if settings else {})
-    except ValueError as error:
-        return str(error)
-    return None if config.ecutwfc is not None else "ecutwfc must be given"
-
-
 class QuantumEspressoOracleWorkChain(WorkChain):
     """Labels structures in rounds of so many `PwBaseWorkChain` at a time; what fails is reported."""
 
@@ -35,7 +27,7 @@ class QuantumEspressoOracleWorkChain(WorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        declare_oracle(spec, _validate_settings, "A `QuantumEspressoOracleConfig` with its cutoffs.")
+        declare_oracle(spec, QuantumEspressoOracleConfig, "A `QuantumEspressoOracleConfig` with its cutoffs.")
         spec.input("code", valid_type=AbstractCode, help="The code of pw.x.")
         spec.input_namespace("pseudos", valid_type=UpfData, dynamic=True, help="Pseudopotentials, by element.")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiida.common import AttributeDict
 from aiida.engine import (
     BaseRestartWorkChain,
@@ -19,7 +17,7 @@ from aiida_shell import ShellJob
 
 from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.training import TrainingConfig
-from ..jobs import failed, job_metadata, validate_resources
+from ..jobs import failed, job_metadata, validate_resources, validates
 from .files import write_training_files
 from .input import DATASET, INPUT
 
@@ -44,14 +42,6 @@ def _link_label(filename: str) -> str:
     return filename.replace(".", "_")
 
 
-def _validate_settings(settings: Dict | None, _: Any) -> str | None:
-    try:
-        TrainingConfig.model_validate(settings.get_dict() if settings else {})
-    except ValueError as error:
-        return str(error)
-    return None
-
-
 @calcfunction
 def path_of(folder: RemoteData) -> Str:
     """Return the path of a folder on its computer: aiida-shell takes no `RemoteData` beside a portable code."""
@@ -68,7 +58,7 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
         spec.input_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="A curated dataset, by label.")
-        spec.input("settings", valid_type=Dict, validator=_validate_settings, help="A `TrainingConfig`.")
+        spec.input("settings", valid_type=Dict, validator=validates(TrainingConfig), help="A `TrainingConfig`.")
         spec.input("resources", valid_type=Dict, validator=validate_resources, help="A `ResourcesConfig`.")
         spec.input("code", valid_type=AbstractCode, help="The portable code `pace_train`.")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
 from aiida.orm import Bool, Data, Dict, Float, Int, List, Str, TrajectoryData
 
@@ -11,17 +9,9 @@ from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import count_frames
 from ..generator.process import generate_structures
-from ..jobs import failed
+from ..jobs import failed, validates
 from ..oracle.labelling import LabellingWorkChain
 from ..trainer.workflow import PaceTrainWorkChain
-
-
-def _validate_config(config: Dict | None, _: Any) -> str | None:
-    try:
-        PipelineConfig.model_validate(config.get_dict() if config else {})
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 class OneShotWorkChain(WorkChain):
@@ -31,7 +21,7 @@ class OneShotWorkChain(WorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("config", valid_type=Dict, validator=_validate_config, help="A `PipelineConfig`.")
+        spec.input("config", valid_type=Dict, validator=validates(PipelineConfig), help="A `PipelineConfig`.")
         spec.input_namespace(
             "oracle", valid_type=Data, dynamic=True, help="Inputs of the oracle, but for the structures."
         )

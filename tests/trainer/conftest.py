@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiida import orm
+from aiida.engine import run_get_node
 from ase import Atoms
 
 from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
+from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
 from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
+from aiida_mlip_autopipec.trainer.workflow import PaceTrainWorkChain
 
 from ..conftest import label_by_emt
 
@@ -35,3 +40,23 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, thirty_copper: list[Atoms],
     folder = tmp_path_factory.mktemp("fit")
     DatabaseManager().save_dataset(thirty_copper, folder / "copper.traj")
     return PacemakerWrapper(folder / "fit", workers=1).train(folder / "copper.traj", small_fit).parent
+
+
+def run_fit(
+    frames: list[Atoms], resources: orm.Dict, code: orm.PortableCode, jobs: int = 3, **settings: Any
+) -> orm.WorkChainNode:
+    config = TrainingConfig(**{"n_functions": 12, "cutoff": 5.0, "order": 2, **settings})
+    _, node = run_get_node(
+        PaceTrainWorkChain,
+        dataset=to_trajectories(frames),
+        settings=orm.Dict(config.model_dump(mode="json")),
+        resources=resources,
+        code=code,
+        max_iterations=orm.Int(jobs),
+    )
+    return node
+
+
+def with_prepended(resources: orm.Dict, line: str) -> orm.Dict:
+    content = resources.get_dict()
+    return orm.Dict({**content, "prepend_text": f"{content['prepend_text']}\n{line}"})

@@ -6,29 +6,23 @@ import os
 
 import pytest
 from aiida import orm
-from aiida.engine import run_get_node
 from ase import Atoms
 
-from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
-from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
-from aiida_mlip_autopipec.trainer.workflow import PaceTrainWorkChain
+from .conftest import run_fit, with_prepended
 
 TENSORPOT = os.environ.get("MLIP_TENSORPOT")
 
 
 @pytest.mark.skipif(TENSORPOT is None, reason="MLIP_TENSORPOT names no environment with tensorpotential")
 def test_a_short_nonlinear_fit(thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode) -> None:
-    config = TrainingConfig(
-        engine="nonlinear", n_functions=20, cutoff=5.0, order=3, max_epochs=30, batch_size=10, test_fraction=0.2
-    )
-    content = resources.get_dict()
-    resources = orm.Dict({**content, "prepend_text": f"export PATH={TENSORPOT}/bin:$PATH"})
-    _, node = run_get_node(
-        PaceTrainWorkChain,
-        dataset=to_trajectories(thirty_copper),
-        settings=orm.Dict(config.model_dump(mode="json")),
-        resources=resources,
-        code=train_code,
+    node = run_fit(
+        thirty_copper,
+        with_prepended(resources, f"export PATH={TENSORPOT}/bin:$PATH"),
+        train_code,
+        engine="nonlinear",
+        order=3,
+        max_epochs=30,
+        batch_size=10,
     )
     assert node.is_finished_ok, node.exit_message
     metrics = node.outputs.metrics.get_dict()

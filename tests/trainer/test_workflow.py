@@ -10,9 +10,10 @@ from aiida import orm
 from aiida.engine import run_get_node
 from ase import Atoms
 
-from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
 from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
 from aiida_mlip_autopipec.trainer.workflow import PaceTrainWorkChain
+
+from .conftest import run_fit, with_prepended
 
 SITE = """
 import os, signal, sys
@@ -23,26 +24,6 @@ if any(argument.endswith("pace_train") for argument in sys.orig_argv) and not Pa
     os.kill(os.getpid(), signal.SIGKILL)
 """
 """Runs at the start of a Python process: kills the first fit."""
-
-
-def run_fit(
-    frames: list[Atoms], resources: orm.Dict, code: orm.PortableCode, jobs: int = 3, **settings: Any
-) -> orm.WorkChainNode:
-    config = TrainingConfig(**{"n_functions": 12, "cutoff": 5.0, "order": 2, **settings})
-    _, node = run_get_node(
-        PaceTrainWorkChain,
-        dataset=to_trajectories(frames),
-        settings=orm.Dict(config.model_dump(mode="json")),
-        resources=resources,
-        code=code,
-        max_iterations=orm.Int(jobs),
-    )
-    return node
-
-
-def with_prepended(resources: orm.Dict, line: str) -> orm.Dict:
-    content = resources.get_dict()
-    return orm.Dict({**content, "prepend_text": f"{content['prepend_text']}\n{line}"})
 
 
 def test_the_outputs_of_a_fit(thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode) -> None:
