@@ -51,16 +51,19 @@ class Provenance:
 
 
 def trace(potential: orm.Node) -> Provenance:
-    """Return what stands behind a potential (or any other node a process of ours made), from the generator on."""
+    """Return what stands behind a potential (or any other node a process of ours made), from the generator on.
+
+    Four queries: one walks the graph, the others ask about the processes it found.
+    """
     processes = _ancestor_processes(potential)
-    codes = _ancestor_codes(potential)
+    codes = _codes_of(processes)
     return Provenance(
         potential=potential.uuid,
         processes=tuple(_summaries(processes, codes)),
         codes=tuple(sorted({label for label, _ in codes})),
         computers=tuple(sorted({row["computer"] for row in processes if row["computer"]})),
-        **_ancestor_structures(potential),
-        settings=_ancestor_settings(potential),
+        **_structures_of(processes),
+        settings=_settings_of(processes),
     )
 
 
@@ -71,19 +74,21 @@ def _ancestor_processes(node: orm.Node) -> list[dict[str, Any]]:
         orm.CalculationNode,
         with_descendants="node",
         tag="process",
-        project=["uuid", "ctime", "attributes.process_label"],
+        project=["id", "uuid", "ctime", "attributes.process_label"],
     )
     query.append(orm.Computer, with_node="process", outerjoin=True, project=["label"])
     query.distinct()
-    rows = [dict(zip(("uuid", "ctime", "label", "computer"), row, strict=True)) for row in query.iterall()]
-    return sorted(rows, key=lambda row: row["ctime"])
+    rows = [dict(zip(("id", "uuid", "ctime", "label", "computer"), row, strict=True)) for row in query.iterall()]
+    return sorted(rows, key=lambda row: (row["ctime"], row["id"]))
 
 
-def _ancestor_codes(node: orm.Node) -> list[tuple[str, str]]:
+def _codes_of(processes: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """Return (code label, uuid of the process that ran it)."""
+    jobs = [row["id"] for row in processes if row["computer"]]
+    if not jobs:
+        return []
     query = orm.QueryBuilder()
-    query.append(orm.Node, filters={"uuid": node.uuid}, tag="node")
-    query.append(orm.CalculationNode, with_descendants="node", tag="process", project=["uuid"])
+    query.append(orm.CalculationNode, filters={"id": {"in": jobs}}, tag="process", project=["uuid"])
     # AbstractCode has no type of its own to ask for.
     query.append(
         orm.Data,
@@ -113,21 +118,14 @@ def _summaries(processes: list[dict[str, Any]], codes: list[tuple[str, str]]) ->
     return summaries
 
 
-def _ancestor_structures(node: orm.Node) -> dict[str, Any]:
+def _structures_of(processes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the structures that the generators among the processes made."""
+    generators = [row["id"] for row in processes if row["label"] == GENERATED_BY]
+    if not generators:
+        return {"structures": {}, "n_structures_generated": 0}
     query = orm.QueryBuilder()
-    query.append(orm.Node, filters={"uuid": node.uuid}, tag="node")
-    query.append(
-        orm.TrajectoryData,
-        with_descendants="node",
-        tag="structures",
-        project=["uuid", "label", "attributes.array|steps"],
-    )
-    query.append(
-        orm.CalculationNode,
-        with_outgoing="structures",
-        filters={"attributes.process_label": GENERATED_BY},
-    )
-    query.distinct()
+    query.append(orm.CalculationNode, filters={"id": {"in": generators}}, tag="generator")
+    query.append(orm.TrajectoryData, with_incoming="generator", project=["uuid", "label", "attributes.array|steps"])
     rows = query.all()
     return {
         "structures": {uuid: label for uuid, label, _ in rows},
@@ -135,11 +133,18 @@ def _ancestor_structures(node: orm.Node) -> dict[str, Any]:
     }
 
 
-def _ancestor_settings(node: orm.Node) -> dict[str, dict[str, Any]]:
-    """Return the settings the calculations behind a node were given, by process and input."""
+def _settings_of(processes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the settings that the newest calculation of each kind was given."""
+    newest = {row["label"]: row["id"] for row in processes}
+    if not newest:
+        return {}
     query = orm.QueryBuilder()
-    query.append(orm.Node, filters={"uuid": node.uuid}, tag="node")
-    query.append(orm.CalculationNode, with_descendants="node", tag="process", project=["attributes.process_label"])
+    query.append(
+        orm.CalculationNode,
+        filters={"id": {"in": list(newest.values())}},
+        tag="process",
+        project=["attributes.process_label"],
+    )
     query.append(
         orm.Dict,
         with_outgoing="process",
