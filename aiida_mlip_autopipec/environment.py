@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import shlex
 import shutil
 import sqlite3
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,6 +24,7 @@ from aiida.engine.daemon.client import (
     get_daemon_client,
 )
 from aiida.manage.configuration import Profile, create_profile, get_config, load_profile
+from aiida.manage.configuration.settings import AiiDAConfigDir
 from aiida.plugins import BrokerFactory
 
 from . import __version__
@@ -41,6 +44,19 @@ def ensure_profile(name: str | None = None, *, make: bool = True) -> tuple[Profi
     :returns: the profile, and whether it was made now.
     :raises ConfigError: if there is no profile of that name, or none at all and none may be made.
     """
+    with _alone():
+        return _ensure_profile(name, make=make)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other commands out while one makes what all would make: they wait."""
+    with (Path(AiiDAConfigDir.get()) / "mlip-auto.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _ensure_profile(name: str | None, *, make: bool) -> tuple[Profile, bool]:
     config = get_config(create=True)
     if name is not None and name not in config.profile_names:
         known = ", ".join(config.profile_names) or "there is none yet: leave --profile away and one is made"
@@ -83,21 +99,30 @@ def ensure_computer(label: str) -> orm.Computer:
     :raises ConfigError: if another is missing, or not configured.
     """
     try:
-        computer = orm.load_computer(label)
+        with _alone():
+            computer = orm.load_computer(label)
     except NotExistent:
-        if label != LOCALHOST:
-            known = ", ".join(sorted(computer.label for computer in orm.Computer.collection.all())) or "none"
-            raise ConfigError(
-                f"there is no AiiDA computer '{label}' (known: {known}); make it by `verdi computer setup` and "
-                "`verdi computer configure`"
-            ) from None
-        return _make_localhost()
+        if label == LOCALHOST:
+            return _make_localhost()
+        known = ", ".join(sorted(computer.label for computer in orm.Computer.collection.all())) or "none"
+        raise ConfigError(
+            f"there is no AiiDA computer '{label}' (known: {known}); make it by `verdi computer setup` and "
+            "`verdi computer configure`"
+        ) from None
     if not computer.is_configured:
         raise ConfigError(f"computer '{label}' is not configured: run `verdi computer configure`")
     return computer
 
 
 def _make_localhost() -> orm.Computer:
+    with _alone():
+        # Another command may have made it since.
+        with contextlib.suppress(NotExistent):
+            return orm.load_computer(LOCALHOST)
+        return _new_localhost()
+
+
+def _new_localhost() -> orm.Computer:
     workdir = Path(get_config().dirpath) / "scratch" / load_profile().name
     computer = orm.Computer(
         label=LOCALHOST,
@@ -118,10 +143,11 @@ def ensure_code(name: str) -> orm.PortableCode:
     content = _files_of(Path(__file__).parent / PORTABLE_CODES[name] / "portable")
     query = orm.QueryBuilder().append(orm.PortableCode, filters={"label": name}, tag="code", project=["*"])
     query.order_by({"code": {"id": "desc"}})
-    for (code,) in query.iterall():
-        if _content_of(code) == content:
-            return code
-    return _new_code(name, content).store()
+    with _alone():
+        for (code,) in query.all():
+            if _content_of(code) == content:
+                return code
+        return _new_code(name, content).store()
 
 
 def ensure_pw_code(label: str) -> orm.InstalledCode | None:
@@ -186,9 +212,10 @@ def ensure_daemon() -> DaemonClient:
             f"give it one by `verdi profile configure-broker core.zeromq {profile.name}`, or choose another by --profile"
         )
     client = get_daemon_client(profile.name)
-    if not _is_alive(client):
-        _forget_dead_broker(profile)
-        client.start_daemon()
+    with _alone():
+        if not _is_alive(client):
+            _forget_dead_broker(profile)
+            client.start_daemon()
     return client
 
 

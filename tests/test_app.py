@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,6 +158,46 @@ def test_a_killed_daemon_loses_nothing(
     done = mlip_auto("watch", pk, "--output", "out")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "out" / "potential.yace").exists()
+
+
+def test_several_runs_at_once(home: Path, config: Path, tmp_path: Path) -> None:
+    commands = [
+        subprocess.Popen(
+            [PROGRAM, "run", "CONFIG.yaml", "--no-reuse", "--output", f"out{number}"],
+            env=environment(home),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    for number, command in enumerate(commands):
+        said, _ = command.communicate(timeout=300)
+        assert command.returncode == 0, said
+        assert (tmp_path / f"out{number}" / "potential.yace").exists()
+
+
+def test_a_full_disk_leaves_the_older_results_whole(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can make a small disk")
+    full = tmp_path / "full"
+    full.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", full], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        (full / "metrics.json").write_text("of another run")
+        done = mlip_auto("run", "CONFIG.yaml", "--output", str(full))
+        assert done.returncode == 1
+        assert "No space left" in done.stderr and "mlip-auto watch" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert [path.name for path in full.iterdir()] == ["metrics.json"]
+        assert (full / "metrics.json").read_text() == "of another run"
+    finally:
+        subprocess.run(["umount", full], check=True)
 
 
 def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_path: Path) -> None:

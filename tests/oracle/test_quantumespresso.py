@@ -24,6 +24,7 @@ from aiida_mlip_autopipec.environment import ensure_computer
 from aiida_mlip_autopipec.oracle.ase import AseOracleWorkChain
 from aiida_mlip_autopipec.oracle.prepare import prepare_oracle
 from aiida_mlip_autopipec.oracle.pw_inputs import kpoint_mesh, pw_parameters
+from aiida_mlip_autopipec.trainer.database import DatabaseManager
 
 from .conftest import ROOT
 
@@ -80,6 +81,9 @@ def test_labels_are_what_ase_reads_in_the_same_output(label_by_pw: Label, silico
         output = tmp_path / "pw.out"
         output.write_text(job.outputs.retrieved.get_object_content("aiida.out"))
         expected = read(output, format="espresso-out")
+        (imported,) = DatabaseManager().load_dataset(output)
+        assert imported.get_potential_energy() == expected.get_potential_energy()
+        assert np.array_equal(imported.get_forces(), expected.get_forces())
         assert atoms.get_potential_energy() == pytest.approx(expected.get_potential_energy(), abs=1e-5)
         assert np.allclose(atoms.get_forces(), expected.get_forces(), atol=1e-5)
         if atoms.pbc.all():
