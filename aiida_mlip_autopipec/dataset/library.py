@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
@@ -102,7 +103,11 @@ def load_dataset(identifier: str) -> dict[str, orm.TrajectoryData]:
 def _group_by_number(identifier: str) -> DatasetGroup | None:
     """Return the dataset of a PK, unless a node bears it: those are what a PK means first."""
     if not identifier.isdigit():
-        return orm.QueryBuilder().append(DatasetGroup, filters={"uuid": identifier}).first(flat=True)
+        try:
+            uuid = str(UUID(identifier))
+        except ValueError:
+            return None
+        return orm.QueryBuilder().append(DatasetGroup, filters={"uuid": uuid}).first(flat=True)
     if orm.QueryBuilder().append(orm.Node, filters={"id": int(identifier)}).count():
         return None
     return orm.QueryBuilder().append(DatasetGroup, filters={"id": int(identifier)}).first(flat=True)
