@@ -38,7 +38,8 @@ PREVIOUS = "previous"
 PARSER = "aiida.parsers:mlip_autopipec.pace_train"
 
 
-def _link_label(filename: str) -> str:
+def link_label(filename: str) -> str:
+    """Return the label under which a ShellJob puts out a file."""
     return filename.replace(".", "_")
 
 
@@ -146,5 +147,5 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
         """Attach the files and metrics of the last job."""
         outputs = self.ctx.children[-1].outputs
         for name, filename in OUTPUTS.items():
-            self.out(name, outputs[_link_label(filename)])
+            self.out(name, outputs[link_label(filename)])
         self.out("metrics", outputs.metrics)

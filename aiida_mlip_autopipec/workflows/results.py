@@ -16,7 +16,7 @@ from ase.io import write
 
 from ..config.read import ConfigError
 from ..dataset.trajectory import all_frames
-from ..trainer.workflow import OUTPUTS
+from ..trainer.workflow import OUTPUTS, link_label
 
 _SETS = (("train", "tab:blue"), ("test", "tab:red"))
 
@@ -56,7 +56,7 @@ def file_of(node: orm.Node, suffix: str) -> bytes:
     source = node if isinstance(node, orm.ProcessNode) else node.creator
     if source is not None and name in source.outputs:
         return bytes(source.outputs[name].get_content(mode="rb"))
-    by_file = OUTPUTS[name].replace(".", "_")
+    by_file = link_label(OUTPUTS[name])
     if source is not None and by_file in source.outputs:
         return bytes(source.outputs[by_file].get_content(mode="rb"))
     raise ConfigError(

@@ -271,9 +271,9 @@ def fit_linear(
 
 def affordable(basis: Basis, training: Sequence[Frame], workers: int, seconds: float) -> int:
     """Return the number of functions an element, at most that of the basis, whose fit should be done in some seconds."""
-    builder, frames, atoms = RowBuilder(basis), iter(sorted(training, key=lambda frame: len(frame.atoms))), 0
+    builder, atoms = RowBuilder(basis), 0
     begun = time.monotonic()
-    for frame in frames:
+    for frame in sorted(training, key=lambda frame: len(frame.atoms)):
         if len(frame.atoms) > 1 or frame.atoms.pbc.any():
             builder.rows(frame.atoms)
             atoms += len(frame.atoms)

@@ -17,8 +17,7 @@ _peak = 0.0
 
 def peak_memory_mb() -> float:
     """Return the largest memory seen by :func:`watched`; without Linux's /proc, that of this process alone."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return max(_peak, 0.0) or own
+    return _peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @contextlib.contextmanager
