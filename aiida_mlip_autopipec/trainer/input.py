@@ -13,7 +13,7 @@ INPUT, DATASET = "input.yaml", "dataset.traj"
 """Names of the files that `pace_train` reads."""
 
 SHAPES = {
-    "UNARY": ((15, 8, 5, 3, 2, 2), (0, 5, 3, 2, 1, 1)),
+    "UNARY": ((15, 8, 6, 4, 3, 2), (0, 6, 5, 3, 2, 1)),
     "BINARY": ((15, 6, 4, 3, 2, 1), (0, 4, 3, 2, 1, 0)),
     "TERNARY": ((15, 3, 3, 2, 1), (0, 2, 2, 1, 1)),
     "QUATERNARY": ((15, 3, 2, 1, 1), (0, 2, 2, 1, 1)),

@@ -5,7 +5,7 @@ Lysogorskiy et al., Phys. Rev. Mater. 7, 043801 (2023).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +23,43 @@ from .errors import log
 ACTIVE_SET_FLOOR = 1e-6
 """Length, relative to the longest function, of the directions that are added where the data span too few."""
 
+BATCH_ATOMS = 10_000
+"""Atoms whose functions are held at a time."""
+
 
 def write_active_set(basis_set: Any, training: Sequence[Frame], path: Path) -> None:
-    """Write the inverse of the active set: the environments that span the training data (MaxVol).
+    """Write the inverse of the active set: the environments that span the training data (MaxVol, batch after batch).
 
     Where the environments span fewer directions than there are functions, tiny ones are added: an environment that has a
     part there has a very large extrapolation grade, as it should.
     """
     elements = sorted(basis_set.elements_to_index_map, key=basis_set.elements_to_index_map.get)
-    projections = compute_B_projections(basis_set, [frame.atoms for frame in training])
-    for species, matrix in projections.items():
-        lengths = np.linalg.norm(matrix, axis=0)
-        scaled = matrix / np.where(lengths > 0, lengths, 1.0)
-        rank = int(np.linalg.matrix_rank(scaled, tol=ACTIVE_SET_FLOOR))
-        if rank < matrix.shape[1]:
-            log(f"the environments of {elements[species]} span {rank} of {matrix.shape[1]} functions")
-            floor = ACTIVE_SET_FLOOR * np.where(lengths > 0, lengths, lengths.max() or 1.0)
-            projections[species] = np.vstack([matrix, np.diag(floor)])
-    active = compute_A_active_inverse(compute_active_set(projections, tol=1.001, max_iters=300, verbose=False))
-    save_active_inverse_set(str(path), active, elements_name=elements)
+    active: dict[int, np.ndarray] = {}
+    for batch in _batches(training):
+        projections = compute_B_projections(basis_set, [frame.atoms for frame in batch])
+        for species, matrix in projections.items():
+            known = [active[species]] if species in active else [np.asarray(_floor(matrix))]
+            projections[species] = np.vstack([matrix, *known])
+        active |= compute_active_set(projections, tol=1.001, max_iters=300, verbose=False)
+    for species, matrix in active.items():
+        missing = int((np.count_nonzero(matrix, axis=1) == 1).sum())
+        if missing:
+            log(f"the environments of {elements[species]} span {len(matrix) - missing} of {len(matrix)} functions")
+    save_active_inverse_set(str(path), compute_A_active_inverse(active), elements_name=elements)
+
+
+def _batches(training: Sequence[Frame]) -> Iterator[list[Frame]]:
+    batch: list[Frame] = []
+    for frame in training:
+        batch.append(frame)
+        if sum(len(one.atoms) for one in batch) >= BATCH_ATOMS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _floor(matrix: np.ndarray) -> np.ndarray:
+    """Return tiny directions, one along each function."""
+    lengths = np.linalg.norm(matrix, axis=0)
+    return np.diag(ACTIVE_SET_FLOOR * np.where(lengths > 0, lengths, lengths.max() or 1.0))

@@ -24,6 +24,10 @@ MOST_WORK = 60_000
 """An `auto` number of functions times the number of neighbours is at most this: the price of a step with the potential."""
 
 
+POOL = 2
+"""Functions to choose from, in units of those that the potential may have."""
+
+
 @dataclass(frozen=True)
 class Radial:
     """The radial part of a basis: the cutoff (Å) and pyace's name and parameters of the radial functions."""
@@ -63,14 +67,19 @@ def _radii_sum(first: str, second: str) -> float:
     return float(covalent_radii[atomic_numbers[first]] + covalent_radii[atomic_numbers[second]])
 
 
-def choose_number_of_functions(settings: Settings, training: Sequence[Frame], cutoff: float) -> int:
-    """Return the number of functions an element: as asked, or as many as the data carry and a fast potential allows."""
+def choose_numbers_of_functions(settings: Settings, training: Sequence[Frame], cutoff: float) -> tuple[int, int]:
+    """Return the number of functions an element of the pool, and of the potential at most.
+
+    The pool is as large as the data carry, up to twice the potential. That has as many as asked for, or as a fast one allows.
+    """
     asked, elements = settings.n_functions, settings.elements
     atoms_of = dict.fromkeys(elements, 0)
     for frame in training:
         for symbol in frame.atoms.get_chemical_symbols():
             atoms_of[symbol] += 1
     scarcest = min(atoms_of, key=lambda element: atoms_of[element])
+    rows = sum(1 + 3 * len(frame.atoms) for frame in training if frame.first) / len(elements)
+    carried = max(5, min(atoms_of[scarcest] // 2, int(rows) // 8))
     if asked != "auto":
         if atoms_of[scarcest] < int(asked):
             raise TrainingError(
@@ -78,10 +87,10 @@ def choose_number_of_functions(settings: Settings, training: Sequence[Frame], cu
                 f"{asked} functions an element, but only {atoms_of[scarcest]} atoms of {scarcest} to train on: ask for "
                 "fewer functions (n_functions), or label more structures",
             )
-        return int(asked)
-    rows = sum(1 + 3 * len(frame.atoms) for frame in training if frame.first) / len(elements)
-    cheap_enough = MOST_WORK / max(1.0, _mean_neighbours(training, cutoff))
-    return int(max(5, min(atoms_of[scarcest] // 2, rows // 8, cheap_enough, settings.max_functions)))
+        return max(int(asked), min(carried, POOL * int(asked))), int(asked)
+    cheap_enough = int(MOST_WORK / max(1.0, _mean_neighbours(training, cutoff)))
+    most = max(5, min(carried, cheap_enough, settings.max_functions))
+    return min(carried, POOL * most), most
 
 
 def _mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
@@ -109,16 +118,6 @@ def functions_of(basis_set: Any) -> list[FunctionKey]:
     ]
 
 
-def _as_many_each(functions: Sequence[FunctionKey], n_elements: int) -> list[FunctionKey]:
-    """Return as many functions of each element, the simplest ones: a small block of one may have fewer."""
-    of_element = [
-        sorted((key for key in functions if key[0] == element), key=complexity_of) for element in range(n_elements)
-    ]
-    least = min(len(keys) for keys in of_element)
-    kept = {key for keys in of_element for key in keys[:least]}
-    return [key for key in functions if key in kept]
-
-
 class Basis:
     """The ACE basis: its functions, and the potentials made of some of them."""
 
@@ -128,7 +127,7 @@ class Basis:
         basis_set = ACEBBasisSet(self._configuration)
         self.cutoff = float(basis_set.cutoffmax)
         self.index_of_element: dict[str, int] = dict(basis_set.elements_to_index_map)
-        self.functions = _as_many_each(functions_of(basis_set), len(self.index_of_element))
+        self.functions = functions_of(basis_set)
         self.n_functions = len(self.functions)
 
     def reduced(self, chosen: Sequence[int] | np.ndarray, coefficients: Sequence[float] | np.ndarray) -> Any:

@@ -38,6 +38,15 @@ class Factors:
     n_energies: int
     n_forces: int
 
+    def errors(self, solution: np.ndarray) -> tuple[float, float]:
+        """Return the root mean square errors of energies and forces, weighted.
+
+        :param solution: the coefficients, and -1.
+        """
+        energy, forces = (float(np.sum((part @ solution) ** 2)) for part in (self.energy, self.forces))
+        tiny = np.finfo(float).tiny
+        return (energy / self.n_energies) ** 0.5 + tiny, (forces / self.n_forces) ** 0.5 + tiny
+
     def of_functions(self, chosen: np.ndarray) -> Factors:
         """Return the factors of the problem with some of the functions only."""
         columns = np.append(chosen, self.energy.shape[1] - 1)
@@ -77,15 +86,15 @@ def _reduce_chunk(indices: Sequence[int]) -> list[np.ndarray]:
     for index in indices:
         frame = work.frames[index]
         of_energy, of_forces = frame_weights(frame)
-        if frame.first:
-            energy, forces = work.builder.rows(frame.atoms)
-            rows[1].append(of_forces * np.column_stack([forces, frame.forces.ravel()]))
-        else:
-            energy = work.builder.energy_row(frame.atoms)
-        rows[0].append(of_energy * np.append(energy, frame.energy - work.reference.of(frame.atoms))[None])
-        if frame.first and frame.virial is not None:
-            of_virial = of_energy * frame.equal**0.5
-            rows[2].append(of_virial * np.column_stack([work.builder.strain_rows(frame.atoms, energy), frame.virial]))
+        target = frame.energy - work.reference.of(frame.atoms)
+        if not frame.first:
+            rows[0].append(of_energy * np.append(work.builder.energy_row(frame.atoms), target)[None])
+            continue
+        one = work.builder.rows(frame.atoms, strain=frame.virial is not None)
+        rows[0].append(of_energy * np.append(one.energy, target)[None])
+        rows[1].append(of_forces * np.column_stack([one.forces, frame.forces.ravel()]))
+        if frame.virial is not None:
+            rows[2].append(of_energy * frame.equal**0.5 * np.column_stack([one.virial, frame.virial]))
     return [triangle(np.vstack(part)) for part in rows]
 
 
@@ -93,11 +102,12 @@ def _chunks(frames: Sequence[Frame], folds: Sequence[int], n_functions: int) -> 
     """Return (fold, indices of frames): the same chunks for any number of workers, and so the same result."""
     chunks: list[tuple[int, list[int]]] = []
     for fold in range(FOLDS):
-        atoms = LEAST_CHUNK + n_functions
+        most = LEAST_CHUNK + n_functions // 2
+        atoms = most
         for index, frame in enumerate(frames):
             if folds[index] != fold:
                 continue
-            if atoms >= LEAST_CHUNK + n_functions:
+            if atoms >= most:
                 chunks.append((fold, []))
                 atoms = 0
             chunks[-1][1].append(index)

@@ -10,7 +10,7 @@ from typing import Any
 from pyace import ACEBBasisSet
 
 from .active_set import write_active_set
-from .basis import Basis, basis_settings, choose_number_of_functions
+from .basis import Basis, basis_settings, choose_numbers_of_functions
 from .checkpoint import Deadline, clear
 from .data import Frame, reference_energies, shortest_distances
 from .delivery import deliver, write_metrics
@@ -47,15 +47,16 @@ def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: D
         f"{len(training)} structures to train on, {len(frames) - len(training)} to test on; "
         f"{lonely} without neighbours inside the cutoff of {cutoff:g} Å"
     )
-    n_functions = choose_number_of_functions(settings, training, cutoff)
-    basis = Basis(basis_settings(settings, shortest, radial, n_functions))
+    in_pool, most = choose_numbers_of_functions(settings, training, cutoff)
+    basis = Basis(basis_settings(settings, shortest, radial, in_pool))
     if settings.time_limit is not None and settings.n_functions == "auto":
         left = settings.time_limit - (time.monotonic() - start)
         fewer = affordable(basis, training, workers, left)
-        if fewer < n_functions:
-            log(f"{fewer} functions an element instead of {n_functions}: more would not be done in {left:.0f} s")
+        if fewer < in_pool:
+            log(f"a pool of {fewer} functions an element instead of {in_pool}: more would not be done in {left:.0f} s")
             basis = Basis(basis_settings(settings, shortest, radial, fewer))
-    solution = fit_linear(settings, basis, training, reference, workers, deadline)
+    most *= len(settings.elements)
+    solution = fit_linear(settings, basis, training, reference, most, workers, deadline)
     configuration, engine, chosen = solution.configuration(), "linear", solution.report()
     if settings.engine == "nonlinear":
         configuration, engine, more = fit_nonlinear(settings, solution, training, reference, workers, deadline)
@@ -65,9 +66,9 @@ def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: D
     chosen |= {"cutoff": why_radial, "radial_functions": radial.name}
     chosen["n_functions"] = _reason(
         settings.n_functions,
-        "the smallest of: a half of the atoms, an eighth of the labels, what a fast potential and the time limit allow, "
-        f"{settings.max_functions} an element; of these the simplest {len(solution.choice.chosen)} of "
-        f"{solution.basis.n_functions}, by cross-validation",
+        f"the fewest that predict as well as any number up to {most}, by cross-validation: of a pool of "
+        f"{solution.basis.n_functions} those that matter most. At most: a half of the atoms, an eighth of the labels, what a "
+        f"fast potential and the time limit allow, {settings.max_functions} an element",
     )
     basis_set = ACEBBasisSet(configuration)
     basis_set.save(str(out / "potential.yaml"))

@@ -16,6 +16,7 @@ from .basis import Basis, complexity_of
 from .checkpoint import Deadline
 from .data import Frame, ReferenceEnergies, assign_folds
 from .design import Factors, accumulate, triangle
+from .elimination import eliminate, falling_sizes
 from .errors import TrainingError, log
 from .parallel import pool, shared
 from .rows import RowBuilder
@@ -26,7 +27,7 @@ ENERGY_WEIGHTS = (10.0, 20.0, 40.0, 80.0)
 VIRIAL_WEIGHTS = (0.01, 0.03, 0.1, 0.3)
 """Weights of a derivative by strain against an energy."""
 
-USUAL_WEIGHTS = (10.0, 0.03)
+USUAL_WEIGHTS = (20.0, 0.03)
 """Weights of energies and of derivatives by strain from which the search starts; it goes on as long as the errors fall."""
 
 BETTER = 0.98
@@ -44,8 +45,8 @@ SAMPLE_ATOMS = 64
 EXPECTED_OVER_ROWS = 1.5
 """Time of a whole fit over that of the rows of its design matrix."""
 
-FRACTIONS = (0.5, 0.7)
-"""Parts of the functions that are tried, too."""
+SMALLEST_PART = 0.3
+"""Part of the functions allowed below which elimination does not go."""
 
 AS_GOOD = 1.01
 """Validation errors within this factor are taken as equal."""
@@ -87,14 +88,28 @@ class Problem:
         """Return the problem with some of the functions only."""
         return Problem([one.of_functions(chosen) for one in self.factors], self.penalty[chosen], self.force_weight)
 
-    def stack(self, weights: Weights, without: int | None = None) -> np.ndarray:
-        """Return one factor of all folds but one."""
-        rows = []
+    def products(self, weights: Weights, without: int | None = None) -> np.ndarray:
+        """Return the products of all columns, (m + 1, m + 1), of all folds but one."""
+        total = np.zeros((len(self.penalty) + 1,) * 2)
         for number, one in enumerate(self.factors):
             if number != without:
-                virial = weights.virial * weights.energy * one.virial
-                rows += [weights.energy * one.energy, self.force_weight * one.forces, virial]
-        return triangle(np.vstack(rows))
+                for weight, part in self._weighted(one, weights):
+                    total += weight**2 * (part.T @ part)
+        return total
+
+    def stack(self, weights: Weights, without: int | None = None) -> np.ndarray:
+        """Return one factor of all folds but one."""
+        factor = np.zeros((0, len(self.penalty) + 1))
+        for number, one in enumerate(self.factors):
+            if number != without:
+                factor = triangle(
+                    np.vstack([factor, *(weight * part for weight, part in self._weighted(one, weights))])
+                )
+        return factor
+
+    def _weighted(self, one: Factors, weights: Weights) -> list[tuple[float, np.ndarray]]:
+        virial = weights.virial * weights.energy
+        return [(weights.energy, one.energy), (self.force_weight, one.forces), (virial, one.virial)]
 
 
 class Ridge:
@@ -122,12 +137,10 @@ def _validation_errors(job: tuple[Weights, int, tuple[float, ...]]) -> np.ndarra
     problem: Problem = shared()
     fit = Ridge(problem.stack(weights, without=fold), problem.penalty)
     left_out = problem.factors[fold]
-    tiny = np.finfo(float).tiny
     errors = []
     for ridge in ridges:
         solution = np.append(fit.solve(ridge), -1.0)
-        energy, forces = (float(np.sum((part @ solution) ** 2)) for part in (left_out.energy, left_out.forces))
-        errors.append([(energy / left_out.n_energies) ** 0.5 + tiny, (forces / left_out.n_forces) ** 0.5 + tiny])
+        errors.append(left_out.errors(solution))
     return np.array(errors)
 
 
@@ -151,37 +164,67 @@ def _best_ridge(
     return Choice(weights, ridges[best], chosen, *mean[best].tolist())
 
 
-def choose(settings: Settings, problem: Problem, order: np.ndarray, asked: int | None, workers: int) -> Choice:
+def choose(settings: Settings, problem: Problem, chosen: np.ndarray, workers: int) -> Choice:
     """Choose what is `auto` by cross-validation over the folds.
 
-    :param order: the functions, by complexity.
-    :param asked: number of functions the user asked for, all of them if given.
+    :param chosen: the functions of the problem, in the numbers of the pool.
     """
-    everything = np.sort(order)
     ridges = RIDGES if settings.ridge == "auto" else (float(settings.ridge),)
-    usual = Weights(*USUAL_WEIGHTS)
-    if settings.energy_weight != "auto":
-        usual = Weights(float(settings.energy_weight), usual.virial)
+    usual = _usual_weights(settings)
     if len(problem.factors) < 2:
         ridge = USUAL_RIDGE if settings.ridge == "auto" else ridges[0]
-        return Choice(usual, ridge, everything, float("nan"), float("nan"))
-    best = _best_ridge(problem, everything, usual, ridges, workers)
+        return Choice(usual, ridge, chosen, float("nan"), float("nan"))
+    best = _best_ridge(problem, chosen, usual, ridges, workers)
     if settings.energy_weight == "auto":
         best = _search(problem, best, [Weights(energy, usual.virial) for energy in ENERGY_WEIGHTS], ridges, workers)
     if any(len(one.virial) for one in problem.factors):
         candidates = [Weights(best.weights.energy, virial) for virial in VIRIAL_WEIGHTS]
         best = _search(problem, best, candidates, ridges, workers)
-    if asked is not None:
-        return best
-    for fraction in FRACTIONS:
-        chosen = np.sort(order[: max(1, round(fraction * len(order)))])
-        fewer = _best_ridge(problem.of_functions(chosen), chosen, best.weights, ridges, workers)
-        log(
-            f"  {len(chosen)} of {len(order)} functions: validation error {fewer.error / best.error:.3f} times as large"
-        )
-        if fewer.error <= best.error:
-            return fewer
     return best
+
+
+def _elimination_errors(job: tuple[Weights, int, list[int]]) -> np.ndarray:
+    """Return the root mean square errors of energies and forces of a fold left out, one row for each size."""
+    weights, fold, sizes = job
+    problem: Problem = shared()
+    left_out = problem.factors[fold]
+    errors = []
+    for left, coefficients in eliminate(problem.products(weights, without=fold), problem.penalty, sizes):
+        solution = np.zeros(len(problem.penalty) + 1)
+        solution[left], solution[-1] = coefficients, -1.0
+        errors.append(left_out.errors(solution))
+    return np.array(errors)
+
+
+def select_functions(problem: Problem, weights: Weights, most: int, *, exactly: bool, workers: int) -> np.ndarray:
+    """Return the functions to keep of a pool: the fewest whose validation error is as good as that of any number allowed.
+
+    In each fold they are eliminated anew, so that no label takes part in what is measured by it.
+
+    :param most: how many may be kept.
+    :param exactly: whether just so many are kept.
+    """
+    everything = np.arange(len(problem.penalty))
+    most = min(most, len(everything))
+    size = most
+    if not exactly and len(problem.factors) > 1:
+        sizes = [len(everything), *falling_sizes(most, max(1, int(SMALLEST_PART * most)))]
+        with pool(min(workers, len(problem.factors)), problem) as mapped:
+            jobs = [(weights, fold, sizes) for fold in range(len(problem.factors))]
+            errors = np.array(list(mapped(_elimination_errors, jobs)))
+        merit = _merit(np.exp(np.log(errors).mean(axis=0)))
+        best = float(merit[1:].min())
+        size = sizes[1 + int(np.flatnonzero(merit[1:] <= AS_GOOD * best)[-1])]
+        tried = ", ".join(f"{n}: {value / best:.3f}" for n, value in zip(sizes, merit, strict=True))
+        log(f"  validation error by number of functions: {tried}")
+    if size == len(everything):
+        return everything
+    return next(eliminate(problem.products(weights), problem.penalty, [size]))[0]
+
+
+def _usual_weights(settings: Settings) -> Weights:
+    usual = Weights(*USUAL_WEIGHTS)
+    return usual if settings.energy_weight == "auto" else Weights(float(settings.energy_weight), usual.virial)
 
 
 def _search(
@@ -249,24 +292,29 @@ def fit_linear(
     basis: Basis,
     training: Sequence[Frame],
     reference: ReferenceEnergies,
+    most: int,
     workers: int,
     deadline: Deadline,
 ) -> Solution:
-    """Solve for the coefficients of a basis, or of the simplest of its functions if those do as well.
+    """Solve for the coefficients of the best functions of a basis.
 
+    :param most: how many functions the potential may have.
     :raises TrainingError: if the deadline comes.
     """
-    log(f"linear fit: {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")
+    log(f"linear fit: a pool of {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")
     factors = accumulate(basis, training, assign_folds(training), reference, workers, deadline)
     problem = Problem(factors, _penalty(basis), settings.force_weight)
     begun = time.monotonic()
-    asked = None if settings.n_functions == "auto" else int(settings.n_functions)
-    choice = choose(settings, problem, _by_complexity(basis), asked, workers)
+    usual = _usual_weights(settings)
+    chosen = select_functions(problem, usual, most, exactly=settings.n_functions != "auto", workers=workers)
+    deadline.check("the choice of functions")
+    problem = problem.of_functions(chosen)
+    choice = choose(settings, problem, chosen, workers)
     log(
-        f"chosen by {len(factors)}-fold cross-validation in {time.monotonic() - begun:.0f} s: {len(choice.chosen)} "
+        f"chosen by {len(factors)}-fold cross-validation in {time.monotonic() - begun:.0f} s: {len(chosen)} "
         f"functions, weights {choice.weights}, ridge {choice.ridge:g}"
     )
-    return Solution(basis, problem.of_functions(choice.chosen), choice)
+    return Solution(basis, problem, choice)
 
 
 def affordable(basis: Basis, training: Sequence[Frame], workers: int, seconds: float) -> int:
@@ -275,7 +323,7 @@ def affordable(basis: Basis, training: Sequence[Frame], workers: int, seconds: f
     begun = time.monotonic()
     for frame in sorted(training, key=lambda frame: len(frame.atoms)):
         if len(frame.atoms) > 1 or frame.atoms.pbc.any():
-            builder.rows(frame.atoms)
+            builder.rows(frame.atoms, strain=frame.virial is not None)
             atoms += len(frame.atoms)
         if atoms >= SAMPLE_ATOMS:
             break
@@ -298,14 +346,3 @@ def trial_error(
 def _penalty(basis: Basis) -> np.ndarray:
     complexity = np.array([complexity_of(key) for key in basis.functions])
     return np.asarray((complexity / complexity.min()) ** PRIOR_EXPONENT)
-
-
-def _by_complexity(basis: Basis) -> np.ndarray:
-    """Return the indices of the functions so that the first of them are the simplest of each element."""
-    keys: list[Any] = basis.functions
-    rank: dict[Any, int] = {}
-    place = np.zeros(len(keys))
-    for index in sorted(range(len(keys)), key=lambda index: (complexity_of(keys[index]), index)):
-        element = keys[index][0]
-        place[index] = rank[element] = rank.get(element, -1) + 1
-    return np.argsort(place, kind="stable")
