@@ -12,12 +12,14 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.io import write
+from ase.units import GPa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
 
+DATA = Path(__file__).parent / "data"
 FORMATS = (".pckl.gzip", ".db", ".extxyz", ".traj")
 
 
@@ -166,3 +168,22 @@ def test_extended_xyz_written_by_ase_is_read(labelled_copper: list[Atoms], tmp_p
     loaded = DatabaseManager().load_dataset(path)
     assert loaded[0].calc is None
     assert loaded[3].get_potential_energy() == pytest.approx(labelled_copper[2].get_potential_energy(), abs=1e-6)
+
+
+def test_an_output_of_vasp_is_read_with_the_energy_its_forces_belong_to() -> None:
+    (methane,) = DatabaseManager().load_dataset(DATA / "OUTCAR")
+    assert methane.get_chemical_formula() == "CH4"
+    assert methane.cell.volume == pytest.approx(957.93, abs=0.01)
+    # TOTEN, not that extrapolated to no smearing.
+    assert methane.get_potential_energy() == 18.25453698
+    assert methane.get_forces()[4].tolist() == [0.486103, 1.596214, -1.368809]
+    in_kilobar = [-32.54257, -32.54409, -34.19194, 2.10914, 0.58973, 1.87042]
+    assert methane.get_stress() == pytest.approx(-0.1 * GPa * np.array(in_kilobar), abs=1e-6)
+
+
+def test_a_truncated_output_of_vasp_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "OUTCAR"
+    text = (DATA / "OUTCAR").read_text()
+    path.write_text(text[: text.index("POSITION")])
+    with pytest.raises(ValueError, match="OUTCAR"):
+        DatabaseManager().load_dataset(path)
