@@ -1,4 +1,4 @@
-"""Where a potential came from: a fixed number of QueryBuilder queries, whatever the number of structures."""
+"""Where a potential came from: few QueryBuilder queries, no more for more structures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Provenance:
 def trace(potential: orm.Node) -> Provenance:
     """Return what stands behind a potential (or any other node a process of ours made), from the generator on.
 
-    Four queries: one walks the graph, the others ask about the processes it found.
+    One query for each generation of processes, three about what was found: no more for more structures.
     """
     processes = _ancestor_processes(potential)
     codes = _codes_of(processes)
@@ -68,18 +68,29 @@ def trace(potential: orm.Node) -> Provenance:
 
 
 def _ancestor_processes(node: orm.Node) -> list[dict[str, Any]]:
-    query = orm.QueryBuilder()
-    query.append(orm.Node, filters={"uuid": node.uuid}, tag="node")
+    """Return the calculations behind a node, by one query for each generation of them.
+
+    AiiDA's own question for all ancestors takes PostgreSQL minutes where there are many.
+    """
+    query = orm.QueryBuilder().append(orm.Node, filters={"uuid": node.uuid}, tag="node")
+    generation = _processes(query, with_outgoing="node")
+    found: dict[int, dict[str, Any]] = {}
+    while generation := [row for row in generation if row["id"] not in found]:
+        found |= {row["id"]: row for row in generation}
+        query = orm.QueryBuilder()
+        query.append(orm.CalculationNode, filters={"id": {"in": [row["id"] for row in generation]}}, tag="child")
+        query.append(orm.Data, with_outgoing="child", tag="input")
+        generation = _processes(query, with_outgoing="input")
+    return sorted(found.values(), key=lambda row: (row["ctime"], row["id"]))
+
+
+def _processes(query: orm.QueryBuilder, **joining: str) -> list[dict[str, Any]]:
     query.append(
-        orm.CalculationNode,
-        with_descendants="node",
-        tag="process",
-        project=["id", "uuid", "ctime", "attributes.process_label"],
+        orm.CalculationNode, tag="process", project=["id", "uuid", "ctime", "attributes.process_label"], **joining
     )
     query.append(orm.Computer, with_node="process", outerjoin=True, project=["label"])
     query.distinct()
-    rows = [dict(zip(("id", "uuid", "ctime", "label", "computer"), row, strict=True)) for row in query.iterall()]
-    return sorted(rows, key=lambda row: (row["ctime"], row["id"]))
+    return [dict(zip(("id", "uuid", "ctime", "label", "computer"), row, strict=True)) for row in query.iterall()]
 
 
 def _codes_of(processes: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -89,13 +100,7 @@ def _codes_of(processes: list[dict[str, Any]]) -> list[tuple[str, str]]:
         return []
     query = orm.QueryBuilder()
     query.append(orm.CalculationNode, filters={"id": {"in": jobs}}, tag="process", project=["uuid"])
-    # AbstractCode has no type of its own to ask for.
-    query.append(
-        orm.Data,
-        with_outgoing="process",
-        filters={"node_type": {"like": "data.core.code.%"}},
-        project=["label", "uuid"],
-    )
+    query.append(orm.Data, with_outgoing="process", edge_filters={"label": "code"}, project=["label", "uuid"])
     query.distinct()
     return [(f"{label} ({uuid[:8]})", process) for process, label, uuid in query.iterall()]
 

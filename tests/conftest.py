@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +25,8 @@ from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 from aiida_mlip_autopipec.environment import ensure_code, ensure_computer, with_this_python
 from aiida_mlip_autopipec.workflows.builder import build_one_shot
 
+from . import postgres
+
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
 
 
@@ -39,54 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-_PG_CTL_AS_POSTGRES = """#!/bin/sh
-# PostgreSQL refuses to run as root: its files are given to the user postgres, and so is the process.
-cd /
-for argument; do case $argument in */data) chown -R postgres "$(dirname "$argument")" ;; esac; done
-exec setpriv --reuid=postgres --regid=postgres --clear-groups {pg_ctl} "$@"
-"""
-
-
 @pytest.fixture(scope="session")
-def postgres_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Put `pg_ctl` on the PATH, where it is installed but not there, and in a form that works for root too."""
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    pg_ctl = str(installed[-1]) if installed else shutil.which("pg_ctl")
-    if pg_ctl is None:
-        pytest.fail("--db-backend=psql needs PostgreSQL: install it, e.g. apt-get install postgresql")
-    folder = Path(pg_ctl).parent
-    if os.geteuid() == 0:
-        folder = tmp_path_factory.mktemp("pg_ctl")
-        wrapper = folder / "pg_ctl"
-        wrapper.write_text(_PG_CTL_AS_POSTGRES.format(pg_ctl=pg_ctl))
-        wrapper.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", os.pathsep.join([str(folder), os.environ["PATH"]]))
-        yield
-
-
-@pytest.fixture(scope="session")
-def postgres_database(postgres_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The storage configuration of an empty database on a PostgreSQL server of its own.
-
-    AiiDA's fixture for this wants the locale en_US.UTF-8, which not every machine has.
-    """
-    import psycopg
-    from pgtest.pgtest import PGTest
-
-    with PGTest(max_connections=100) as server:
-        address = {"host": server.dsn["host"], "port": server.port, "user": server.username}
-        with psycopg.connect(dbname="postgres", autocommit=True, **address) as connection:
-            connection.execute("CREATE DATABASE aiida ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
-        yield {
-            "database_engine": "postgresql_psycopg",
-            "database_name": "aiida",
-            "database_username": server.username,
-            "database_password": "",
-            "database_hostname": server.dsn["host"],
-            "database_port": server.port,
-            "repository_uri": tmp_path_factory.mktemp("repository").as_uri(),
-        }
+def postgres_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The storage configuration of an empty database on a PostgreSQL server of its own."""
+    with postgres.database(tmp_path_factory.mktemp("postgres")) as storage:
+        yield storage
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """How long the provenance questions take in a large profile.
 
-    python -m tests.benchmarks.bench_provenance [--jobs 30000]
+    python -m tests.benchmarks.bench_provenance [--jobs 30000] [--postgres]
 
-Prints JSON. A fresh SQLite profile is filled in bulk with the nodes and links of one run: each job labels a trajectory of its
-own and has its report (so about 100,000 nodes for 30,000 jobs), all of them behind one potential. Then: seconds of each
-question of `aiida_mlip_autopipec.provenance`.
+Prints JSON. A fresh profile, on SQLite or on PostgreSQL, is filled in bulk with the nodes and links of one run: each job labels
+a trajectory of its own and has its report (so about 100,000 nodes for 30,000 jobs), all of them behind one potential. Then:
+seconds of each question of `aiida_mlip_autopipec.provenance`. PostgreSQL is told to look at its new tables, as it does by
+itself within minutes of such a change.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def fill(jobs: int) -> tuple[int, int]:
     from aiida import orm
     from aiida.manage import get_manager
     from aiida.orm.entities import EntityTypes
+    from sqlalchemy import text
 
     from aiida_mlip_autopipec.environment import ensure_code, ensure_computer
 
@@ -73,6 +75,7 @@ def fill(jobs: int) -> tuple[int, int]:
     link(fit, potential, "potential_yace", "create")
     link(fit, metrics, "metrics", "create")
     backend.bulk_insert(EntityTypes.LINK, links, allow_defaults=True)
+    backend.get_session().execute(text("ANALYZE"))
     return potential, calculations[0]
 
 
@@ -80,8 +83,9 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=30_000)
+    parser.add_argument("--postgres", action="store_true")
     arguments = parser.parse_args()
-    with temporary_profile():
+    with temporary_profile(on_postgres=arguments.postgres):
         from aiida import orm
 
         from aiida_mlip_autopipec.provenance import differences, find_potentials, potentials_behind_which, trace

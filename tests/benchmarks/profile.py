@@ -5,15 +5,37 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests import postgres
 
 
 @contextmanager
-def temporary_profile() -> Iterator[str]:
-    """Make and load a fresh embedded profile; yield the folder it lives in. Call it before anything imports AiiDA."""
-    with tempfile.TemporaryDirectory() as home:
+def temporary_profile(*, on_postgres: bool = False) -> Iterator[str]:
+    """Make and load a fresh profile; yield the folder it lives in. Call it before anything imports AiiDA.
+
+    :param on_postgres: on a PostgreSQL server of its own, not on SQLite.
+    """
+    with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory())
         os.environ["AIIDA_PATH"] = home
+        if on_postgres:
+            server = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            server.chmod(0o755)
+            _make_profile_on(stack.enter_context(postgres.database(server)))
         from aiida_mlip_autopipec.environment import ensure_profile
 
         ensure_profile()
         yield home
+
+
+def _make_profile_on(storage: dict[str, object]) -> None:
+    from aiida.manage.configuration import create_profile, get_config
+
+    config = get_config(create=True)
+    create_profile(
+        config, name="benchmark", email="aiida@localhost", storage_backend="core.psql_dos", storage_config=storage
+    )
+    config.set_default_profile("benchmark", overwrite=True)
+    config.store()
