@@ -38,6 +38,7 @@ for _command in (
     runs.run,
     runs.run_cycle_02,
     runs.train,
+    runs.validate,
     runs.watch,
     runs.status,
     runs.init,

@@ -33,7 +33,7 @@ from .config.schemas.resources import ResourcesConfig
 
 PROFILE = "mlip-auto"
 LOCALHOST = "localhost"
-PORTABLE_CODES = {"label_structures": "oracle", "pace_train": "trainer"}
+PORTABLE_CODES = {"label_structures": "oracle", "pace_train": "trainer", "validate_potential": "validation"}
 """The portable codes and the room of the package each lives in."""
 
 

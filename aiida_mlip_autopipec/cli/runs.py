@@ -1,4 +1,4 @@
-"""Commands around runs: run, train, watch, status, init."""
+"""Commands around runs: run, train, validate, watch, status, init."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .common import (
     check_writable,
     element_option,
     file_argument,
+    load_node,
     load_profile,
     load_run,
     output_option,
@@ -31,13 +32,19 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from ..config.schemas.pipeline import PipelineConfig
+    from ..workflows.potentials import Potential
 
 LOCKED_SECONDS = 60.0
 """How long a submission waits for a database that other processes write to."""
 
 
 def _run(
-    config_file: Path | None, elements: tuple[str, ...], no_reuse: bool, output: Path | None, profile: str | None
+    config_file: Path | None,
+    elements: tuple[str, ...],
+    no_reuse: bool,
+    validate: bool,
+    output: Path | None,
+    profile: str | None,
 ) -> None:
     config = _load_config(config_file, elements, no_reuse)
     if output is not None:
@@ -45,7 +52,7 @@ def _run(
     load_profile(profile)
     from ..workflows.builder import build_one_shot
 
-    submitted = _submit(lambda: build_one_shot(config))
+    submitted = _submit(lambda: build_one_shot(config, validate=validate))
     click.echo(f"Run {submitted.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
     sys.exit(watch_run(submitted, output))
 
@@ -56,6 +63,11 @@ _RUN_ARGUMENTS = [
     ),
     element_option,
     click.option("--no-reuse", is_flag=True, help="Compute labels that this profile already holds again."),
+    click.option(
+        "--validate",
+        is_flag=True,
+        help="Check the potential against the oracle then; exit status 3 if it does not pass.",
+    ),
     output_option,
     profile_option,
 ]
@@ -119,6 +131,62 @@ def train(
     submitted = _submit(lambda: build_training(structures, config, data.name))
     click.echo(f"Run {submitted.pk} submitted ({len(structures)} structures of {data.name}).")
     sys.exit(watch_run(submitted, output))
+
+
+@click.command()
+@click.argument("potential", metavar="POTENTIAL")
+@click.option(
+    "--config", "config_file", type=file_argument, metavar="CONFIG.yaml", help="Oracle, limits, resources, elements."
+)
+@click.option("--level", type=click.Choice(["quick", "standard", "full"]), help="How much is computed.")
+@click.option("--no-reuse", is_flag=True, help="Compute labels that this profile already holds again.")
+@output_option
+@profile_option
+def validate(
+    potential: str,
+    config_file: Path | None,
+    level: str | None,
+    no_reuse: bool,
+    output: Path | None,
+    profile: str | None,
+) -> None:
+    """Check a potential against its oracle: equations of state, elastic constants, defects, dimers, phonons, dynamics.
+
+    POTENTIAL is a PK, UUID or label (of a run too), or a .yace file from elsewhere; with the .yaml and .asi files of the same
+    name beside it, extrapolation grades are checked too. What CONFIG.yaml (see `mlip-auto init`) does not say is as in the
+    run that made the potential. Exit status: 0 if all checks pass, 3 if not.
+    """
+    content = read_yaml(config_file) if config_file is not None else None
+    if output is not None:
+        check_writable(output)
+    load_profile(profile)
+    from ..workflows.builder import build_validation
+    from ..workflows.potentials import potential_from_file, stored_potential
+
+    path = Path(potential)
+    found = potential_from_file(path) if path.suffix == ".yace" else stored_potential(load_node(potential))
+    config = _validation_config(found, content, str(config_file), level)
+    if no_reuse:
+        config = _without_reuse(config)
+    submitted = _submit(lambda: build_validation(found, config))
+    click.echo(f"Run {submitted.pk} submitted (validation of {potential} by {config.oracle.title}).")
+    sys.exit(watch_run(submitted, output))
+
+
+def _validation_config(
+    potential: Potential, content: dict[str, Any] | None, origin: str, level: str | None
+) -> PipelineConfig:
+    """Return what a config file says, or else the settings of the run that made the potential."""
+    from ..config.schemas.pipeline import PipelineConfig
+    from ..workflows.potentials import settings_of
+
+    made_by = settings_of(potential.file)
+    given: dict[str, Any] = made_by.model_dump(mode="json") if made_by is not None else {}
+    given = {**given, **(content or {})}
+    given.setdefault("elements", list(potential.elements))
+    if level is not None:
+        given["validation"] = {**(given.get("validation") or {}), "level": level}
+    return parse_settings(PipelineConfig, given, origin if content is not None else "the potential")
 
 
 @click.command()
@@ -205,8 +273,10 @@ def _load_config(config_file: Path | None, elements: Sequence[str], no_reuse: bo
     if elements:
         content["elements"] = list(elements)
     config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
-    if not no_reuse:
-        return config
+    return _without_reuse(config) if no_reuse else config
+
+
+def _without_reuse(config: PipelineConfig) -> PipelineConfig:
     return config.model_copy(update={"oracle": config.oracle.model_copy(update={"reuse": False})})
 
 

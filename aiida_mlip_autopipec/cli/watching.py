@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 INTERRUPTED = 130
+NOT_PASSED = 3
+"""Exit status of a command whose run ended well with a potential that does not pass its validation."""
 _MARKS = {"waiting": "·", "running": "▸", "paused": "‖", "done": "✓", "failed": "✗"}
 
 
@@ -31,23 +33,45 @@ def watch(run: orm.WorkChainNode, output: Path | None) -> int:
     if not run.is_finished_ok:
         explain_failure(run)
         return 1
-    _print_errors(run.outputs.metrics.get_dict())
+    if "metrics" in run.outputs:
+        _print_errors(run.outputs.metrics.get_dict())
     list_failures(run)
+    passed = print_validation(run)
+    if "potential" not in run.outputs:
+        _write(run, output, "write_validation")
+        return passed
     click.echo(f"Potential: node {run.outputs.potential.pk} (mlip-auto provenance {run.outputs.potential.pk})")
+    _write(run, output, "write_results")
+    return passed
+
+
+def _write(run: orm.WorkChainNode, output: Path | None, writer: str) -> None:
+    """Write the files of a run by a function of `workflows.results`, if a folder is given."""
     if output is None:
         click.echo(f"Its files: mlip-auto watch {run.pk} --output DIR")
-        return 0
-    from ..workflows.results import write_results
+        return
+    from ..workflows import results
 
     try:
-        for path in write_results(run, output):
+        for path in getattr(results, writer)(run, output):
             click.echo(f"  {path}")
     except OSError as error:
         raise ConfigError(
             f"the results cannot be written to {output}: {error.strerror or error}. Nothing is lost: "
             f"mlip-auto watch {run.pk} --output DIR writes them"
         ) from error
-    return 0
+
+
+def print_validation(run: orm.WorkChainNode) -> int:
+    """Print the verdict of a run, if it has one; return the exit status of the command."""
+    if "validation" not in run.outputs:
+        return 0
+    from .verdict import verdict_lines
+
+    validation = run.outputs.validation.get_dict()
+    for line in verdict_lines(validation):
+        click.echo(line)
+    return 0 if validation["passed"] else NOT_PASSED
 
 
 def _follow(run: orm.WorkChainNode) -> None:

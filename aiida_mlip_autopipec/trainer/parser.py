@@ -21,11 +21,16 @@ def parse_pace_train(dirpath: Path) -> dict[str, Data]:
         return {"failure": Dict(json.loads((dirpath / FAILURE).read_text()))}
     if (dirpath / METRICS).exists():
         return {"metrics": Dict(json.loads((dirpath / METRICS).read_text()))}
-    return {"failure": Dict(_unexplained(dirpath))}
+    return {"failure": Dict(unexplained(dirpath, "pace_train", "trainer_missing"))}
 
 
-def _unexplained(dirpath: Path) -> dict[str, str]:
-    """Explain the end of a job that did not explain itself."""
+def unexplained(dirpath: Path, script: str, missing: str) -> dict[str, str]:
+    """Explain the end of a job that did not explain itself.
+
+    :param dirpath: the folder of the job's retrieved files.
+    :param script: the portable script it ran.
+    :param missing: the kind of failure if that could not be started.
+    """
     stdout = dirpath / STDOUT
     log = stdout.read_text(errors="replace").splitlines() if stdout.exists() else []
     tail = "\n".join(log[-_TAIL:]) or "the log is empty"
@@ -34,10 +39,10 @@ def _unexplained(dirpath: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {"kind": "killed", "message": f"the job was ended before it was done; the end of its log:\n{tail}"}
     if status in _CANNOT_START:
-        return {"kind": "trainer_missing", "message": f"pace_train could not be started: {tail}"}
+        return {"kind": missing, "message": f"{script} could not be started: {tail}"}
     if status > 128:
         return {
             "kind": "killed",
-            "message": f"pace_train was ended by signal {status - 128}; the end of its log:\n{tail}",
+            "message": f"{script} was ended by signal {status - 128}; the end of its log:\n{tail}",
         }
-    return {"kind": "unexpected", "message": f"pace_train ended with status {status}; the end of its log:\n{tail}"}
+    return {"kind": "unexpected", "message": f"{script} ended with status {status}; the end of its log:\n{tail}"}

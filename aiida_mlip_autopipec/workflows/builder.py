@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiida.engine import ProcessBuilder
-from aiida.orm import Dict, Float, Int, TrajectoryData
+from aiida.orm import Bool, Dict, Float, Int, List, Str, TrajectoryData
 from ase import Atoms
 
 from ..config.read import ConfigError
@@ -20,11 +20,14 @@ from ..jobs import failed
 from ..oracle.prepare import prepare_oracle
 from ..trainer.workflow import PaceTrainWorkChain
 from .one_shot import OneShotWorkChain
+from .potentials import Potential
+from .validation import ValidationWorkChain
 
 
-def build_one_shot(config: PipelineConfig) -> ProcessBuilder:
+def build_one_shot(config: PipelineConfig, *, validate: bool = False) -> ProcessBuilder:
     """Return the builder of a :class:`OneShotWorkChain`, with all it stands on checked and the portable codes stored.
 
+    :param validate: whether the potential is validated when it is made.
     :raises ConfigError: if a computer, code or pseudopotential is missing or cannot be used.
     """
     try:
@@ -38,6 +41,8 @@ def build_one_shot(config: PipelineConfig) -> ProcessBuilder:
     builder.trainer.resources = Dict(with_this_python(trainer).model_dump(mode="json"))
     builder.trainer.code = ensure_code("pace_train")
     builder.config = Dict(config.model_dump(mode="json"))
+    if validate:
+        builder.validator = ensure_code("validate_potential")
     if config.initial_dataset:
         builder.initial_dataset = _initial_dataset(config, builder.oracle["method"].get_dict())
     builder.metadata.label = f"one-shot {'-'.join(config.elements)}"
@@ -91,4 +96,30 @@ def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name:
     builder.code = ensure_code("pace_train")
     builder.max_iterations = Int(1 + config.max_restarts)
     builder.metadata.label = f"train {name}"
+    return builder
+
+
+def build_validation(potential: Potential, config: PipelineConfig) -> ProcessBuilder:
+    """Return the builder of a :class:`ValidationWorkChain`: what `oracle`, `validation` and `resources` say of a config.
+
+    :raises ConfigError: if a computer, code or pseudopotential is missing, or the potential has not all elements.
+    """
+    strangers = sorted(set(config.elements) - set(potential.elements))
+    if strangers:
+        known = ", ".join(potential.elements)
+        raise ConfigError(f"elements: the potential knows {known}, not {', '.join(strangers)}")
+    trainer = config.resources.trainer
+    ensure_computer(trainer.computer)
+    builder = ValidationWorkChain.get_builder()
+    builder.potential = potential.file
+    if potential.active_set:
+        builder.active_set = potential.active_set
+    builder.elements = List(sorted(config.elements))
+    builder.settings = Dict(config.validation.model_dump(mode="json"))
+    builder.type = Str(config.oracle.type)
+    builder.oracle = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
+    builder.reuse = Bool(config.oracle.reuse)
+    builder.resources = Dict(with_this_python(trainer).model_dump(mode="json"))
+    builder.code = ensure_code("validate_potential")
+    builder.metadata.label = f"validate {'-'.join(sorted(config.elements))}"
     return builder

@@ -1,9 +1,9 @@
-"""The one-shot pipeline: generate, label, curate, train."""
+"""The one-shot pipeline: generate, label, curate, train, and validate if asked to."""
 
 from __future__ import annotations
 
-from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
-from aiida.orm import Bool, Data, Dict, Float, Int, List, Str, TrajectoryData
+from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, if_
+from aiida.orm import AbstractCode, Bool, Data, Dict, Float, Int, List, Str, TrajectoryData
 
 from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.process import curate_labels
@@ -12,6 +12,7 @@ from ..generator.process import generate_structures
 from ..jobs import failed, validates
 from ..oracle.labelling import LabellingWorkChain
 from ..trainer.workflow import PaceTrainWorkChain
+from .validation import ValidationWorkChain
 
 
 class OneShotWorkChain(WorkChain):
@@ -33,6 +34,12 @@ class OneShotWorkChain(WorkChain):
             help="Labels added to those made.",
         )
         spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
+        spec.input(
+            "validator",
+            valid_type=AbstractCode,
+            required=False,
+            help="The portable code `validate_potential`; with it, the potential is validated.",
+        )
 
         spec.outline(
             cls.generate,
@@ -40,6 +47,10 @@ class OneShotWorkChain(WorkChain):
             cls.curate,
             cls.train,
             cls.results,
+            if_(cls.is_to_be_validated)(
+                cls.validate,
+                cls.attach_verdict,
+            ),
         )
 
         spec.output_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Generated, by label.")
@@ -47,10 +58,16 @@ class OneShotWorkChain(WorkChain):
         spec.output("oracle_report", valid_type=Dict, help="Asked, labelled, failed with reasons.")
         spec.output("curation_report", valid_type=Dict, help="Kept, and rejected with reasons.")
         spec.expose_outputs(PaceTrainWorkChain, exclude=("remote_folder", "retrieved"))
+        spec.output(
+            "validation", valid_type=Dict, required=False, help="The verdict on the potential, if it was asked."
+        )
         spec.exit_code(400, "ERROR_GENERATION_FAILED", message="{reason}")
         spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
         spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
         spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
+        spec.exit_code(
+            440, "ERROR_NOT_VALIDATED", message="the potential is made, but could not be validated: {reason}"
+        )
 
     @property
     def config(self) -> PipelineConfig:
@@ -127,4 +144,35 @@ class OneShotWorkChain(WorkChain):
         if not trainer.is_finished_ok:
             return self.exit_codes.ERROR_TRAINING_FAILED.format(reason=trainer.exit_message or trainer.process_state)
         self.out_many(self.exposed_outputs(trainer, PaceTrainWorkChain))
+        return None
+
+    def is_to_be_validated(self) -> bool:
+        """Say whether the potential is to be validated."""
+        return "validator" in self.inputs
+
+    def validate(self) -> ToContext:
+        """Validate the potential by the oracle that labelled its structures."""
+        config, trained = self.config, self.ctx.trainer.outputs
+        node = self.submit(
+            ValidationWorkChain,
+            potential=trained.potential,
+            active_set={"yaml": trained.potential_yaml, "asi": trained.active_set},
+            elements=List(sorted(config.elements)),
+            settings=Dict(config.validation.model_dump(mode="json")),
+            type=Str(config.oracle.type),
+            oracle=self.inputs.oracle,
+            reuse=Bool(config.oracle.reuse),
+            resources=self.inputs.trainer.resources,
+            code=self.inputs.validator,
+            metadata={"call_link_label": "validate"},
+        )
+        return ToContext(validation=node)
+
+    def attach_verdict(self) -> ExitCode | None:
+        """Attach the verdict, whatever it is: a potential that is no good is a result too."""
+        validation = self.ctx.validation
+        if not validation.is_finished_ok:
+            reason = validation.exit_message or validation.process_state
+            return self.exit_codes.ERROR_NOT_VALIDATED.format(reason=reason)
+        self.out("validation", validation.outputs.validation)
         return None

@@ -12,8 +12,10 @@ from aiida.common.links import LinkType
 from ..dataset.trajectory import count_frames
 from ..provenance import GENERATED_BY
 
-ONE_SHOT, TRAINING = "OneShotWorkChain", "PaceTrainWorkChain"
+ONE_SHOT, TRAINING, VALIDATION = "OneShotWorkChain", "PaceTrainWorkChain", "ValidationWorkChain"
 """The processes that are runs, if no other process called them."""
+
+_RUNS = (ONE_SHOT, TRAINING, VALIDATION)
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class Stage:
 
 
 def is_run(node: orm.Node) -> bool:
-    """Tell whether a node is a run: of the whole pipeline, or of a fit to the user's own data."""
-    return getattr(node, "process_label", None) in (ONE_SHOT, TRAINING) and node.caller is None
+    """Tell whether a node is a run: of the whole pipeline, of a fit to the user's own data, or a validation."""
+    return getattr(node, "process_label", None) in _RUNS and node.caller is None
 
 
 def find_runs(limit: int) -> list[orm.WorkChainNode]:
     """Return the newest runs of the profile, newest first."""
     query = orm.QueryBuilder().append(
-        orm.WorkChainNode, filters={"attributes.process_label": {"in": [ONE_SHOT, TRAINING]}}, tag="run", project=["*"]
+        orm.WorkChainNode, filters={"attributes.process_label": {"in": list(_RUNS)}}, tag="run", project=["*"]
     )
     query.order_by({"run": {"id": "desc"}})
     return list(islice((node for (node,) in query.iterall() if is_run(node)), limit))
@@ -53,6 +55,8 @@ def stages(run: orm.WorkChainNode) -> list[Stage]:
     if run.process_label == TRAINING:
         return [_given_dataset(run), _fit(run)]
     called = {link.link_label: link.node for link in _links_to_called(run)}
+    if run.process_label == VALIDATION:
+        return _first_unfinished(run, [_labels(called.get("label")), _verdict(run)])
     outputs = run.outputs
     found = [
         _structures(run),
@@ -60,6 +64,8 @@ def stages(run: orm.WorkChainNode) -> list[Stage]:
         _dataset(run, "curation_report" in outputs),
         _fit(called.get("train")),
     ]
+    if "validator" in run.inputs:
+        found.append(_verdict(called.get("validate")))
     return _first_unfinished(run, found)
 
 
@@ -157,6 +163,17 @@ def _fit(trainer: orm.WorkChainNode | None) -> Stage:
     place = "done" if last.is_terminated else _PLACES.get(state.value if state else "", "being prepared")
     again = f", after {len(jobs) - 1} that were ended" if len(jobs) > 1 else ""
     return Stage("fit", state_of(trainer), f"job {last.pk} {place}{again}")
+
+
+def _verdict(validation: orm.WorkChainNode | None) -> Stage:
+    if validation is None or ("validation" not in validation.outputs and validation.caller is None):
+        return Stage("validation", "waiting")
+    if "validation" not in validation.outputs:
+        called = {link.link_label: link.node for link in _links_to_called(validation)}
+        return Stage("validation", state_of(validation), _labels(called.get("label")).detail)
+    checks = validation.outputs.validation["checks"]
+    passed = sum(check["passed"] for check in checks)
+    return Stage("validation", state_of(validation), f"{passed} of {len(checks)} checks passed")
 
 
 _PLACES = {

@@ -18,6 +18,8 @@ from ..config.read import ConfigError
 from ..dataset.trajectory import all_frames
 from ..trainer.workflow import OUTPUTS, link_label
 
+VALIDATION = "validation.json"
+
 _SETS = (("train", "tab:blue"), ("test", "tab:red"))
 
 
@@ -38,6 +40,31 @@ def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
     writers["metrics.json"] = lambda path: path.write_text(json.dumps(metrics, indent=2) + "\n")
     writers["dataset.extxyz"] = lambda path: write(path, all_frames(dataset), format="extxyz")
     writers["parity.png"] = lambda path: plot_parity(outputs.predictions, path)
+    if "validation" in outputs:
+        writers[VALIDATION] = _verdict_of(outputs.validation)
+    return _write_together(writers, directory)
+
+
+def write_validation(run: orm.WorkChainNode, directory: Path) -> list[Path]:
+    """Write the verdict of a finished validation, and the structures with the labels of the oracle and of the potential.
+
+    :returns: the paths written.
+    :raises OSError: if they cannot be written; then nothing is.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    outputs = run.outputs
+    writers: dict[str, Callable[[Path], Any]] = {VALIDATION: _verdict_of(outputs.validation)}
+    writers["labelled.extxyz"] = lambda path: write(path, all_frames(outputs.labelled), format="extxyz")
+    writers["predicted.extxyz"] = lambda path: write(path, all_frames(outputs.predicted), format="extxyz")
+    return _write_together(writers, directory)
+
+
+def _verdict_of(node: orm.Dict) -> Callable[[Path], Any]:
+    return lambda path: path.write_text(json.dumps(node.get_dict(), indent=2) + "\n")
+
+
+def _write_together(writers: dict[str, Callable[[Path], Any]], directory: Path) -> list[Path]:
+    """Write files beside their places first, so that those of another run are replaced together."""
     with _beside(directory) as folder:
         for name, write_to in writers.items():
             write_to(folder / name)

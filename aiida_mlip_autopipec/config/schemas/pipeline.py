@@ -13,6 +13,7 @@ from .generator import GeneratorConfig
 from .oracle import EMT_ELEMENTS, OracleConfig
 from .resources import ResourcesConfig
 from .training import TrainingConfig
+from .validation import ValidationConfig
 
 OWN_DATA = CurationConfig(remove_duplicates=False)
 """How the user's own data are curated."""
@@ -25,7 +26,7 @@ class StageResources(Settings):
     """The jobs that label structures."""
 
     trainer: ResourcesConfig = ResourcesConfig()
-    """The job that fits the potential."""
+    """The jobs that fit and evaluate the potential."""
 
 
 class TrainingRunConfig(TrainingConfig):
@@ -63,6 +64,9 @@ class PipelineConfig(Settings):
 
     training: TrainingConfig = TrainingConfig()
     """The fit of the potential."""
+
+    validation: ValidationConfig = ValidationConfig()
+    """How the potential is checked against the oracle, by `mlip-auto validate` and `mlip-auto run --validate`."""
 
     resources: StageResources = StageResources()
     """Where each stage runs."""

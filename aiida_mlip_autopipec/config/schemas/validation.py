@@ -1,0 +1,114 @@
+"""How a potential is checked against its oracle, and what is good enough."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from .base import Settings
+from .generator import Prototype
+
+Part = Literal["equation_of_state", "elastic", "vacancy", "surfaces", "dimer", "phonons", "dynamics"]
+
+
+class ValidationLimits(Settings):
+    """The largest deviations of the potential from its oracle that pass.
+
+    Relative ones are parts of the oracle's value: 0.01 is one percent.
+    """
+
+    lattice_constant: PositiveFloat = 0.01
+    """Lattice constants at the minimum of the equation of state, relative."""
+
+    bulk_modulus: PositiveFloat = 0.1
+    """Bulk moduli, relative."""
+
+    crystal_energy: PositiveFloat = 0.03
+    """Energies of crystals above the element's reference crystal, and of formation of compounds, in eV/atom."""
+
+    cohesive_energy: PositiveFloat = 0.05
+    """Energies of reference crystals below free atoms, relative."""
+
+    elastic_constant: PositiveFloat = 0.15
+    """Elastic constants, relative; those smaller than a tenth of the largest are measured by that tenth."""
+
+    vacancy_formation_energy: PositiveFloat = 0.15
+    """Formation energies of vacancies, in eV."""
+
+    surface_energy: PositiveFloat = 0.1
+    """Surface energies, relative."""
+
+    dimer_energy: PositiveFloat = 0.3
+    """Root mean square deviation along the curve of two atoms, where it is no more than 2 eV above the energy of free atoms,
+    in eV."""
+
+    phonon_frequency: PositiveFloat = 0.1
+    """Phonon frequencies at the boundary of the Brillouin zone, relative to the highest of them."""
+
+    imaginary_frequency: NonNegativeFloat = 0.3
+    """Frequencies, in THz, that the potential may have on the imaginary side where the oracle has none."""
+
+    energy_drift: PositiveFloat = 0.005
+    """Drift of the total energy at constant energy, in eV/atom/ps."""
+
+    energy_fluctuation: PositiveFloat = 0.005
+    """Standard deviation of the total energy at constant energy, beside its drift, in eV/atom."""
+
+    closest_approach: float = Field(default=0.65, gt=0.0, lt=1.0)
+    """Smallest distance between atoms on the way, as a part of the distance of neighbours in the crystal: less fails."""
+
+    extrapolation_grade: PositiveFloat = 25.0
+    """Largest extrapolation grade on the way, where the potential's active set is known."""
+
+
+class DynamicsConfig(Settings):
+    """The molecular dynamics: first at constant temperature (Langevin), then at constant energy."""
+
+    temperature: PositiveFloat = 300.0
+    """Temperature, in K."""
+
+    timestep: PositiveFloat = 1.0
+    """Step, in fs."""
+
+    nvt_steps: PositiveInt = 500
+    """Steps at constant temperature."""
+
+    nve_steps: PositiveInt = 1000
+    """Steps at constant energy, at least 20."""
+
+    max_atoms: int = Field(default=64, ge=2)
+    """Largest number of atoms in the cell."""
+
+
+class ValidationConfig(Settings):
+    """The validation of a potential by its own oracle, on work it was not trained on."""
+
+    level: Literal["quick", "standard", "full"] = "standard"
+    """`quick`: equations of state and elastic constants of the reference crystals, and dynamics; `standard`: all parts, some
+    70 single points for an element; `full`: finer grids, and vacancies and surfaces also as the potential relaxes them."""
+
+    parts: tuple[Part, ...] = Field(
+        default=("equation_of_state", "elastic", "vacancy", "surfaces", "dimer", "phonons", "dynamics"), min_length=1
+    )
+    """What is computed, as far as the level goes."""
+
+    prototypes: tuple[Prototype, ...] = ("fcc", "bcc", "hcp", "sc", "diamond")
+    """Crystals of which equations of state are computed, beside the reference crystal of each element."""
+
+    max_atoms: int = Field(default=32, ge=8)
+    """Largest number of atoms in a cell that the oracle computes, at least 8."""
+
+    dynamics: DynamicsConfig = DynamicsConfig()
+    """The molecular dynamics."""
+
+    limits: ValidationLimits = ValidationLimits()
+    """What is good enough."""
+
+    seed: int = Field(default=42, ge=0)
+    """Seed of the velocities at the start of the dynamics."""
+
+    def includes(self, part: Part) -> bool:
+        """Tell whether a part is computed."""
+        wanted = self.level != "quick" or part in ("equation_of_state", "elastic", "dynamics")
+        return wanted and part in self.parts

@@ -1,0 +1,68 @@
+"""Two atoms, from where they repel each other to where they hardly feel each other; and free atoms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
+
+from .equation_of_state import atom_name
+from .measurement import Curve, Labels, Measurement, NotMeasurableError, Quantity, energy_of
+
+_FRACTIONS = (0.75, 0.85, 0.95, 1.05, 1.15, 1.25, 1.35, 1.5, 1.65, 1.8, 2.0, 2.3)
+"""Distances as parts of the sum of the covalent radii."""
+
+HIGHEST_ENERGY = 2.0
+"""Energy (eV) above free atoms up to which the deviation along the curve counts."""
+
+
+@dataclass(frozen=True)
+class Dimers:
+    """The dimers of all pairs of elements."""
+
+    elements: Sequence[str]
+
+    def structures(self) -> dict[str, Atoms]:
+        """Return free atoms and dimers, none of them periodic."""
+        found = {atom_name(element): Atoms(element, positions=np.zeros((1, 3))) for element in self.elements}
+        for pair in self._pairs:
+            for number, distance in enumerate(_distances(pair)):
+                found[_name(pair, number)] = Atoms(list(pair), positions=[[0, 0, 0], [0, 0, distance]])
+        return found
+
+    @property
+    def _pairs(self) -> list[tuple[str, str]]:
+        return list(combinations_with_replacement(sorted(self.elements), 2))
+
+    def measure(self, labels: Labels) -> Measurement:
+        """Return the energy (eV) above free atoms: its curve, and the lowest along it."""
+        result = Measurement()
+        for pair in self._pairs:
+            name = "-".join(pair)
+            x = _distances(pair)
+            try:
+                free = sum(energy_of(labels, atom_name(element)) for element in pair)
+                y = np.array([energy_of(labels, _name(pair, number)) for number in range(len(x))]) - free
+                reason = None
+            except NotMeasurableError as error:
+                y, reason = np.full(len(x), math.nan), str(error)
+            result.curves.append(Curve(name, "dimer", "distance (Å)", "energy above free atoms (eV)", x, y))
+            lowest = float(y.min())
+            result.quantities.append(
+                Quantity("dimer_energy", name, "lowest", "eV", lowest, reason, curve=y, ceiling=HIGHEST_ENERGY)
+            )
+        return result
+
+
+def _distances(pair: tuple[str, str]) -> np.ndarray:
+    reach = sum(float(covalent_radii[atomic_numbers[element]]) for element in pair)
+    return np.round(reach * np.array(_FRACTIONS), 3)
+
+
+def _name(pair: tuple[str, str], number: int) -> str:
+    return f"{'-'.join(pair)} dimer {number}"

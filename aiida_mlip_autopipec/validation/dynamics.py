@@ -1,0 +1,86 @@
+"""What molecular dynamics by the potential shows: does it keep its energy, do atoms collapse, does it know where it goes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ase import Atoms
+
+from ..config.schemas.validation import ValidationConfig
+from ..generator.crystals import supercell
+from .checks import Check, within
+from .crystals import SizedCrystal, neighbour_distance
+from .measurement import Curve
+
+Record = Mapping[str, np.ndarray]
+"""One run: `time` (ps), `total_energy` (eV/atom), `temperature` (K), `closest` (Å), `grade` (NaN if unknown), each (n,), and
+`constant_energy` (n,), whether the energy is to be constant there; `stopped` (a text) says why it ended early, if it did."""
+
+
+def starts(crystals: Sequence[SizedCrystal], config: ValidationConfig) -> dict[str, Atoms]:
+    """Return the supercells that dynamics start from, by the name of their crystal."""
+    return {crystal.name: supercell(crystal.conventional(), config.dynamics.max_atoms) for crystal in crystals}
+
+
+def check_dynamics(
+    name: str, start: Atoms, record: Record, config: ValidationConfig
+) -> tuple[list[Check], list[Curve]]:
+    """Return the verdicts on one run, and its curves."""
+    limits = config.limits
+    constant = np.asarray(record["constant_energy"], dtype=bool)
+    drift, fluctuation = _drift(record["time"][constant], record["total_energy"][constant])
+    nearest = float(np.min(record["closest"])) / neighbour_distance(start) if len(record["closest"]) else math.nan
+    checks = [
+        within("energy_drift", name, "drift of the total energy", "eV/atom/ps", drift, limits.energy_drift),
+        within(
+            "energy_fluctuation",
+            name,
+            "fluctuation of the total energy",
+            "eV/atom",
+            fluctuation,
+            limits.energy_fluctuation,
+        ),
+        within(
+            "closest_approach",
+            name,
+            "closest approach / neighbours",
+            "",
+            nearest,
+            limits.closest_approach,
+            at_least=True,
+        ),
+    ]
+    grades = record["grade"]
+    if len(grades) and not np.isnan(grades).all():
+        highest = float(np.nanmax(grades))
+        checks.append(
+            within("extrapolation_grade", name, "extrapolation grade", "", highest, limits.extrapolation_grade)
+        )
+    stopped = str(record["stopped"])
+    if stopped:
+        checks.append(Check("dynamics", name, "runs to its end", "", None, None, None, None, False, stopped))
+    return checks, _curves(name, record)
+
+
+def _drift(time: np.ndarray, energy: np.ndarray) -> tuple[float, float]:
+    """Return the slope of the energy with time, and the standard deviation from that line."""
+    if len(time) < 3 or not np.isfinite(energy).all():
+        return math.nan, math.nan
+    slope, offset = np.polyfit(time, energy, 1)
+    return float(slope), float(np.std(energy - (slope * time + offset)))
+
+
+def _curves(name: str, record: Record) -> list[Curve]:
+    shown = {
+        "total_energy": "total energy (eV/atom)",
+        "temperature": "temperature (K)",
+        "closest": "smallest distance (Å)",
+        "grade": "extrapolation grade",
+    }
+    return [
+        Curve(f"{name} {key.replace('_', ' ')}", "md", "time (ps)", label, record["time"], record[key])
+        for key, label in shown.items()
+        if len(record[key]) and not np.isnan(record[key]).all()
+    ]

@@ -1,0 +1,155 @@
+"""Equations of state: lattice constant, bulk modulus and energy of a crystal at the minimum."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms, units
+from ase.eos import EquationOfState
+
+from .crystals import SizedCrystal, scaled
+from .measurement import Curve, Labels, Measurement, NotMeasurableError, Quantity, energy_of, energy_per_atom
+
+LENGTH_STEP = 0.01
+
+
+@dataclass(frozen=True)
+class _Minimum:
+    volume: float
+    energy: float
+    bulk_modulus: float
+
+
+@dataclass(frozen=True)
+class CrystalCurves:
+    """Equations of state of all crystals.
+
+    :param references: names of the reference crystals, by element: energies count from these.
+    :param half: number of sizes on each side of the one where a crystal is compared, 1 % in length apart.
+    :param with_atoms: whether the energies of free atoms are among the labels.
+    """
+
+    crystals: Sequence[SizedCrystal]
+    references: dict[str, str]
+    half: int = 3
+    with_atoms: bool = False
+
+    def structures(self) -> dict[str, Atoms]:
+        """Return each crystal at 2 `half` + 1 sizes."""
+        return {
+            eos_name(crystal, step): scaled(crystal.cell, math.exp(LENGTH_STEP * step))
+            for crystal in self.crystals
+            for step in self._steps
+        }
+
+    @property
+    def _steps(self) -> range:
+        return range(-self.half, self.half + 1)
+
+    def measure(self, labels: Labels) -> Measurement:
+        """Return lattice constants (Å), bulk moduli (GPa) and energies (eV/atom) by Birch and Murnaghan's equation.
+
+        Energies are those above the reference crystal, or of formation from the elements' reference crystals.
+        """
+        result = Measurement()
+        minima: dict[str, _Minimum] = {}
+        reasons: dict[str, str] = {}
+        for crystal in self.crystals:
+            result.curves += self._curve(crystal, labels)
+            try:
+                minima[crystal.name] = self._minimum(crystal, labels)
+            except NotMeasurableError as error:
+                reasons[crystal.name] = str(error)
+        for crystal in self.crystals:
+            result.quantities += self._of_crystal(crystal, minima, reasons)
+        if self.with_atoms:
+            result.quantities += [self._cohesion(element, labels, minima, reasons) for element in self.references]
+        return result
+
+    def _curve(self, crystal: SizedCrystal, labels: Labels) -> list[Curve]:
+        try:
+            energies = [energy_per_atom(labels, eos_name(crystal, step)) for step in self._steps]
+        except NotMeasurableError:
+            return []
+        x = np.array([scaled(crystal.cell, math.exp(LENGTH_STEP * step)).get_volume() for step in self._steps])
+        y = np.array(energies) - min(energies)
+        return [
+            Curve(
+                crystal.name,
+                "equation_of_state",
+                "volume (Å^3/atom)",
+                "energy above the minimum (eV/atom)",
+                x / len(crystal.cell),
+                y,
+            )
+        ]
+
+    def _minimum(self, crystal: SizedCrystal, labels: Labels) -> _Minimum:
+        atoms = [labels.get(eos_name(crystal, step)) for step in self._steps]
+        energies = [energy_of(labels, eos_name(crystal, step)) for step in self._steps]
+        volumes = [labelled.get_volume() for labelled in atoms if labelled is not None]
+        if int(np.argmin(energies)) in (0, len(energies) - 1):
+            raise NotMeasurableError(
+                f"no minimum between {min(volumes) / len(crystal.cell):.2f} and {max(volumes) / len(crystal.cell):.2f} "
+                "Å^3/atom, around that of the potential"
+            )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                volume, energy, modulus = EquationOfState(volumes, energies, eos="birchmurnaghan").fit()
+        except (RuntimeError, ValueError) as error:
+            raise NotMeasurableError(f"no equation of state fits the energies: {error}") from error
+        if not min(volumes) < volume < max(volumes) or modulus <= 0:
+            raise NotMeasurableError("the equation of state that fits best has no minimum among the volumes")
+        return _Minimum(volume, energy / len(crystal.cell), modulus / units.GPa)
+
+    def _of_crystal(
+        self, crystal: SizedCrystal, minima: dict[str, _Minimum], reasons: dict[str, str]
+    ) -> list[Quantity]:
+        name, found = crystal.name, minima.get(crystal.name)
+        lattice = modulus = energy = math.nan
+        if found is not None:
+            lattice = crystal.lattice_constant * (found.volume / crystal.cell.get_volume()) ** (1 / 3)
+            modulus = found.bulk_modulus
+        quantities = [
+            Quantity("lattice_constant", name, "a", "Å", lattice, reasons.get(name)),
+            Quantity("bulk_modulus", name, "B", "GPa", modulus, reasons.get(name)),
+        ]
+        if name in self.references.values():
+            return quantities
+        symbols = crystal.cell.get_chemical_symbols()
+        bases = [self.references[symbol] for symbol in symbols]
+        missing = next((reasons[base] for base in (name, *bases) if base in reasons), None)
+        if missing is None and found is not None:
+            energy = found.energy - float(np.mean([minima[base].energy for base in bases]))
+        what = "energy of formation" if len(crystal.elements) > 1 else f"energy above {self.references[symbols[0]]}"
+        return [*quantities, Quantity("crystal_energy", name, what, "eV/atom", energy, missing)]
+
+    def _cohesion(self, element: str, labels: Labels, minima: dict[str, _Minimum], reasons: dict[str, str]) -> Quantity:
+        name = self.references[element]
+        try:
+            free = energy_of(labels, atom_name(element))
+            if name in reasons:
+                raise NotMeasurableError(reasons[name])
+            return Quantity("cohesive_energy", name, "cohesive energy", "eV/atom", free - minima[name].energy)
+        except NotMeasurableError as error:
+            return Quantity("cohesive_energy", name, "cohesive energy", "eV/atom", math.nan, str(error))
+
+
+def eos_name(crystal: SizedCrystal, step: int) -> str:
+    """Return the name of a crystal that is `step` percent larger than where it is compared."""
+    return f"{crystal.name} size {step:+d}"
+
+
+def centre_name(crystal: SizedCrystal) -> str:
+    """Return the name of a crystal at the size where it is compared."""
+    return eos_name(crystal, 0)
+
+
+def atom_name(element: str) -> str:
+    """Return the name of a free atom."""
+    return f"{element} atom"

@@ -1,0 +1,1 @@
+"""What `validate_potential` does, divided by idea."""

@@ -1,0 +1,105 @@
+"""Potentials by name: nodes of this profile, or files from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiida import orm
+
+from ..config.read import ConfigError
+from ..config.schemas.pipeline import PipelineConfig
+from ..trainer.workflow import OUTPUTS, link_label
+
+_ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
+ONE_SHOT = "OneShotWorkChain"
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A potential: its file, its elements, and the files that give extrapolation grades (`yaml`, `asi`), if known."""
+
+    file: orm.SinglefileData
+    elements: tuple[str, ...]
+    active_set: dict[str, orm.SinglefileData] = field(default_factory=dict)
+
+
+def stored_potential(node: orm.Node) -> Potential:
+    """Return the potential that a node is, or that a run put out.
+
+    :raises ConfigError: if it is none.
+    """
+    if isinstance(node, orm.ProcessNode) and "potential" in node.outputs:
+        node = node.outputs.potential
+    if not isinstance(node, orm.SinglefileData):
+        raise ConfigError(f"node {node.pk} is a {type(node).__name__}, no potential: `mlip-auto list` shows potentials")
+    return Potential(node, elements_of(node.get_content(mode="rb"), f"node {node.pk}"), _active_set_of(node))
+
+
+def potential_from_file(path: Path) -> Potential:
+    """Store a `.yace` file, unless it is stored; with the `.yaml` and `.asi` files of the same name, if both are beside it.
+
+    :raises ConfigError: if it cannot be read or is no potential.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    elements = elements_of(content, str(path))
+    beside = {suffix: path.with_suffix(f".{suffix}") for suffix in ("yaml", "asi")}
+    complete = all(other.is_file() for other in beside.values())
+    active_set = {suffix: _stored(other, elements) for suffix, other in beside.items()} if complete else {}
+    return Potential(_stored(path, elements), elements, active_set)
+
+
+def elements_of(content: bytes, origin: str) -> tuple[str, ...]:
+    """Return the elements of the potential that a `.yace` file holds.
+
+    :param origin: where it comes from, named in the error.
+    :raises ConfigError: if it holds none.
+    """
+    found = _ELEMENTS.search(content.decode("utf-8", errors="replace"))
+    symbols = [word.strip().strip("'\"") for word in found.group(1).split(",")] if found else []
+    if not any(symbols):
+        raise ConfigError(f"{origin}: is no potential in the form of a .yace file: it names no elements")
+    return tuple(symbols)
+
+
+def settings_of(potential: orm.SinglefileData) -> PipelineConfig | None:
+    """Return the settings of the run that made a potential, if such a run of the whole pipeline is known."""
+    query = orm.QueryBuilder()
+    query.append(orm.SinglefileData, filters={"uuid": potential.uuid}, tag="potential")
+    query.append(
+        orm.WorkChainNode,
+        with_outgoing="potential",
+        filters={"attributes.process_label": ONE_SHOT},
+        tag="run",
+    )
+    query.append(orm.Dict, with_outgoing="run", edge_filters={"label": "config"}, project=["*"])
+    for (config,) in query.iterall():
+        return PipelineConfig.model_validate(config.get_dict())
+    return None
+
+
+def _active_set_of(potential: orm.SinglefileData) -> dict[str, orm.SinglefileData]:
+    made_by = potential.creator
+    if made_by is None:
+        return {}
+    names = {"yaml": link_label(OUTPUTS["potential_yaml"]), "asi": link_label(OUTPUTS["active_set"])}
+    if not all(name in made_by.outputs for name in names.values()):
+        return {}
+    return {suffix: made_by.outputs[name] for suffix, name in names.items()}
+
+
+def _stored(path: Path, elements: tuple[str, ...]) -> orm.SinglefileData:
+    content = path.read_bytes()
+    query = orm.QueryBuilder().append(orm.SinglefileData, filters={"attributes.filename": path.name}, project=["*"])
+    for (node,) in query.iterall():
+        if node.get_content(mode="rb") == content:
+            return node
+    node = orm.SinglefileData(path.resolve())
+    node.label = path.stem
+    node.description = f"A potential from elsewhere: {path.name}"
+    node.base.attributes.set("elements", list(elements))
+    return node.store()

@@ -1,0 +1,172 @@
+"""The validation of a potential by its own oracle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
+from aiida.orm import (
+    AbstractCode,
+    ArrayData,
+    Bool,
+    CalcJobNode,
+    Data,
+    Dict,
+    List,
+    SinglefileData,
+    Str,
+    TrajectoryData,
+)
+from aiida_shell import ShellJob
+
+from ..config.schemas.validation import ValidationConfig
+from ..dataset.trajectory import count_frames
+from ..jobs import job_metadata, validate_resources, validates
+from ..oracle.labelling import LabellingWorkChain
+from ..trainer.workflow import link_label
+from ..validation.process import (
+    ORACLE,
+    POTENTIAL,
+    assess_potential,
+    attach_predictions,
+    make_crystals,
+    plan_structures,
+    write_evaluation_files,
+)
+
+PARSER = "aiida.parsers:mlip_autopipec.validate_potential"
+_LABELS, _DYNAMICS = "labels.npz", "dynamics.npz"
+
+
+class ValidationWorkChain(WorkChain):
+    """A potential against its own oracle, on structures that the potential's own minima define."""
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.input("potential", valid_type=SinglefileData, help="The potential, a `.yace` file.")
+        spec.input_namespace(
+            "active_set", dynamic=True, valid_type=SinglefileData, required=False, help="`yaml` and `asi`, for grades."
+        )
+        spec.input("elements", valid_type=List, help="The elements to validate it for.")
+        spec.input("settings", valid_type=Dict, validator=validates(ValidationConfig), help="A `ValidationConfig`.")
+        spec.input("type", valid_type=Str, help="Type of the oracle.")
+        spec.input_namespace("oracle", valid_type=Data, dynamic=True, help="Its inputs, but for the structures.")
+        spec.input("reuse", valid_type=Bool, default=lambda: Bool(True), help="Whether to take labels that exist.")
+        spec.input("resources", valid_type=Dict, validator=validate_resources, help="A `ResourcesConfig`.")
+        spec.input("code", valid_type=AbstractCode, help="The portable code `validate_potential`.")
+
+        spec.outline(
+            cls.find_equilibrium,
+            cls.plan,
+            cls.label_and_evaluate,
+            cls.compare,
+        )
+
+        spec.output_namespace("labelled", valid_type=TrajectoryData, dynamic=True, help="By the oracle, by label.")
+        spec.output_namespace("predicted", valid_type=TrajectoryData, dynamic=True, help="By the potential, by label.")
+        spec.output("oracle_report", valid_type=Dict, help="Asked, labelled, reused, failed with reasons.")
+        spec.output("validation", valid_type=Dict, help="`passed`, `checks`, `curves`, `settings`.")
+        spec.output("arrays", valid_type=ArrayData, help="The curves, and what dynamics recorded.")
+        spec.exit_code(400, "ERROR_POTENTIAL_UNUSABLE", message="{message}")
+        spec.exit_code(401, "ERROR_EVALUATOR_MISSING", message="{message}")
+        spec.exit_code(402, "ERROR_EVALUATION_FAILED", message="validate_potential failed: {message}")
+        spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
+
+    def find_equilibrium(self) -> ToContext:
+        """Ask the potential at which sizes crystals have their energy's minimum."""
+        crystals = make_crystals(self.inputs.elements, self.inputs.settings)
+        nodes = {"potential": self.inputs.potential, "structures": crystals}
+        return ToContext(equilibrium=self._submit_script("equilibrium", nodes, ["equilibrium.json"]))
+
+    def plan(self) -> ExitCode | None:
+        """Make the structures that both sides label."""
+        job = self.ctx.equilibrium
+        if not job.is_finished_ok:
+            return self._explain(job)
+        self.ctx.structures = plan_structures(*self._settings)
+        self.report(f"{count_frames(self.ctx.structures)} structures to compare on")
+        return None
+
+    def label_and_evaluate(self) -> ToContext:
+        """Ask the oracle for labels; at the same time evaluate the potential, and run its dynamics."""
+        labelling = self.submit(
+            LabellingWorkChain,
+            structures=self.ctx.structures,
+            type=self.inputs.type,
+            oracle=self.inputs.oracle,
+            reuse=self.inputs.reuse,
+            metadata={"call_link_label": "label"},
+        )
+        files = write_evaluation_files(*self._settings, **self.ctx.structures)
+        nodes = {"potential": self.inputs.potential}
+        nodes |= {name: files[name] for name in ("structures", "dynamics", "settings")}
+        active_set = self.inputs.get("active_set", {})
+        if {"yaml", "asi"} <= set(active_set):
+            nodes |= {"yaml": active_set["yaml"], "asi": active_set["asi"]}
+        evaluation = self._submit_script("evaluate", nodes, [_LABELS, _DYNAMICS])
+        return ToContext(labelling=labelling, evaluation=evaluation)
+
+    def compare(self) -> ExitCode | None:
+        """Compare what both sides say, and attach it all."""
+        labelling, evaluation = self.ctx.labelling, self.ctx.evaluation
+        if "report" in labelling.outputs:
+            self.out("oracle_report", labelling.outputs.report)
+        labelled = dict(labelling.outputs.labelled) if "labelled" in labelling.outputs else {}
+        self.out("labelled", labelled)
+        if not evaluation.is_finished_ok:
+            return self._explain(evaluation)
+        predicted = attach_predictions(evaluation.outputs[link_label(_LABELS)], **self.ctx.structures)
+        self.out("predicted", predicted)
+        if not labelled:
+            reason = labelling.exit_message or labelling.process_state
+            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason)
+        if not labelling.is_finished_ok:
+            self.report(f"some structures have no label: {labelling.exit_message}")
+        sides = {f"{POTENTIAL}{label}": node for label, node in predicted.items()}
+        sides |= {f"{ORACLE}{label}": node for label, node in labelled.items()}
+        outputs = assess_potential(*self._settings, evaluation.outputs[link_label(_DYNAMICS)], **sides)
+        self.out("validation", outputs["validation"])
+        self.out("arrays", outputs["arrays"])
+        return None
+
+    @property
+    def _settings(self) -> tuple[List, Dict, Dict]:
+        return self.inputs.elements, self.inputs.settings, self.ctx.equilibrium.outputs.equilibrium
+
+    def _submit_script(self, task: str, nodes: dict[str, SinglefileData], outputs: list[str]) -> Any:
+        return self.submit(
+            ShellJob,
+            code=self.inputs.code,
+            nodes=nodes,
+            filenames={name: _FILENAMES[name] for name in nodes},
+            arguments=[task, *(f"{{{name}}}" for name in nodes)],
+            outputs=outputs,
+            parser=PARSER,
+            metadata={
+                **job_metadata(self.inputs.resources, redirect_stderr=True, additional_retrieve=["failure.json"]),
+                "call_link_label": task,
+            },
+        )
+
+    def _explain(self, job: CalcJobNode) -> ExitCode:
+        """Pass on what `validate_potential` said."""
+        failure = job.outputs.failure.get_dict() if "failure" in job.outputs else {}
+        codes = {
+            "potential_unusable": self.exit_codes.ERROR_POTENTIAL_UNUSABLE,
+            "evaluator_missing": self.exit_codes.ERROR_EVALUATOR_MISSING,
+        }
+        code = codes.get(failure.get("kind", ""), self.exit_codes.ERROR_EVALUATION_FAILED)
+        return code.format(message=failure.get("message") or job.exit_message or job.exception)
+
+
+_FILENAMES = {
+    "potential": "potential.yace",
+    "structures": "structures.traj",
+    "dynamics": "starts.traj",
+    "settings": "settings.json",
+    "yaml": "potential.yaml",
+    "asi": "potential.asi",
+}
+"""Names of the files of a job, by the name of their node."""
