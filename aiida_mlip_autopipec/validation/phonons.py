@@ -149,6 +149,7 @@ def _to_phonopy(atoms: Atoms) -> PhonopyAtoms:
         symbols=atoms.get_chemical_symbols(),
         cell=atoms.cell.array,
         scaled_positions=atoms.get_scaled_positions(),
+        masses=atoms.get_masses(),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase.md.velocitydistribution import Stationary
 from ase.md.verlet import VelocityVerlet
 from ase.neighborlist import neighbor_list
 
@@ -57,11 +57,17 @@ def run_dynamics(start: Atoms, calculator: Any, settings: Mapping[str, Any], see
     random = np.random.RandomState(seed)
     temperature, timestep = settings["temperature"], settings["timestep"] * units.fs
     # Half of what the velocities hold goes into the displacements of a crystal at rest.
-    MaxwellBoltzmannDistribution(atoms, temperature_K=2 * temperature, rng=random)
+    widths = np.sqrt(atoms.get_masses() * units.kB * 2 * temperature)
+    atoms.set_momenta(random.standard_normal((len(atoms), 3)) * widths[:, None])
     Stationary(atoms)
     recorder = _Recorder(atoms, graded, _HOTTEST * temperature)
     stages = (
-        (Langevin(atoms, timestep, temperature_K=temperature, friction=_FRICTION / units.fs, rng=random), "nvt_steps"),
+        (
+            Langevin(
+                atoms, timestep, temperature_K=temperature, friction=_FRICTION / units.fs, rng=random, fixcm=False
+            ),
+            "nvt_steps",
+        ),
         (VelocityVerlet(atoms, timestep), "nve_steps"),
     )
     stopped, before = "", 0

@@ -1,0 +1,58 @@
+"""Validations in which effective medium theory plays both parts: no AiiDA, no potential."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+from ase.calculators.emt import EMT
+
+import aiida_mlip_autopipec.validation
+from aiida_mlip_autopipec.config.schemas.validation import ValidationConfig
+from aiida_mlip_autopipec.validation.crystals import SizedCrystal, at_equilibrium, estimated_crystals
+from aiida_mlip_autopipec.validation.measurement import Measurement, Property
+
+from ..conftest import label_by_emt
+
+sys.path.insert(0, str(Path(aiida_mlip_autopipec.validation.__file__).parent / "portable"))
+
+Measure = Callable[[Property], Measurement]
+
+
+def sized_by_emt(elements: list[str], config: ValidationConfig) -> list[SizedCrystal]:
+    from acevalid.equilibrium import find_minimum
+
+    crystals = estimated_crystals(elements, config)
+    minima = {crystal.name: find_minimum(crystal.cell, EMT()) for crystal in crystals}
+    found = {name: minimum for name, minimum in minima.items() if minimum is not None}
+    return at_equilibrium(
+        crystals, {name: factor for name, (factor, _) in found.items()}, {name: e for name, (_, e) in found.items()}
+    )
+
+
+@pytest.fixture(scope="session")
+def copper_crystals() -> dict[str, SizedCrystal]:
+    """The crystals of copper at the minima of effective medium theory, by prototype."""
+    return {crystal.prototype: crystal for crystal in sized_by_emt(["Cu"], ValidationConfig())}
+
+
+@pytest.fixture
+def measure() -> Measure:
+    """Say what effective medium theory says about a property."""
+
+    def run(wanted: Property) -> Measurement:
+        return wanted.measure(labelled(wanted.structures()))
+
+    return run
+
+
+def labelled(structures: dict[str, Atoms]) -> dict[str, Atoms]:
+    return {name: label_by_emt(atoms) for name, atoms in structures.items()}
+
+
+def values_of(measurement: Measurement) -> dict[str, float]:
+    """Return the values by what they are and of what."""
+    return {f"{quantity.structure} {quantity.name}": quantity.value for quantity in measurement.quantities}
