@@ -176,13 +176,21 @@ def validate(
 def _validation_config(
     potential: Potential, content: dict[str, Any] | None, origin: str, level: str | None
 ) -> PipelineConfig:
-    """Return what a config file says, or else the settings of the run that made the potential."""
+    """Return what a config file says, and for the rest the settings of the run that made the potential.
+
+    :raises ConfigError: if neither says by what oracle: that of the elements' default would be another method's verdict.
+    """
     from ..config.schemas.pipeline import PipelineConfig
     from ..workflows.potentials import settings_of
 
     made_by = settings_of(potential.file)
     given: dict[str, Any] = made_by.model_dump(mode="json") if made_by is not None else {}
     given = {**given, **(content or {})}
+    if "oracle" not in given:
+        raise ConfigError(
+            "no run of this profile made this potential, so its oracle is not known: name the reference method under the key "
+            "'oracle' of a --config file (see `mlip-auto init`)"
+        )
     given.setdefault("elements", list(potential.elements))
     if level is not None:
         given["validation"] = {**(given.get("validation") or {}), "level": level}

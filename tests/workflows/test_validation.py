@@ -80,7 +80,7 @@ def test_the_raw_arrays_are_stored(validated: orm.WorkChainNode) -> None:
 def test_another_validation_asks_the_oracle_nothing(
     poor: Potential, validated: orm.WorkChainNode, small_config: PipelineConfig
 ) -> None:
-    again = validate(poor, small_config, limits={"bulk_modulus": 10.0})
+    again = validate(poor, small_config, level="quick", limits={"bulk_modulus": 10.0})
     assert again.outputs.oracle_report["reused"] == again.outputs.oracle_report["asked"]
     assert not [node for node in again.called_descendants if node.process_label == "AseLabelCalculation"]
     moduli = [check for check in again.outputs.validation["checks"] if check["name"] == "bulk_modulus"]
