@@ -78,7 +78,8 @@ def _deviation(potential: Quantity, oracle: Quantity) -> float:
     if potential.curve is not None and oracle.curve is not None:
         counted = oracle.curve <= oracle.ceiling
         difference = potential.curve[counted] - oracle.curve[counted]
-        return float(np.sqrt(np.mean(difference**2))) if counted.any() else math.nan
+        error = float(np.sqrt(np.mean(difference**2))) if counted.any() else math.nan
+        return error / oracle.scale if oracle.scale else error
     if oracle.kind in ONE_SIDED:
         return (
             min(0.0, potential.value) - min(0.0, oracle.value)

@@ -88,25 +88,24 @@ class Phonons:
 
     def measure(self, labels: Labels) -> Measurement:
         """Return the frequencies (THz) at those special points of the zone boundary that fit the supercell, where they are
-        exact, the lowest frequency on the path between special points, and the dispersion along it."""
+        exact: the highest, and all of them as the curve to compare; the lowest frequency along the path between special
+        points; and the dispersion along it."""
         result = Measurement()
         points = self._boundary_points()
-        branches = range(3 * len(self.crystal.cell))
         name = self.crystal.name
         try:
             phonopy = self._displacements.with_forces(labels)
         except NotMeasurableError as error:
-            missing = [_mode(point, branch) for point in points for branch in branches]
             result.quantities = [
-                Quantity("phonon_frequency", name, what, "THz", math.nan, str(error)) for what in missing
+                Quantity("phonon_frequency", name, f"highest at {point}", "THz", math.nan, str(error))
+                for point in points
             ] + [Quantity("imaginary_frequency", name, "lowest frequency", "THz", math.nan, str(error))]
             return result
         at_points = {point: _frequencies(phonopy, [q])[0] for point, q in points.items()}
         highest = max((float(np.abs(values).max()) for values in at_points.values()), default=math.nan)
         result.quantities = [
-            Quantity("phonon_frequency", name, _mode(point, branch), "THz", float(values[branch]), None, highest)
+            Quantity("phonon_frequency", name, f"highest at {point}", "THz", values[-1], None, highest, values)
             for point, values in at_points.items()
-            for branch in branches
         ]
         path = self.crystal.cell.cell.bandpath(npoints=_PATH_POINTS)
         frequencies = _frequencies(phonopy, path.kpts)
@@ -117,7 +116,7 @@ class Phonons:
         x_label = f"wave vector along {path.path}"
         result.curves = [
             Curve(f"{name} branch {branch + 1}", "phonons", x_label, "frequency (THz)", x, frequencies[:, branch])
-            for branch in branches
+            for branch in range(3 * len(self.crystal.cell))
         ]
         return result
 
@@ -126,10 +125,6 @@ class Phonons:
         return {
             name: q for name, q in special.items() if name != "G" and np.abs(q).max() > 0 and _fits(self.repeats, q)
         }
-
-
-def _mode(point: str, branch: int) -> str:
-    return f"{point}, branch {branch + 1}"
 
 
 def _fits(repeats: np.ndarray, q: np.ndarray) -> bool:

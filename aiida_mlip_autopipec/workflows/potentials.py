@@ -13,7 +13,6 @@ from ..config.schemas.pipeline import PipelineConfig
 from ..trainer.workflow import OUTPUTS, link_label
 
 _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
-ONE_SHOT = "OneShotWorkChain"
 
 
 @dataclass(frozen=True)
@@ -67,19 +66,14 @@ def elements_of(content: bytes, origin: str) -> tuple[str, ...]:
 
 
 def settings_of(potential: orm.SinglefileData) -> PipelineConfig | None:
-    """Return the settings of the run that made a potential, if such a run of the whole pipeline is known."""
+    """Return the settings of the newest run that put a potential out, if they are those of a pipeline."""
     query = orm.QueryBuilder()
     query.append(orm.SinglefileData, filters={"uuid": potential.uuid}, tag="potential")
-    query.append(
-        orm.WorkChainNode,
-        with_outgoing="potential",
-        filters={"attributes.process_label": ONE_SHOT},
-        tag="run",
-    )
+    query.append(orm.WorkChainNode, with_outgoing="potential", tag="run")
     query.append(orm.Dict, with_outgoing="run", edge_filters={"label": "config"}, project=["*"])
-    for (config,) in query.iterall():
-        return PipelineConfig.model_validate(config.get_dict())
-    return None
+    query.order_by({"run": {"id": "desc"}})
+    config = query.first(flat=True)
+    return None if config is None else PipelineConfig.model_validate(config.get_dict())
 
 
 def _active_set_of(potential: orm.SinglefileData) -> dict[str, orm.SinglefileData]:

@@ -44,7 +44,7 @@ class ValidationLimits(Settings):
     in eV."""
 
     phonon_frequency: PositiveFloat = 0.1
-    """Phonon frequencies at the boundary of the Brillouin zone, relative to the highest of them."""
+    """Root mean square deviation of the phonon frequencies at a point of the zone boundary, relative to the highest of all."""
 
     imaginary_frequency: NonNegativeFloat = 0.3
     """Frequencies, in THz, that the potential may have on the imaginary side where the oracle has none."""
