@@ -75,26 +75,20 @@ def _check(potential: Quantity, oracle: Quantity, limit: float) -> Check:
 
 
 def _deviation(potential: Quantity, oracle: Quantity) -> float:
+    if not (math.isfinite(potential.value) and math.isfinite(oracle.value)):
+        return math.nan
     if potential.curve is not None and oracle.curve is not None:
         counted = oracle.curve <= oracle.ceiling
         difference = potential.curve[counted] - oracle.curve[counted]
         error = float(np.sqrt(np.mean(difference**2))) if counted.any() else math.nan
         return error / oracle.scale if oracle.scale else error
     if oracle.kind in ONE_SIDED:
-        return (
-            min(0.0, potential.value) - min(0.0, oracle.value)
-            if potential.value < oracle.value
-            else 0.0 * potential.value
-        )
+        return min(0.0, min(0.0, potential.value) - min(0.0, oracle.value))
     difference = potential.value - oracle.value
     if oracle.kind not in RELATIVE:
         return difference
     scale = oracle.scale if oracle.scale is not None else abs(oracle.value)
     return difference / scale if scale else math.nan
-
-
-def _finite(*quantities: Quantity) -> bool:
-    return all(math.isfinite(quantity.value) for quantity in quantities)
 
 
 def _reason(potential: Quantity, oracle: Quantity, deviation: float, limit: float) -> str:

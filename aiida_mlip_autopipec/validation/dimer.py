@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
 from .equation_of_state import atom_name
-from .measurement import Curve, Labels, Measurement, NotMeasurableError, Quantity, energy_of
+from .measurement import Curve, Labels, Measurement, Quantity, energy_or_nan
 
 _FRACTIONS = (0.75, 0.85, 0.95, 1.05, 1.15, 1.25, 1.35, 1.5, 1.65, 1.8, 2.0, 2.3)
 """Distances as parts of the sum of the covalent radii."""
@@ -40,19 +40,17 @@ class Dimers:
         return list(combinations_with_replacement(sorted(self.elements), 2))
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return the energy (eV) above free atoms: its curve, and the lowest along it."""
+        """Return the energy (eV) above free atoms: its curve, and the lowest along it; half the distances may be missing."""
         result = Measurement()
         for pair in self._pairs:
             name = "-".join(pair)
             x = _distances(pair)
-            try:
-                free = sum(energy_of(labels, atom_name(element)) for element in pair)
-                y = np.array([energy_of(labels, _name(pair, number)) for number in range(len(x))]) - free
-                reason = None
-            except NotMeasurableError as error:
-                y, reason = np.full(len(x), math.nan), str(error)
+            free = sum(energy_or_nan(labels, atom_name(element)) for element in pair)
+            y = np.array([energy_or_nan(labels, _name(pair, number)) for number in range(len(x))]) - free
+            missing = int(np.isnan(y).sum())
+            reason = f"{missing} of {len(x)} distances, or a free atom, have no label" if 2 * missing > len(x) else None
             result.curves.append(Curve(name, "dimer", "distance (Å)", "energy above free atoms (eV)", x, y))
-            lowest = float(y.min())
+            lowest = math.nan if reason else float(np.nanmin(y))
             result.quantities.append(
                 Quantity("dimer_energy", name, "lowest", "eV", lowest, reason, curve=y, ceiling=HIGHEST_ENERGY)
             )

@@ -12,9 +12,10 @@ from ase import Atoms, units
 from ase.eos import EquationOfState
 
 from .crystals import SizedCrystal, scaled
-from .measurement import Curve, Labels, Measurement, NotMeasurableError, Quantity, energy_of, energy_per_atom
+from .measurement import Curve, Labels, Measurement, NotMeasurableError, Quantity, energy_of, energy_or_nan
 
 LENGTH_STEP = 0.01
+_FEWEST_POINTS = 5
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,13 @@ class CrystalCurves:
         return result
 
     def _curve(self, crystal: SizedCrystal, labels: Labels) -> list[Curve]:
-        try:
-            energies = [energy_per_atom(labels, eos_name(crystal, step)) for step in self._steps]
-        except NotMeasurableError:
+        energies = np.array([energy_or_nan(labels, eos_name(crystal, step)) for step in self._steps]) / len(
+            crystal.cell
+        )
+        if np.isnan(energies).all():
             return []
         x = np.array([scaled(crystal.cell, math.exp(LENGTH_STEP * step)).get_volume() for step in self._steps])
-        y = np.array(energies) - min(energies)
+        y = energies - np.nanmin(energies)
         return [
             Curve(
                 crystal.name,
@@ -89,9 +91,13 @@ class CrystalCurves:
         ]
 
     def _minimum(self, crystal: SizedCrystal, labels: Labels) -> _Minimum:
-        atoms = [labels.get(eos_name(crystal, step)) for step in self._steps]
-        energies = [energy_of(labels, eos_name(crystal, step)) for step in self._steps]
-        volumes = [labelled.get_volume() for labelled in atoms if labelled is not None]
+        names = [eos_name(crystal, step) for step in self._steps]
+        missing = [name for name in names if math.isnan(energy_or_nan(labels, name))]
+        present = [name for name in names if name not in missing]
+        if len(present) < _FEWEST_POINTS:
+            raise NotMeasurableError(f"'{missing[0]}' has no label")
+        energies = [energy_of(labels, name) for name in present]
+        volumes = [labels[name].get_volume() for name in present]
         if int(np.argmin(energies)) in (0, len(energies) - 1):
             raise NotMeasurableError(
                 f"no minimum between {min(volumes) / len(crystal.cell):.2f} and {max(volumes) / len(crystal.cell):.2f} "

@@ -107,3 +107,11 @@ def energy_per_atom(labels: Labels, name: str) -> float:
     """
     atoms = label_of(labels, name)
     return float(atoms.get_potential_energy()) / len(atoms)
+
+
+def energy_or_nan(labels: Labels, name: str) -> float:
+    """Return the energy (eV) of a structure, NaN if it has no label."""
+    try:
+        return energy_of(labels, name)
+    except NotMeasurableError:
+        return math.nan

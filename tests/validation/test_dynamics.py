@@ -1,0 +1,67 @@
+"""Molecular dynamics by effective medium theory, and what its records are taken for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from aiida_mlip_autopipec.config.schemas.validation import DynamicsConfig, ValidationConfig
+from aiida_mlip_autopipec.validation.checks import Check
+from aiida_mlip_autopipec.validation.dynamics import check_dynamics
+
+CONFIG = ValidationConfig(dynamics=DynamicsConfig(temperature=300, nvt_steps=200, nve_steps=200))
+
+
+@pytest.fixture(scope="module")
+def start() -> Atoms:
+    return bulk("Cu", a=3.59, cubic=True) * (2, 2, 2)
+
+
+@pytest.fixture(scope="module")
+def record(start: Atoms) -> dict[str, Any]:
+    from acevalid.dynamics import run_dynamics
+
+    return run_dynamics(start, EMT(), CONFIG.dynamics.model_dump(), 1, graded=False)
+
+
+def checks_of(start: Atoms, record: dict[str, Any]) -> dict[str, Check]:
+    return {check.name: check for check in check_dynamics("Cu fcc", start, record, CONFIG)[0]}
+
+
+def test_a_sane_run_passes(start: Atoms, record: dict[str, Any]) -> None:
+    checks = checks_of(start, record)
+    assert all(check.passed for check in checks.values())
+    assert checks.keys() == {"energy_drift", "energy_fluctuation", "closest_approach"}
+    assert record["time"][-1] == pytest.approx(0.4)
+    assert 150 < record["temperature"].mean() < 450
+
+
+def test_the_same_seed_gives_the_same_run(start: Atoms, record: dict[str, Any]) -> None:
+    from acevalid.dynamics import run_dynamics
+
+    again = run_dynamics(start, EMT(), CONFIG.dynamics.model_dump(), 1, graded=False)
+    assert np.array_equal(again["total_energy"], record["total_energy"])
+
+
+def test_collapsed_atoms_a_drift_and_a_strange_land_fail(start: Atoms, record: dict[str, Any]) -> None:
+    spoilt = {
+        **record,
+        "closest": record["closest"] * 0.5,
+        "total_energy": record["total_energy"] + record["time"] * 0.1,
+        "grade": np.full_like(record["time"], 80.0),
+    }
+    failed = {name for name, check in checks_of(start, spoilt).items() if not check.passed}
+    assert failed == {"closest_approach", "energy_drift", "extrapolation_grade"}
+
+
+def test_a_step_that_is_too_long_does_not_keep_the_energy(start: Atoms) -> None:
+    from acevalid.dynamics import run_dynamics
+
+    record = run_dynamics(start, EMT(), {**CONFIG.dynamics.model_dump(), "timestep": 45.0}, 1, graded=False)
+    failed = {name for name, check in checks_of(start, record).items() if not check.passed}
+    assert failed & {"energy_drift", "energy_fluctuation", "dynamics"}
