@@ -24,10 +24,15 @@ def temporary_profile(*, on_postgres: bool = False) -> Iterator[str]:
             server = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             server.chmod(0o755)
             _make_profile_on(stack.enter_context(postgres.database(server)))
+        from aiida.manage import get_manager
+
         from aiida_mlip_autopipec.environment import ensure_profile
 
         ensure_profile()
-        yield home
+        try:
+            yield home
+        finally:
+            get_manager().unload_profile()
 
 
 def _make_profile_on(storage: dict[str, object]) -> None:
