@@ -85,6 +85,18 @@ def test_the_metrics_say_what_was_done(fitted: Path) -> None:
     assert {"python", "python-ace", "numpy", "ase"} <= set(metrics["versions"])
 
 
+def test_learning_curves_end_at_the_fit(fitted: Path) -> None:
+    metrics = json.loads((fitted / "metrics.json").read_text())
+    by_structures, by_functions = (metrics["learning_curve"][name] for name in ("by_structures", "by_functions"))
+    structures = [point["n_structures"] for point in by_structures]
+    assert structures == sorted(structures) and structures[-1] < metrics["train"]["n_structures"]
+    functions = [point["n_functions"] for point in by_functions]
+    assert functions == sorted(functions) and functions[-1] == metrics["n_functions"]
+    # What was chosen by cross-validation is the last point of both.
+    assert by_structures[-1] == by_functions[-1]
+    assert by_structures[-1]["force_rms"] == pytest.approx(metrics["chosen"]["validation_force_rms"])
+
+
 def test_the_metrics_are_those_of_the_delivered_file(fitted: Path) -> None:
     from pyace import PyACECalculator
 

@@ -15,6 +15,7 @@ from .checkpoint import Deadline, clear
 from .data import Frame, reference_energies, shortest_distances
 from .delivery import deliver, write_metrics
 from .errors import TrainingError, log
+from .learning import learning_curve
 from .linear import affordable, fit_linear
 from .neighbours import neighbours
 from .nonlinear import fit_nonlinear
@@ -66,7 +67,7 @@ def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: D
     chosen |= {"cutoff": why_radial, "radial_functions": radial.name}
     chosen["n_functions"] = _reason(
         settings.n_functions,
-        f"the fewest that predict as well as any number up to {most}, by cross-validation: of a pool of "
+        f"as many as predict best, at most {most}, by cross-validation: of a pool of "
         f"{solution.basis.n_functions} those that matter most. At most: a half of the atoms, an eighth of the labels, what a "
         f"fast potential and the time limit allow, {settings.max_functions} an element",
     )
@@ -84,6 +85,7 @@ def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: D
         "reference_energies_source": reference.source,
         "stress_used": any(frame.virial is not None for frame in training),
         "chosen": chosen,
+        "learning_curve": learning_curve(solution, workers),
     }
     metrics = deliver(out / POTENTIAL, frames, reference, facts, workers)
     metrics["wall_time_s"] = time.monotonic() - start

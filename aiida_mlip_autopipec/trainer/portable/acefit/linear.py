@@ -197,7 +197,7 @@ def _elimination_errors(job: tuple[Weights, int, list[int]]) -> np.ndarray:
 
 
 def select_functions(problem: Problem, weights: Weights, most: int, *, exactly: bool, workers: int) -> np.ndarray:
-    """Return the functions to keep of a pool: the fewest whose validation error is as good as that of any number allowed.
+    """Return the functions to keep of a pool: as many as predict best.
 
     In each fold they are eliminated anew, so that no label takes part in what is measured by it.
 
@@ -214,7 +214,7 @@ def select_functions(problem: Problem, weights: Weights, most: int, *, exactly: 
             errors = np.array(list(mapped(_elimination_errors, jobs)))
         merit = _merit(np.exp(np.log(errors).mean(axis=0)))
         best = float(merit[1:].min())
-        size = sizes[1 + int(np.flatnonzero(merit[1:] <= AS_GOOD * best)[-1])]
+        size = sizes[1 + int(merit[1:].argmin())]
         tried = ", ".join(f"{n}: {value / best:.3f}" for n, value in zip(sizes, merit, strict=True))
         log(f"  validation error by number of functions: {tried}")
     if size == len(everything):
