@@ -16,12 +16,14 @@ POTENTIAL = "potential.yace"
 
 @dataclass(frozen=True)
 class ProcessSummary:
-    """The processes of one kind behind a potential."""
+    """The processes of one kind behind a potential; `seconds` is the sum of their times from start to end, waiting included."""
 
     label: str
     count: int
     codes: tuple[str, ...]
     computers: tuple[str, ...]
+    started: str
+    seconds: float
     uuids: tuple[str, ...] = field(repr=False)
 
 
@@ -86,11 +88,15 @@ def _ancestor_processes(node: orm.Node) -> list[dict[str, Any]]:
 
 def _processes(query: orm.QueryBuilder, **joining: str) -> list[dict[str, Any]]:
     query.append(
-        orm.CalculationNode, tag="process", project=["id", "uuid", "ctime", "attributes.process_label"], **joining
+        orm.CalculationNode,
+        tag="process",
+        project=["id", "uuid", "ctime", "mtime", "attributes.process_label"],
+        **joining,
     )
     query.append(orm.Computer, with_node="process", outerjoin=True, project=["label"])
     query.distinct()
-    return [dict(zip(("id", "uuid", "ctime", "label", "computer"), row, strict=True)) for row in query.iterall()]
+    names = ("id", "uuid", "ctime", "mtime", "label", "computer")
+    return [dict(zip(names, row, strict=True)) for row in query.iterall()]
 
 
 def _codes_of(processes: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -117,6 +123,8 @@ def _summaries(processes: list[dict[str, Any]], codes: list[tuple[str, str]]) ->
                 count=len(rows),
                 codes=tuple(sorted({code_of[row["uuid"]] for row in rows if row["uuid"] in code_of})),
                 computers=tuple(sorted({row["computer"] for row in rows if row["computer"]})),
+                started=rows[0]["ctime"].isoformat(timespec="seconds"),
+                seconds=sum((row["mtime"] - row["ctime"]).total_seconds() for row in rows),
                 uuids=tuple(row["uuid"] for row in rows),
             )
         )
