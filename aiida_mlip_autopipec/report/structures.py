@@ -1,0 +1,130 @@
+"""What a potential makes of each structure of its dataset: from the files of the fit, without AiiDA."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from ..config.schemas.curation import DuplicateConfig
+from ..dataset.fingerprint import Fingerprint, fingerprint
+from .model import Coverage, Structures
+
+BEYOND_CUTOFF, BIN = 1.5, 0.1
+"""Distances (Å) are counted up to this far behind the cutoff, in bins of this width."""
+
+
+def read_predictions(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of `predictions.npz`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def tabulate(
+    frames: Sequence[Atoms],
+    predictions: Mapping[str, np.ndarray],
+    reference_energies: Mapping[str, float],
+    shortest: np.ndarray,
+) -> Structures:
+    """Return what is known of each structure.
+
+    :param frames: the dataset as the fit read it.
+    :param predictions: as :func:`read_predictions` returns them, in the order of the frames.
+    :param reference_energies: of free atoms, by element, in eV.
+    :param shortest: as :func:`measure_coverage` returns them.
+    :raises ValueError: if the predictions are not of these frames.
+    """
+    n_atoms = np.array([len(atoms) for atoms in frames])
+    owner = predictions["structure_index"]
+    if not np.array_equal(owner, np.repeat(np.arange(len(frames)), n_atoms)):
+        raise ValueError("the predictions are not those of this dataset")
+    free = np.array([sum(reference_energies[symbol] for symbol in atoms.symbols) for atoms in frames]) / n_atoms
+    reference, predicted = predictions["energy_reference"], predictions["energy_predicted"]
+    forces = predictions["forces_reference"], predictions["forces_predicted"]
+    wrong = np.abs(forces[1] - forces[0])
+    starts = np.concatenate([[0], np.cumsum(n_atoms)[:-1]])
+    squares = np.add.reduceat((wrong**2).sum(axis=1), starts)
+    kind_names, kinds = _numbered([str(atoms.info.get("family", "unknown")) for atoms in frames])
+    formula_names, formula = _numbered([atoms.get_chemical_formula() for atoms in frames])
+    calculation_uuids, calculation = _numbered([str(atoms.info.get("calculation", "")) for atoms in frames])
+    source_uuids, source = _numbered([str(atoms.info.get("source_uuid", "")) for atoms in frames])
+    return Structures(
+        kind_names=kind_names,
+        kinds=kinds,
+        is_test=predictions["split"] == "test",
+        formula_names=formula_names,
+        formula=formula,
+        n_atoms=n_atoms,
+        energy_reference=reference - free,
+        energy_predicted=predicted - free,
+        energy_error=1000.0 * (predicted - reference),
+        force_rmse=np.sqrt(squares / (3 * n_atoms)),
+        force_largest_error=np.maximum.reduceat(np.linalg.norm(forces[1] - forces[0], axis=1), starts),
+        worst_component=_worst_components(forces, wrong, starts, n_atoms),
+        shortest=shortest,
+        calculation_uuids=calculation_uuids,
+        calculation=calculation,
+        source_uuids=source_uuids,
+        source=source,
+        source_step=np.array([int(atoms.info.get("source_step", -1)) for atoms in frames]),
+        atoms=owner,
+        forces=forces,
+    )
+
+
+def _numbered(names: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    unique, numbers = np.unique(np.array(names), return_inverse=True)
+    return [str(name) for name in unique], numbers
+
+
+def _worst_components(
+    forces: tuple[np.ndarray, np.ndarray], wrong: np.ndarray, starts: np.ndarray, n_atoms: np.ndarray
+) -> np.ndarray:
+    worst = [
+        3 * start + int(wrong[start : start + count].argmax()) for start, count in zip(starts, n_atoms, strict=True)
+    ]
+    return np.stack([part.ravel()[worst] for part in forces], axis=1)
+
+
+def measure_coverage(frames: Sequence[Atoms], cutoff: float) -> tuple[Coverage, np.ndarray]:
+    """Return what the structures cover, and the shortest distance in each (Å), NaN without neighbours."""
+    radius = cutoff + BEYOND_CUTOFF
+    edges = np.arange(0.0, radius + BIN / 2, BIN)
+    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(edges) - 1, dtype=int))
+    shortest = np.full(len(frames), np.nan)
+    nearest: list[np.ndarray] = []
+    for index, atoms in enumerate(frames):
+        of_atom = np.full(len(atoms), np.inf)
+        for pair, rows, owners in _by_pair(fingerprint(atoms, DuplicateConfig(radius=radius))):
+            # Absent neighbours stand at the radius, rounded to single precision.
+            within = rows < radius - 1e-4
+            counts[pair] += np.histogram(rows[within], edges)[0]
+            closest = np.where(within, rows, np.inf).min(axis=1, initial=np.inf)
+            of_atom[owners] = np.minimum(of_atom[owners], closest)
+        finite = of_atom[np.isfinite(of_atom)]
+        if finite.size:
+            shortest[index] = finite.min()
+            nearest.append(finite)
+    usual = float(np.median(np.concatenate(nearest))) if nearest else None
+    n_atoms = sum(len(atoms) for atoms in frames)
+    return Coverage(edges, dict(sorted(counts.items())), n_atoms, usual, _compositions(frames)), shortest
+
+
+def _by_pair(current: Fingerprint) -> list[tuple[str, np.ndarray, slice]]:
+    """Return for each two species the sorted distances (n_A, k) of the atoms of the first, and where these stand."""
+    symbols = [chemical_symbols[number] for number, _ in current.kind[1]]
+    found, start = [], 0
+    for one, rows in enumerate(current.rows):
+        owners = slice(start, start + len(rows))
+        start += len(rows)
+        for other in range(len(symbols)):
+            found.append(("–".join(sorted((symbols[one], symbols[other]))), rows[:, other, :], owners))
+    return found
+
+
+def _compositions(frames: Sequence[Atoms]) -> dict[str, int]:
+    return dict(Counter(atoms.get_chemical_formula(empirical=True) for atoms in frames).most_common())

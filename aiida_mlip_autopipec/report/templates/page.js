@@ -1,0 +1,147 @@
+"use strict";
+// Draws the points, one a structure, over the plots; filters them by kind; says which one is pointed at.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const all = data.structures, count = all.kind.length;
+  const canvases = [...document.querySelectorAll("canvas[data-cloud]")];
+  const kindBoxes = [...document.querySelectorAll("input[data-kind]")];
+  const groupBoxes = [...document.querySelectorAll("input[data-group]")];
+  const sideBoxes = [...document.querySelectorAll("input[data-side]")];
+  const tip = document.getElementById("tip");
+  const REACH = 14, FINE = 2;
+  const kindShown = data.kinds.map(() => true), sideShown = [true, true];
+  const isShown = (i) => kindShown[all.kind[i]] && sideShown[all.test[i]];
+  const colourOf = (kind) => data.groups[data.groupOf[kind]].colour;
+
+  function drawDensity(context, cloud, width, height) {
+    const cell = [width / data.cells, height / data.cells];
+    for (const [kind, [cells, counts]] of Object.entries(cloud.density)) {
+      if (!kindShown[kind]) continue;
+      context.fillStyle = colourOf(kind);
+      cells.forEach((number, j) => {
+        context.globalAlpha = Math.min(0.5, 0.06 + 0.08 * Math.log2(counts[j] + 1));
+        const column = number % data.cells, row = Math.floor(number / data.cells);
+        context.fillRect(column * cell[0], height - (row + 1) * cell[1], cell[0] + 0.5, cell[1] + 0.5);
+      });
+    }
+  }
+
+  function draw(canvas) {
+    const cloud = data.clouds[canvas.dataset.cloud];
+    const box = canvas.parentElement.getBoundingClientRect();
+    const width = box.width * parseFloat(canvas.style.width) / 100;
+    const height = box.height * parseFloat(canvas.style.height) / 100;
+    // Finer than the screen, for print.
+    const fine = Math.max(FINE, window.devicePixelRatio || 1);
+    canvas.width = Math.round(width * fine);
+    canvas.height = Math.round(height * fine);
+    const context = canvas.getContext("2d");
+    context.scale(fine, fine);
+    drawDensity(context, cloud, width, height);
+    const radius = count > 3000 ? 1.8 : 2.8;
+    let drawn = 0;
+    // Structures to test on lie above those to train on.
+    for (const side of [0, 1]) {
+      for (let i = 0; i < count; i++) {
+        if (all.test[i] !== side || cloud.x[i] < 0 || cloud.y[i] < 0 || !isShown(i)) continue;
+        drawn++;
+        context.beginPath();
+        context.arc(cloud.x[i] / data.places * width, (1 - cloud.y[i] / data.places) * height, radius, 0, 7);
+        context.globalAlpha = side ? 1 : 0.55;
+        context.fillStyle = colourOf(all.kind[i]);
+        context.fill();
+        if (side) {
+          context.strokeStyle = "#000";
+          context.lineWidth = 1;
+          context.stroke();
+        }
+      }
+    }
+    canvas.dataset.drawn = drawn;
+  }
+
+  function summarise() {
+    let n = 0, atoms = 0, energy = 0, force = 0;
+    for (let i = 0; i < count; i++) {
+      if (!isShown(i)) continue;
+      n++;
+      atoms += all.atoms[i];
+      energy += all.energyError[i] ** 2;
+      force += all.atoms[i] * all.forceError[i] ** 2;
+    }
+    document.getElementById("shown").textContent = n === 0 ? "No structure is shown." :
+      `${n} of ${count} structures shown: RMSE ${Math.sqrt(energy / n).toPrecision(3)} meV/atom, ` +
+      `${Math.sqrt(force / atoms).toPrecision(3)} eV/Å`;
+  }
+
+  function update() {
+    kindBoxes.forEach((box) => { kindShown[box.dataset.kind] = box.checked; });
+    sideBoxes.forEach((box) => { sideShown[box.dataset.side] = box.checked; });
+    groupBoxes.forEach((box) => {
+      const own = kindBoxes.filter((kind) => data.groupOf[kind.dataset.kind] === Number(box.dataset.group));
+      box.checked = own.some((kind) => kind.checked);
+      box.indeterminate = box.checked && !own.every((kind) => kind.checked);
+    });
+    tip.hidden = true;
+    canvases.forEach(draw);
+    summarise();
+  }
+
+  function setKinds(chosen, checked) {
+    kindBoxes.filter((box) => chosen(Number(box.dataset.kind))).forEach((box) => { box.checked = checked; });
+    update();
+  }
+
+  function nearest(canvas, event) {
+    const cloud = data.clouds[canvas.dataset.cloud], box = canvas.getBoundingClientRect();
+    const x = event.clientX - box.left, y = event.clientY - box.top;
+    let best = -1, least = REACH ** 2;
+    for (let i = 0; i < count; i++) {
+      if (cloud.x[i] < 0 || cloud.y[i] < 0 || !isShown(i)) continue;
+      const dx = cloud.x[i] / data.places * box.width - x, dy = (1 - cloud.y[i] / data.places) * box.height - y;
+      const distance = dx * dx + dy * dy;
+      if (distance < least) [best, least] = [i, distance];
+    }
+    return best;
+  }
+
+  function describe(i) {
+    const sign = all.energyError[i] < 0 ? "−" : "+";
+    const calculation = data.calculations[all.calculation[i]], source = data.sources[all.source[i]];
+    return [
+      `${data.kinds[all.kind[i]]}, ${data.formulas[all.formula[i]]}, ${all.test[i] ? "test" : "train"}`,
+      `energy ${all.energy[i]} eV/atom, error ${sign}${Math.abs(all.energyError[i])} meV/atom`,
+      `force RMSE ${all.forceError[i]} eV/Å, at most ${all.largest[i]} eV/Å on an atom`,
+      calculation ? `calculation ${calculation}` : "labelled elsewhere",
+      source ? `trajectory ${source}, step ${all.step[i]}` : "",
+    ].filter(Boolean).join("\n");
+  }
+
+  let kept = false;
+  function point(canvas, event) {
+    const i = nearest(canvas, event);
+    if (i < 0) { tip.hidden = true; return false; }
+    tip.textContent = describe(i);
+    tip.hidden = false;
+    const left = Math.min(event.pageX + 14, window.scrollX + document.documentElement.clientWidth - tip.offsetWidth - 8);
+    tip.style.left = `${Math.max(4, left)}px`;
+    tip.style.top = `${event.pageY + 14}px`;
+    return true;
+  }
+
+  canvases.forEach((canvas) => {
+    canvas.addEventListener("pointermove", (event) => { if (!kept) point(canvas, event); });
+    canvas.addEventListener("pointerleave", () => { if (!kept) tip.hidden = true; });
+    // A click keeps what is said, so that it can be copied.
+    canvas.addEventListener("click", (event) => { kept = point(canvas, event); });
+  });
+  kindBoxes.concat(sideBoxes).forEach((box) => box.addEventListener("change", update));
+  groupBoxes.forEach((box) => box.addEventListener("change", () =>
+    setKinds((kind) => data.groupOf[kind] === Number(box.dataset.group), box.checked)));
+  document.getElementById("all").addEventListener("click", () => setKinds(() => true, true));
+  document.getElementById("none").addEventListener("click", () => setKinds(() => true, false));
+  let waiting;
+  window.addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => canvases.forEach(draw), 100); });
+  window.addEventListener("beforeprint", () => document.querySelectorAll("details.print").forEach((one) => { one.open = true; }));
+  update();
+})();
