@@ -11,6 +11,7 @@ import click
 
 from . import __version__
 from .cli import data, runs
+from .cli.report import report
 from .config.read import ConfigError
 
 
@@ -48,5 +49,6 @@ for _command in (
     data.provenance,
     data.touched,
     data.compare,
+    report,
 ):
     main.add_command(_command)

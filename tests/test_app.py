@@ -100,6 +100,7 @@ def test_from_nothing_to_a_potential(mlip_auto: Command, config: Path, tmp_path:
     assert "20 made" in done.stdout and "20 of 20 labelled" in done.stdout
     assert "RMSE" in done.stdout
     names = {"potential.yace", "potential.yaml", "potential.asi", "metrics.json", "dataset.extxyz", "parity.png"}
+    names.add("report.html")
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     frames = read(tmp_path / "out" / "dataset.extxyz", ":")
@@ -108,7 +109,7 @@ def test_from_nothing_to_a_potential(mlip_auto: Command, config: Path, tmp_path:
     assert (tmp_path / "out" / "parity.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_name_in_the_specification_and_what_comes_after(mlip_auto: Command, config: Path) -> None:
+def test_the_name_in_the_specification_and_what_comes_after(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
     # Else the labels of the first test would be taken, and its structures stand behind this potential too.
     done = mlip_auto("run-cycle-02", "CONFIG.yaml", "--no-reuse")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -124,6 +125,13 @@ def test_the_name_in_the_specification_and_what_comes_after(mlip_auto: Command, 
     for name in ("generate_structures", "AseLabelCalculation", "curate_labels", "pace_train", "localhost"):
         assert name in behind.stdout
     assert json.loads(mlip_auto("provenance", potential, "--json").stdout)["n_structures_generated"] == 20
+
+    for identifier in (run, potential):
+        written = mlip_auto("report", identifier, "--output", f"{identifier}.html")
+        assert written.returncode == 0, written.stderr
+        assert (tmp_path / f"{identifier}.html").read_text().startswith("<!DOCTYPE html>")
+    refused = mlip_auto("report", "1")
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
 
     again = mlip_auto("watch", run, "--output", "later")
     assert again.returncode == 0 and "potential.yace" in again.stdout

@@ -16,6 +16,8 @@ from ase.io import write
 
 from ..config.read import ConfigError
 from ..dataset.trajectory import all_frames
+from ..report.collect import collect
+from ..report.page import render
 from ..trainer.workflow import OUTPUTS, link_label
 
 VALIDATION = "validation.json"
@@ -24,7 +26,7 @@ _SETS = (("train", "tab:blue"), ("test", "tab:red"))
 
 
 def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
-    """Write the potential, metrics, dataset and parity plot of a finished run; files of another run are replaced together.
+    """Write the files of a finished run, its report among them; those of another run are replaced together.
 
     :returns: the paths written.
     :raises OSError: if they cannot be written, e.g. for want of space; then nothing is.
@@ -40,6 +42,7 @@ def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
     writers["metrics.json"] = lambda path: path.write_text(json.dumps(metrics, indent=2) + "\n")
     writers["dataset.extxyz"] = lambda path: write(path, all_frames(dataset), format="extxyz")
     writers["parity.png"] = lambda path: plot_parity(outputs.predictions, path)
+    writers["report.html"] = lambda path: path.write_text(render(collect(run)), encoding="utf-8")
     if "validation" in outputs:
         writers[VALIDATION] = _verdict_of(outputs.validation)
     return _write_together(writers, directory)
