@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +25,8 @@ CELLS, PLACES = 90, 2000
 """Number of cells along each side of a map of densities, and of places along each axis where a point may be."""
 
 _ROW = 27
+
+_BRANCH = re.compile(r" branch \d+$")
 
 
 @dataclass(frozen=True)
@@ -212,21 +216,26 @@ def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
 
 
 def validation_curves(validation: Validation) -> list[Figure]:
-    """Return the curves of a validation: potential and oracle."""
-    figures = []
-    for number, curve in enumerate(validation.curves):
-        series = [(curve["potential"], BLUE)] + ([(curve["oracle"], ORANGE)] if curve.get("oracle") else [])
-        values = np.array([value for ys, _ in series for value in ys if value is not None], dtype=float)
-        xs = [float(x) for x in curve["x"]]
-        if not xs or values.size == 0:
+    """Return the curves of a validation, potential and oracle; the branches of one dispersion in one plot."""
+    together: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for curve in validation.curves:
+        together[_BRANCH.sub("", str(curve["name"]))].append(curve)
+    figures: list[Figure] = []
+    for name, curves in together.items():
+        potential = [_known(curve["x"], curve["potential"]) for curve in curves]
+        oracle = [_known(curve["x"], curve["oracle"]) for curve in curves if curve.get("oracle")]
+        points = np.array([point for series in (*potential, *oracle) for point in series])
+        if points.size == 0:
             continue
-        plot = Plot(Scale.over(np.array(xs)), Scale.over(values), curve["x_label"], curve["y_label"], height=280)
-        for place, (ys, colour) in enumerate(series):
-            known = [(x, float(y)) for x, y in zip(xs, ys, strict=False) if y is not None]
-            of_x, of_y = [x for x, _ in known], [y for _, y in known]
-            if place == 0:
-                plot.line(of_x, of_y, colour)
-            else:
-                plot.dots(of_x, of_y, colour, hollow=True)
-        figures.append(_figure(f"validation-{number}", str(curve["name"]), plot))
+        x_label, y_label = curves[0]["x_label"], curves[0]["y_label"]
+        plot = Plot(Scale.over(points[:, 0]), Scale.over(points[:, 1]), x_label, y_label, height=280)
+        for series in potential:
+            plot.line([x for x, _ in series], [y for _, y in series], BLUE)
+        for series in oracle:
+            plot.dots([x for x, _ in series], [y for _, y in series], ORANGE, hollow=True)
+        figures.append(_figure(f"validation-{len(figures)}", name, plot))
     return figures
+
+
+def _known(xs: Sequence[float], ys: Sequence[float | None]) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in zip(xs, ys, strict=False) if y is not None]

@@ -10,10 +10,12 @@ from aiida import orm
 from aiida.manage.configuration import Profile
 
 from aiida_mlip_autopipec.report.collect import collect
+from aiida_mlip_autopipec.report.figures import validation_curves
+from aiida_mlip_autopipec.report.model import Validation
 from aiida_mlip_autopipec.report.page import render
 from aiida_mlip_autopipec.workflows.results import write_results
 
-from .stored import CHECK, rattled_copper, store_fit, store_validation
+from .stored import CHECK, CURVE, rattled_copper, store_fit, store_validation
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
@@ -53,6 +55,16 @@ def test_what_was_left_out_is_told_with_its_reason(finished_run: orm.WorkChainNo
     page = render(subject)
     for text in ("no label: timeout", "calculation abc", "force too large", "trajectory def, step 7", "and 10 more"):
         assert text in page
+
+
+def test_branches_of_a_dispersion_share_a_plot(aiida_profile: Profile) -> None:
+    branches = [{**CURVE, "name": f"phonons of fcc branch {number}", "kind": "phonons"} for number in (1, 2, 3)]
+    broken = {**CURVE, "name": "dimer", "potential": [None, 1.0, 2.0, None], "oracle": None}
+    empty = {**CURVE, "name": "nothing", "x": [], "potential": [], "oracle": []}
+    figures = validation_curves(Validation("", True, [], [*branches, broken, empty], {}))
+    assert [figure.caption for figure in figures] == ["phonons of fcc", "dimer"]
+    assert figures[0].plot.count("<polyline") == 3 and figures[0].plot.count("<circle") == 12
+    assert figures[1].plot.count("<polyline") == 1 and "<circle" not in figures[1].plot
 
 
 @pytest.mark.parametrize("n_families", [1, 9, 30])
