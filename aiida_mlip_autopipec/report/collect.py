@@ -31,10 +31,10 @@ _STAGE_NAMES = {"generate_structures": "generate", "curate_labels": "curate", "w
 def collect(node: orm.Node) -> Subject:
     """Return all that is known of a potential.
 
-    :param node: a potential, or a run or fit that made one.
+    :param node: a potential, a run or fit that made one, or a validation of one.
     :raises ValueError: if there is no potential, or it was not made by a fit of this package.
     """
-    potential = node.outputs.potential if _has_potential(node) else node
+    potential = _potential_of(node)
     fit = potential.creator if isinstance(potential, orm.SinglefileData) else None
     if fit is None or "metrics" not in fit.outputs or "predictions_npz" not in fit.outputs:
         raise ValueError(_no_potential(node))
@@ -65,8 +65,11 @@ def collect(node: orm.Node) -> Subject:
     )
 
 
-def _has_potential(node: orm.Node) -> bool:
-    return isinstance(node, orm.ProcessNode) and "potential" in node.outputs
+def _potential_of(node: orm.Node) -> orm.Node:
+    for links in (node.outputs, node.inputs) if isinstance(node, orm.ProcessNode) else ():
+        if "potential" in links:
+            return links.potential
+    return node
 
 
 def _no_potential(node: orm.Node) -> str:

@@ -86,7 +86,7 @@ class ValidationConfig(Settings):
 
     level: Literal["quick", "standard", "full"] = "standard"
     """`quick`: equations of state and elastic constants of the reference crystals, and dynamics; `standard`: all parts, some
-    70 single points for an element; `full`: finer grids, and vacancies and surfaces also as the potential relaxes them."""
+    70 single points for an element; `full`: equations of state on finer grids."""
 
     parts: tuple[Part, ...] = Field(
         default=("equation_of_state", "elastic", "vacancy", "surfaces", "dimer", "phonons", "dynamics"), min_length=1
