@@ -254,17 +254,20 @@ class Solution:
     problem: Problem
     choice: Choice
 
-    def configuration(self, without: int | None = None) -> Any:
+    def configuration(self, without: int | None = None, *, all_pairs: bool = False) -> Any:
         """Return the configuration of the potential.
 
         :param without: a fold that is left out of the fit.
+        :param all_pairs: with all functions of one neighbour, those that were not chosen with coefficients of zero.
         """
         coefficients = Ridge(self.problem.stack(self.choice.weights, without), self.problem.penalty).solve(
             self.choice.ridge
         )
         if not np.isfinite(coefficients).all():
             raise TrainingError("diverged", "the solution of the linear fit is not finite")
-        return self.basis.reduced(self.choice.chosen, coefficients)
+        pairs = [index for index, key in enumerate(self.basis.functions) if all_pairs and len(key[2]) == 1]
+        more = np.setdiff1d(np.array(pairs, dtype=int), self.choice.chosen)
+        return self.basis.reduced([*self.choice.chosen, *more], [*coefficients, *np.zeros(len(more))])
 
     def report(self) -> dict[str, Any]:
         """Return what was chosen and why."""
@@ -307,7 +310,6 @@ def fit_linear(
     begun = time.monotonic()
     usual = _usual_weights(settings)
     chosen = select_functions(problem, usual, most, exactly=settings.n_functions != "auto", workers=workers)
-    deadline.check("the choice of functions")
     problem = problem.of_functions(chosen)
     choice = choose(settings, problem, chosen, workers)
     log(

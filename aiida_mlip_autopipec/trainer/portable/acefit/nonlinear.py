@@ -52,7 +52,8 @@ def fit_nonlinear(
     left_out = min(folds) if len(set(folds)) > 1 else None
     fitted = [frame for frame, fold in zip(training, folds, strict=True) if fold != left_out]
     judged = [frame for frame, fold in zip(training, folds, strict=True) if fold == left_out] or fitted
-    linear = solution.configuration(without=None if left_out is None else 0)
+    # tensorpotential numbers the functions of one neighbour without gaps.
+    linear = solution.configuration(without=None if left_out is None else 0, all_pairs=True)
     before = _validation_error(linear, judged, reference, workers)
 
     start = NONLINEAR / "start.yaml"
