@@ -1,0 +1,58 @@
+"""The commands `up`, `down` and `fault`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from .cluster import FAULTS, STATE_VARIABLE, Cluster
+from .service import ClusterError
+
+
+def main() -> int:
+    """Read the command line and do what it says."""
+    # It served to find this package; no process started here needs it.
+    os.environ.pop("PYTHONPATH", None)
+    where = f"Its state lives in the folder ${STATE_VARIABLE}, or else in mlip-cluster in the temporary folder."
+    parser = argparse.ArgumentParser(prog="tests/cluster", description=f"A small real cluster for tests. {where}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="install what is missing, start what does not run, print cluster.json's path")
+    up.add_argument(
+        "--python",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="Python environment that the cluster's user is to be able to run; may be given more than once",
+    )
+    down = commands.add_parser("down", help="stop all of it")
+    down.add_argument("--purge", action="store_true", help="remove its user and its folder too")
+    fault = commands.add_parser("fault", help="stop a part of it, or start it again")
+    fault.add_argument("name", choices=sorted(FAULTS))
+    fault.add_argument("action", choices=("start", "stop"), help="start or stop the fault")
+    arguments = parser.parse_args()
+
+    cluster = Cluster()
+    began = time.monotonic()
+    try:
+        if arguments.command == "up":
+            changed = cluster.up(*(folder.absolute() for folder in arguments.python))
+            took = f"up after {time.monotonic() - began:.1f} s"
+            print(took if changed else "it is up already", file=sys.stderr)
+            print(cluster.description_file)
+        elif arguments.command == "down":
+            cluster.down(purge=arguments.purge)
+            print(f"down after {time.monotonic() - began:.1f} s", file=sys.stderr)
+        else:
+            cluster.fault(arguments.name, heal=arguments.action == "stop")
+    except ClusterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
