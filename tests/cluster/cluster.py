@@ -66,6 +66,8 @@ class Cluster:
         if os.geteuid() != 0:
             raise ClusterError("the cluster needs root: it makes a user of its own and starts services as others")
         with self._alone():
+            if not self.description_file.exists() and any(path.name != "lock" for path in self.state.iterdir()):
+                raise ClusterError(f"{self.state} holds something else: set {STATE_VARIABLE} to a folder of its own")
             install_packages()
             description = self.describe() if self.description_file.exists() else self._new_description()
             services = self.services(description)
@@ -81,16 +83,15 @@ class Cluster:
 
     def down(self, *, purge: bool = False) -> None:
         """Stop every service; with `purge`, remove the user and all that lies in the folder too."""
-        if not self.state.exists():
+        if not self.description_file.exists():
             return
         with self._alone():
-            if self.description_file.exists():
-                services = self.services(self.describe())
-                if services["slurmctld"].pid is not None:
-                    # The controller would start a waiting job at the next `up`.
-                    succeeds("scancel", f"--user={USER}", environment=self._slurm_environment)
-                for service in reversed(services.values()):
-                    service.stop()
+            services = self.services(self.describe())
+            if services["slurmctld"].pid is not None:
+                # The controller would start a waiting job at the next `up`.
+                succeeds("scancel", f"--user={USER}", environment=self._slurm_environment)
+            for service in reversed(services.values()):
+                service.stop()
             self._close()
         if purge:
             if _is_ours(USER):
@@ -128,7 +129,8 @@ class Cluster:
         def node_serves(name: str) -> bool:
             command = ["sinfo", "--noheader", f"--nodes={name}", "--format=%t"]
             state = subprocess.run(command, capture_output=True, text=True, env=slurm, check=False)
-            return state.stdout.strip() in ("idle", "mix", "alloc", "comp")
+            # The controller believes in an idle node for some time without having heard of it.
+            return serves(name) and state.stdout.strip() in ("idle", "mix", "alloc", "comp")
 
         def slurm_answers(*command: str) -> bool:
             return succeeds(*command, environment=slurm)

@@ -80,7 +80,7 @@ class Service:
         :raises ClusterError: if it ended, or does not serve in time.
         """
         deadline = time.monotonic() + seconds
-        while not self.is_ready():
+        while self.pid is None or not self.is_ready():
             if self.pid is None or time.monotonic() > deadline:
                 lines = self.log.read_text(errors="replace").splitlines()[-15:]
                 state = "ended" if self.pid is None else f"does not serve after {seconds:.0f} s"
