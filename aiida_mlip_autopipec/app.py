@@ -11,6 +11,7 @@ import click
 
 from . import __version__
 from .cli import data, runs
+from .cli import setup as setting_up
 from .cli.report import report
 from .config.read import ConfigError
 
@@ -43,6 +44,7 @@ for _command in (
     runs.watch,
     runs.status,
     runs.init,
+    setting_up.setup,
     data.import_files,
     data.export,
     data.list_stored,

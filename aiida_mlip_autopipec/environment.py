@@ -11,7 +11,9 @@ import sqlite3
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from aiida import orm
@@ -30,11 +32,30 @@ from aiida.plugins import BrokerFactory
 from . import __version__
 from .config.read import ConfigError
 from .config.schemas.resources import ResourcesConfig
+from .config.schemas.setup import ProfileConfig
 
 PROFILE = "mlip-auto"
 LOCALHOST = "localhost"
+JOB_DEFAULTS = "mlip_autopipec_defaults"
+"""Property of a computer: resources of the jobs there that name none themselves."""
 PORTABLE_CODES = {"label_structures": "oracle", "pace_train": "trainer", "validate_potential": "validation"}
 """The portable codes and the room of the package each lives in."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A plugin of AiiDA's for the storage or the broker of a profile, and its settings."""
+
+    plugin: str
+    settings: dict[str, Any]
+
+
+EMBEDDED_STORAGE = Backend("core.sqlite_dos", {})
+
+
+def embedded_broker() -> Backend:
+    """Return the broker that the daemon starts itself."""
+    return Backend("core.zeromq", BrokerFactory("core.zeromq").get_default_config())
 
 
 def ensure_profile(name: str | None = None, *, make: bool = True) -> tuple[Profile, bool]:
@@ -44,12 +65,12 @@ def ensure_profile(name: str | None = None, *, make: bool = True) -> tuple[Profi
     :returns: the profile, and whether it was made now.
     :raises ConfigError: if there is no profile of that name, or none at all and none may be made.
     """
-    with _alone():
+    with alone():
         return _ensure_profile(name, make=make)
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Keep other commands out while one makes what all would make: they wait."""
     with (Path(AiiDAConfigDir.get()) / "mlip-auto.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -69,21 +90,29 @@ def _ensure_profile(name: str | None, *, make: bool) -> tuple[Profile, bool]:
         )
     if not make:
         raise ConfigError("there is no AiiDA profile yet: `mlip-auto run --element Cu` makes one")
+    return make_profile(ProfileConfig(name=PROFILE), EMBEDDED_STORAGE, embedded_broker()), True
+
+
+def make_profile(settings: ProfileConfig, storage: Backend, broker: Backend) -> Profile:
+    """Make a profile and load it; it is the default one if there is none."""
+    config = get_config(create=True)
     create_profile(
         config,
-        name=PROFILE,
-        email="aiida@localhost",
-        storage_backend="core.sqlite_dos",
-        storage_config={},
-        broker_backend="core.zeromq",
-        broker_config=BrokerFactory("core.zeromq").get_default_config(),
+        name=settings.name,
+        email=settings.email,
+        storage_backend=storage.plugin,
+        storage_config=storage.settings,
+        broker_backend=broker.plugin,
+        broker_config=broker.settings,
     )
-    config.set_option("runner.poll.interval", 1, scope=PROFILE)
-    config.set_default_profile(PROFILE, overwrite=True)
+    config.set_option("runner.poll.interval", 1, scope=settings.name)
+    if config.default_profile_name is None:
+        config.set_default_profile(settings.name, overwrite=True)
     config.store()
-    profile = load_profile(PROFILE, allow_switch=True)
-    _let_readers_not_block_writers(profile)
-    return profile, True
+    profile = load_profile(settings.name, allow_switch=True)
+    if storage == EMBEDDED_STORAGE:
+        _let_readers_not_block_writers(profile)
+    return profile
 
 
 def _let_readers_not_block_writers(profile: Profile) -> None:
@@ -99,15 +128,15 @@ def ensure_computer(label: str) -> orm.Computer:
     :raises ConfigError: if another is missing, or not configured.
     """
     try:
-        with _alone():
+        with alone():
             computer = orm.load_computer(label)
     except NotExistent:
         if label == LOCALHOST:
             return _make_localhost()
         known = ", ".join(sorted(computer.label for computer in orm.Computer.collection.all())) or "none"
         raise ConfigError(
-            f"there is no AiiDA computer '{label}' (known: {known}); make it by `verdi computer setup` and "
-            "`verdi computer configure`"
+            f"there is no AiiDA computer '{label}' (known: {known}); make it by `mlip-auto setup computer FILE.yaml`, or by "
+            "`verdi computer setup` and `verdi computer configure`"
         ) from None
     if not computer.is_configured:
         raise ConfigError(f"computer '{label}' is not configured: run `verdi computer configure`")
@@ -115,7 +144,7 @@ def ensure_computer(label: str) -> orm.Computer:
 
 
 def _make_localhost() -> orm.Computer:
-    with _alone():
+    with alone():
         # Another command may have made it since.
         with contextlib.suppress(NotExistent):
             return orm.load_computer(LOCALHOST)
@@ -143,7 +172,7 @@ def ensure_code(name: str) -> orm.PortableCode:
     content = _files_of(Path(__file__).parent / PORTABLE_CODES[name] / "portable")
     query = orm.QueryBuilder().append(orm.PortableCode, filters={"label": name}, tag="code", project=["*"])
     query.order_by({"code": {"id": "desc"}})
-    with _alone():
+    with alone():
         for (code,) in query.all():
             if _content_of(code) == content:
                 return code
@@ -192,6 +221,17 @@ def _new_code(name: str, content: dict[str, bytes]) -> orm.PortableCode:
     return code
 
 
+def prepare_resources(resources: ResourcesConfig) -> ResourcesConfig:
+    """Return resources that jobs can be given: what they leave empty is what their computer has as default.
+
+    :raises ConfigError: if the computer is missing or not configured.
+    """
+    computer = ensure_computer(resources.computer)
+    defaults = computer.get_property(JOB_DEFAULTS, {})
+    empty = {name: value for name, value in defaults.items() if getattr(resources, name) is None}
+    return with_this_python(resources.model_copy(update=empty))
+
+
 def with_this_python(resources: ResourcesConfig) -> ResourcesConfig:
     """Return resources that, on this machine, run in this Python environment unless the user's own lines choose another."""
     if resources.computer != LOCALHOST:
@@ -212,7 +252,7 @@ def ensure_daemon() -> DaemonClient:
             f"give it one by `verdi profile configure-broker core.zeromq {profile.name}`, or choose another by --profile"
         )
     client = get_daemon_client(profile.name)
-    with _alone():
+    with alone():
         if not _is_alive(client):
             _forget_dead_broker(profile)
             client.start_daemon()

@@ -71,9 +71,7 @@ def validate_resources(resources: Dict | None, _: Any) -> str | None:
     try:
         computer = load_computer(config.computer)
     except NotExistent:
-        return (
-            f"there is no computer '{config.computer}': see `verdi computer list`, make one by `verdi computer setup`"
-        )
+        return f"there is no computer '{config.computer}': see `verdi computer list`, make one by `mlip-auto setup computer`"
     if not computer.is_configured:
         return f"computer '{config.computer}' is not configured: run `verdi computer configure`"
     return None

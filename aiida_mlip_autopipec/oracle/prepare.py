@@ -12,7 +12,7 @@ from aiida.orm import Dict, InstalledCode, QueryBuilder, load_code
 from ..config.read import ConfigError
 from ..config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 from ..config.schemas.resources import ResourcesConfig
-from ..environment import LOCALHOST, ensure_code, ensure_computer, ensure_pw_code, with_this_python
+from ..environment import LOCALHOST, ensure_code, ensure_pw_code, prepare_resources
 from .pw_inputs import DENSITY_CUTOFF
 
 if TYPE_CHECKING:
@@ -28,11 +28,10 @@ def prepare_oracle(
     """
     if isinstance(config, QuantumEspressoOracleConfig):
         return _prepare_pw(config, resources, elements)
-    ensure_computer(resources.computer)
     return {
         "settings": Dict(config.model_dump(mode="json")),
         "method": Dict(config.method()),
-        "resources": Dict(with_this_python(resources).model_dump(mode="json")),
+        "resources": Dict(prepare_resources(resources).model_dump(mode="json")),
         "code": ensure_code("label_structures"),
     }
 
@@ -61,6 +60,8 @@ def _prepare_pw(
     if config.ecutrho is None and config.ecutwfc is not None:
         config = config.model_copy(update={"ecutrho": DENSITY_CUTOFF * config.ecutwfc})
     there = resources.model_copy(update={"computer": code.computer.label})
+    if there.computer != LOCALHOST:
+        there = prepare_resources(there)
     return {
         "settings": Dict(config.model_dump(mode="json")),
         "method": Dict(config.method({element: pseudo.md5 for element, pseudo in pseudos.items()}, code.label)),
@@ -80,8 +81,8 @@ def _pw_code(label: str) -> InstalledCode:
         if code is None:
             known = ", ".join(_pw_codes()) or "none"
             raise ConfigError(
-                f"there is no AiiDA code '{label}' for pw.x (known: {known}); make it by `verdi code create "
-                "core.code.installed` with the plugin quantumespresso.pw"
+                f"there is no AiiDA code '{label}' for pw.x (known: {known}); make it by `mlip-auto setup codes "
+                "COMPUTER --pw PATH`"
                 + (", or put pw.x on the PATH (apt-get install quantum-espresso)" if label.endswith(LOCALHOST) else "")
             ) from error
     if code.default_calc_job_plugin != "quantumespresso.pw":

@@ -14,7 +14,7 @@ from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
 from ..dataset.library import OWN_METHOD, load_dataset
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import METHOD, to_trajectories
-from ..environment import ensure_code, ensure_computer, with_this_python
+from ..environment import ensure_code, prepare_resources
 from ..generator.structure import StructureGenerator
 from ..jobs import failed
 from ..oracle.prepare import prepare_oracle
@@ -34,11 +34,10 @@ def build_one_shot(config: PipelineConfig, *, validate: bool = False) -> Process
         StructureGenerator(config.generator).check(config.elements, config.generator.count_for(config.elements))
     except ValueError as error:
         raise ConfigError(f"generator: {error}") from error
-    trainer = config.resources.trainer
-    ensure_computer(trainer.computer)
+    trainer = prepare_resources(config.resources.trainer)
     builder = OneShotWorkChain.get_builder()
     builder.oracle = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
-    builder.trainer.resources = Dict(with_this_python(trainer).model_dump(mode="json"))
+    builder.trainer.resources = Dict(trainer.model_dump(mode="json"))
     builder.trainer.code = ensure_code("pace_train")
     builder.config = Dict(config.model_dump(mode="json"))
     if validate:
@@ -79,7 +78,7 @@ def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name:
     :param name: what the data are called, for the lists of runs.
     :raises ConfigError: if the computer is unknown or not configured, or nothing in the data is fit to train on.
     """
-    ensure_computer(config.resources.computer)
+    resources = prepare_resources(config.resources)
     outputs, node = curate_labels.run_get_node(
         settings=Dict(config.curation.model_dump(mode="json")),
         test_fraction=Float(config.test_fraction),
@@ -92,7 +91,7 @@ def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name:
     builder = PaceTrainWorkChain.get_builder()
     builder.dataset = outputs
     builder.settings = Dict(config.training().model_dump(mode="json"))
-    builder.resources = Dict(with_this_python(config.resources).model_dump(mode="json"))
+    builder.resources = Dict(resources.model_dump(mode="json"))
     builder.code = ensure_code("pace_train")
     builder.max_iterations = Int(1 + config.max_restarts)
     builder.metadata.label = f"train {name}"
@@ -108,8 +107,7 @@ def build_validation(potential: Potential, config: PipelineConfig) -> ProcessBui
     if strangers:
         known = ", ".join(potential.elements)
         raise ConfigError(f"elements: the potential knows {known}, not {', '.join(strangers)}")
-    trainer = config.resources.trainer
-    ensure_computer(trainer.computer)
+    resources = prepare_resources(config.resources.trainer)
     builder = ValidationWorkChain.get_builder()
     builder.potential = potential.file
     if potential.active_set:
@@ -119,7 +117,7 @@ def build_validation(potential: Potential, config: PipelineConfig) -> ProcessBui
     builder.type = Str(config.oracle.type)
     builder.oracle = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
     builder.reuse = Bool(config.oracle.reuse)
-    builder.resources = Dict(with_this_python(trainer).model_dump(mode="json"))
+    builder.resources = Dict(resources.model_dump(mode="json"))
     builder.code = ensure_code("validate_potential")
     builder.metadata.label = f"validate {'-'.join(sorted(config.elements))}"
     return builder

@@ -28,10 +28,16 @@ class ResourcesConfig(Settings):
     """Memory of a job, in MB; the scheduler's default if empty."""
 
     queue: str | None = Field(default=None, min_length=1)
-    """Queue or partition; the scheduler's default if empty."""
+    """Queue or partition; the computer's or the scheduler's default if empty."""
 
     account: str | None = Field(default=None, min_length=1)
-    """Account to charge; the scheduler's default if empty."""
+    """Account to charge; the computer's or the scheduler's default if empty."""
+
+    qos: str | None = Field(default=None, min_length=1)
+    """Quality of service; the scheduler's default if empty."""
+
+    scheduler_lines: list[str] = Field(default_factory=list)
+    """Further lines for the scheduler, such as `#SBATCH --gres=gpu:1`."""
 
     prepend_text: str = ""
     """Shell lines before the job, such as `module load ...` or `source venv/bin/activate`. They run as you, there."""
@@ -46,6 +52,8 @@ class ResourcesConfig(Settings):
             "max_memory_kb": self.memory_mb and self.memory_mb * 1024,
             "queue_name": self.queue,
             "account": self.account,
+            "qos": self.qos,
+            "custom_scheduler_commands": "\n".join(self.scheduler_lines) or None,
             "prepend_text": self.prepend_text,
         }
         return {key: value for key, value in options.items() if value is not None}
