@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from . import __version__
-from .cli import data, runs
+from .cli import data, running, runs
 from .cli import setup as setting_up
 from .cli.report import report
 from .config.read import ConfigError
@@ -42,7 +42,10 @@ for _command in (
     runs.train,
     runs.validate,
     runs.watch,
-    runs.status,
+    running.submit,
+    running.status,
+    running.resume,
+    running.kill,
     runs.init,
     setting_up.setup,
     data.import_files,

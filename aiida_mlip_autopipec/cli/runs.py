@@ -1,11 +1,8 @@
-"""Commands around runs: run, train, validate, watch, status, init."""
+"""Commands around runs: run, train, validate, watch, init."""
 
 from __future__ import annotations
 
-import random
 import sys
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +20,14 @@ from .common import (
     profile_option,
     read_structures,
 )
-from .watching import explain_failure, list_failures, stage_line
+from .submitting import config_arguments, load_config, submit_run, submit_to_daemon, without_reuse
 from .watching import watch as watch_run
 
 if TYPE_CHECKING:
-    from aiida import orm
-    from aiida.engine import ProcessBuilder
     from ase import Atoms
 
     from ..config.schemas.pipeline import PipelineConfig
     from ..workflows.potentials import Potential
-
-LOCKED_SECONDS = 60.0
-"""How long a submission waits for a database that other processes write to."""
 
 
 def _run(
@@ -46,31 +38,13 @@ def _run(
     output: Path | None,
     profile: str | None,
 ) -> None:
-    config = _load_config(config_file, elements, no_reuse)
+    config = load_config(config_file, elements, no_reuse)
     if output is not None:
         check_writable(output)
-    load_profile(profile)
-    from ..workflows.builder import build_one_shot
-
-    submitted = _submit(lambda: build_one_shot(config, validate=validate))
-    click.echo(f"Run {submitted.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
-    sys.exit(watch_run(submitted, output))
+    sys.exit(watch_run(submit_run(config, profile, validate=validate), output))
 
 
-_RUN_ARGUMENTS = [
-    click.argument(
-        "config_file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[CONFIG.yaml]"
-    ),
-    element_option,
-    click.option("--no-reuse", is_flag=True, help="Compute labels that this profile already holds again."),
-    click.option(
-        "--validate",
-        is_flag=True,
-        help="Check the potential against the oracle then; exit status 3 if it does not pass.",
-    ),
-    output_option,
-    profile_option,
-]
+_RUN_ARGUMENTS = [*config_arguments, output_option]
 
 _RUN_HELP = """Go from elements to a potential: generate, label, curate, train.
 
@@ -128,7 +102,7 @@ def train(
     load_profile(profile)
     from ..workflows.builder import build_training
 
-    submitted = _submit(lambda: build_training(structures, config, data.name))
+    submitted = submit_to_daemon(lambda: build_training(structures, config, data.name))
     click.echo(f"Run {submitted.pk} submitted ({len(structures)} structures of {data.name}).")
     sys.exit(watch_run(submitted, output))
 
@@ -167,8 +141,8 @@ def validate(
     found = potential_from_file(path) if path.suffix == ".yace" else stored_potential(load_node(potential))
     config = _validation_config(found, content, str(config_file), level)
     if no_reuse:
-        config = _without_reuse(config)
-    submitted = _submit(lambda: build_validation(found, config))
+        config = without_reuse(config)
+    submitted = submit_to_daemon(lambda: build_validation(found, config))
     click.echo(f"Run {submitted.pk} submitted (validation of {potential} by {config.oracle.title}).")
     sys.exit(watch_run(submitted, output))
 
@@ -215,31 +189,6 @@ def watch(identifier: str, output: Path | None, profile: str | None) -> None:
 
 
 @click.command()
-@click.argument("identifier", metavar="[PK|UUID]", required=False)
-@profile_option
-def status(identifier: str | None, profile: str | None) -> None:
-    """Show the stages of one run, or the newest runs."""
-    load_profile(profile, make=False)
-    from ..workflows.progress import find_runs, stages, state_of
-
-    if identifier is not None:
-        node = load_run(identifier)
-        click.echo(f"Run {node.pk} ({node.label}): {state_of(node)}")
-        for stage in stages(node):
-            click.echo(stage_line(stage))
-        list_failures(node)
-        explain_failure(node)
-        return
-    nodes = find_runs(limit=10)
-    if not nodes:
-        click.echo("No runs yet: `mlip-auto run --element Cu` makes one.")
-    for node in nodes:
-        current = [stage for stage in stages(node) if stage.state != "waiting"]
-        at = f"{current[-1].name}: {current[-1].detail}" if current else ""
-        click.echo(f"{node.pk:>8}  {node.ctime:%Y-%m-%d %H:%M}  {node.label:<20}  {state_of(node):<8}  {at}")
-
-
-@click.command()
 @element_option
 @click.argument("config_file", default="CONFIG.yaml", type=click.Path(dir_okay=False, path_type=Path))
 def init(elements: tuple[str, ...], config_file: Path) -> None:
@@ -272,22 +221,6 @@ def init(elements: tuple[str, ...], config_file: Path) -> None:
         )
 
 
-def _load_config(config_file: Path | None, elements: Sequence[str], no_reuse: bool) -> PipelineConfig:
-    from ..config.schemas.pipeline import PipelineConfig
-
-    if config_file is None and not elements:
-        raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto run --element Cu --output cu")
-    content = read_yaml(config_file) if config_file is not None else {}
-    if elements:
-        content["elements"] = list(elements)
-    config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
-    return _without_reuse(config) if no_reuse else config
-
-
-def _without_reuse(config: PipelineConfig) -> PipelineConfig:
-    return config.model_copy(update={"oracle": config.oracle.model_copy(update={"reuse": False})})
-
-
 def _read_sides(data: Path, test: Path | None, trust_pickle: bool) -> list[Atoms]:
     """Read labelled structures, those of the test file marked as such."""
     if test is None:
@@ -298,31 +231,3 @@ def _read_sides(data: Path, test: Path | None, trust_pickle: bool) -> list[Atoms
     if strangers:
         raise ConfigError(f"{test}: has {', '.join(sorted(strangers))}, which {data} does not have to train on")
     return [*training, *testing]
-
-
-def _submit(build: Callable[[], ProcessBuilder]) -> orm.WorkChainNode:
-    """Give a run to the daemon; while another process writes to an embedded database, wait and try again."""
-    from aiida.engine import submit
-    from aiida.manage import get_manager
-    from sqlalchemy.exc import OperationalError
-
-    from ..environment import ensure_daemon, is_outdated
-
-    if is_outdated(ensure_daemon()):
-        click.echo(
-            "The daemon was started before this package was last changed; bring it up to date: verdi daemon restart"
-        )
-    end = time.monotonic() + LOCKED_SECONDS
-    while True:
-        try:
-            return submit(build())
-        except OperationalError as error:
-            if "database is locked" not in str(error):
-                raise
-            if time.monotonic() > end:
-                raise ConfigError(
-                    f"the database has been locked by other processes for {LOCKED_SECONDS:.0f} s: try again later, or "
-                    "move to a profile on PostgreSQL (verdi presto --use-postgres)"
-                ) from error
-            get_manager().get_profile_storage().get_session().rollback()
-            time.sleep(random.uniform(0.2, 1.0))

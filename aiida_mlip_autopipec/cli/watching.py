@@ -98,6 +98,17 @@ def stage_line(stage: Stage) -> str:
     return f"  {_MARKS[stage.state]} {stage.name:<10} {stage.detail}".rstrip()
 
 
+def time_left(stage: Stage) -> str:
+    """Return how long a stage takes yet, as words at the end of its line."""
+    if stage.seconds_left is None or stage.state != "running":
+        return ""
+    seconds = stage.seconds_left
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"; about {seconds / size:.0f} {unit} left"
+    return f"; about {seconds:.0f} s left"
+
+
 def explain_failure(run: orm.WorkChainNode) -> None:
     """Print why a run failed, if it did, and where to read more."""
     if not run.is_terminated or run.is_finished_ok:

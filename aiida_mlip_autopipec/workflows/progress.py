@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -25,6 +28,8 @@ class Stage:
     name: str
     state: str
     detail: str = ""
+    seconds_left: float | None = field(default=None, compare=False)
+    """About how long it will take yet, if that can be told."""
 
 
 def is_run(node: orm.Node) -> bool:
@@ -48,6 +53,12 @@ def state_of(node: orm.ProcessNode) -> str:
     if node.is_terminated:
         return "failed"
     return "paused" if node.paused else "running"
+
+
+def run_state(run: orm.WorkChainNode) -> str:
+    """Return the state of a run: `paused` also if something that it waits for is."""
+    state = state_of(run)
+    return "paused" if state == "running" and paused_of(run) else state
 
 
 def stages(run: orm.WorkChainNode) -> list[Stage]:
@@ -105,19 +116,57 @@ def _labels(labelling: orm.WorkChainNode | None) -> Stage:
     if oracle is None:
         return Stage("labels", state_of(labelling), f"0 of {asked} labelled")
     known = asked - count_frames(oracle.inputs.structures)
-    jobs = [node for node in oracle.called if isinstance(node, (orm.CalcJobNode, orm.WorkChainNode))]
-    ended = [job for job in jobs if job.is_terminated]
     labelled = failed = 0
-    for job in ended:
-        if "report" in job.outputs:
-            report = job.outputs.report.get_dict()
+    for child in oracle.called:
+        if not child.is_terminated:
+            continue
+        if "report" in child.outputs and isinstance(child, orm.CalcJobNode):
+            report = child.outputs.report.get_dict()
             labelled += report["labelled"]
             failed += len(report["failed"])
-        elif isinstance(job, orm.WorkChainNode):
-            labelled += job.is_finished_ok
-            failed += not job.is_finished_ok
+        elif isinstance(child, orm.WorkChainNode):
+            labelled += child.is_finished_ok
+            failed += not child.is_finished_ok
     detail = f"{known + labelled} of {asked} labelled" + (f", {failed} failed" if failed else "") + _known(known)
-    return Stage("labels", state_of(labelling), f"{detail}; jobs: {len(ended)} done, {len(jobs) - len(ended)} in work")
+    left = _seconds_left(oracle, labelled + failed, asked - known - labelled - failed)
+    return Stage("labels", state_of(labelling), f"{detail}; {_count(jobs_of(oracle))}", left)
+
+
+def _seconds_left(process: orm.ProcessNode, done: int, remaining: int) -> float | None:
+    """Return how long the rest takes if it goes on as it did."""
+    if not done:
+        return None
+    return (datetime.datetime.now(datetime.timezone.utc) - process.ctime).total_seconds() / done * remaining
+
+
+def jobs_of(process: orm.WorkChainNode) -> list[str]:
+    """Return how each job that a process, or one that it called, has made is doing."""
+    wanted = ["process_state", "exit_status", "state", "scheduler_state"]
+    project = [f"attributes.{name}" for name in wanted]
+    direct = orm.QueryBuilder().append(orm.WorkChainNode, filters={"id": process.pk}, tag="process")
+    nested = orm.QueryBuilder().append(orm.WorkChainNode, filters={"id": process.pk}, tag="caller")
+    nested.append(orm.WorkChainNode, with_incoming="caller", tag="process")
+    found: list[list[Any]] = []
+    for query in (direct, nested):
+        found += query.append(orm.CalcJobNode, with_incoming="process", project=project).all()
+    return [_doing(*row) for row in found]
+
+
+def _doing(process_state: str, exit_status: int | None, state: str | None, scheduler_state: str | None) -> str:
+    if process_state in ("excepted", "killed") or exit_status:
+        return "failed"
+    if process_state == "finished":
+        return "done"
+    if state == "withscheduler":
+        return "running" if scheduler_state == "running" else "waiting"
+    return "in transfer"
+
+
+def _count(states: Iterable[str]) -> str:
+    counts = Counter(states)
+    order = ("waiting", "running", "in transfer", "done", "failed")
+    told = ", ".join(f"{counts[state]} {state}" for state in order if counts[state])
+    return f"jobs: {told or 'none yet'}"
 
 
 def _known(reused: int) -> str:
@@ -159,10 +208,20 @@ def _fit(trainer: orm.WorkChainNode | None) -> Stage:
     if trainer.is_terminated or not jobs:
         return Stage("fit", state_of(trainer))
     last = jobs[-1]
-    state = last.get_state()
-    place = "done" if last.is_terminated else _PLACES.get(state.value if state else "", "being prepared")
     again = f", after {len(jobs) - 1} that were ended" if len(jobs) > 1 else ""
-    return Stage("fit", state_of(trainer), f"job {last.pk} {place}{again}")
+    return Stage("fit", state_of(trainer), f"job {last.pk} {_place(last)}{again}")
+
+
+def _place(job: orm.CalcJobNode) -> str:
+    if job.is_terminated:
+        return "done"
+    state, at_scheduler = job.get_state(), job.get_scheduler_state()
+    where = f"on {job.computer.label} ({job.get_job_id()})"
+    if state is None or state.value in ("uploading", "submitting"):
+        return "being prepared"
+    if state.value != "withscheduler":
+        return "handing in its files"
+    return f"runs {where}" if at_scheduler is not None and at_scheduler.value == "running" else f"waits {where}"
 
 
 def _verdict(validation: orm.WorkChainNode | None) -> Stage:
@@ -170,20 +229,33 @@ def _verdict(validation: orm.WorkChainNode | None) -> Stage:
         return Stage("validation", "waiting")
     if "validation" not in validation.outputs:
         called = {link.link_label: link.node for link in _links_to_called(validation)}
-        return Stage("validation", state_of(validation), _labels(called.get("label")).detail)
+        labels = _labels(called.get("label"))
+        return Stage("validation", state_of(validation), labels.detail, labels.seconds_left)
     checks = validation.outputs.validation["checks"]
     passed = sum(check["passed"] for check in checks)
     return Stage("validation", state_of(validation), f"{passed} of {len(checks)} checks passed")
 
 
-_PLACES = {
-    "withscheduler": "given to the scheduler",
-    "unstashing": "given to the scheduler",
-    "stashing": "handing in its files",
-    "retrieving": "handing in its files",
-    "parsing": "handing in its files",
-}
-"""What the states of a job mean to its user."""
+def active_of(run: orm.ProcessNode, **filters: Any) -> list[orm.ProcessNode]:
+    """Return the processes of a run that have not ended, itself among them.
+
+    :param filters: attributes they must have.
+    """
+    wanted = {f"attributes.{name}": value for name, value in filters.items()}
+    wanted["attributes.process_state"] = {"in": ["created", "waiting", "running"]}
+    query = orm.QueryBuilder().append(orm.ProcessNode, filters=wanted, tag="process", project=["*"])
+    query.order_by({"process": {"id": "asc"}})
+    return [node for (node,) in query.iterall() if _root(node).pk == run.pk]
+
+
+def paused_of(run: orm.ProcessNode) -> list[orm.ProcessNode]:
+    """Return the processes of a run that are paused, by its user or after failing again and again to reach a computer."""
+    return active_of(run, paused=True)
+
+
+def _root(node: orm.ProcessNode) -> orm.ProcessNode:
+    caller = node.caller
+    return node if caller is None else _root(caller)
 
 
 def failures(run: orm.WorkChainNode) -> list[dict[str, Any]]:
