@@ -56,7 +56,13 @@ class AiidaOnCluster:
 
     def run(self, program: str, *arguments: str) -> str:
         """Run a program of this Python environment (`verdi`, `python`, `mlip-auto`) on the profile; return its output."""
-        run = subprocess.run(
+        run = self.attempt(program, *arguments)
+        assert run.returncode == 0, f"{program} {' '.join(arguments)}\n{run.stdout}"
+        return run.stdout
+
+    def attempt(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program that may fail; its errors are among its output."""
+        return subprocess.run(
             [str(Path(sys.prefix) / "bin" / program), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -66,20 +72,15 @@ class AiidaOnCluster:
             timeout=300,
             check=False,
         )
-        assert run.returncode == 0, f"{program} {' '.join(arguments)}\n{run.stdout}"
-        return run.stdout
 
     def verdi(self, *arguments: str) -> str:
         """Run `verdi`."""
         return self.run("verdi", *arguments)
 
 
-@pytest.fixture(scope="session")
-def aiida_on_cluster(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AiidaOnCluster]:
-    """AiiDA on the cluster, with a daemon of two workers."""
-    description = cluster.describe()
-    home = tmp_path_factory.mktemp("home")
-    aiida = AiidaOnCluster(
+def aiida_in(home: Path) -> AiidaOnCluster:
+    """Return AiiDA with its settings, and those of SSH, in a home of its own."""
+    return AiidaOnCluster(
         {
             **os.environ,
             "AIIDA_PATH": str(home),
@@ -88,10 +89,10 @@ def aiida_on_cluster(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory)
             "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]]),
         }
     )
-    (home / ".ssh").mkdir(mode=0o700)
-    (home / ".ssh/config").write_text(Path(description["ssh"]["config"]).read_text())
 
-    postgres, rabbitmq = description["postgres"], description["rabbitmq"]
+
+def new_database(postgres: dict[str, Any]) -> str:
+    """Make an empty database on the cluster's PostgreSQL and return its name."""
     database = f"aiida_{uuid.uuid4().hex}"
     with psycopg.connect(
         host=postgres["host"],
@@ -102,6 +103,20 @@ def aiida_on_cluster(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory)
         autocommit=True,
     ) as connection:
         connection.execute(f"CREATE DATABASE {database}")
+    return database
+
+
+@pytest.fixture(scope="session")
+def aiida_on_cluster(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AiidaOnCluster]:
+    """AiiDA on the cluster, with a daemon of two workers."""
+    description = cluster.describe()
+    home = tmp_path_factory.mktemp("home")
+    aiida = aiida_in(home)
+    (home / ".ssh").mkdir(mode=0o700)
+    (home / ".ssh/config").write_text(Path(description["ssh"]["config"]).read_text())
+
+    postgres, rabbitmq = description["postgres"], description["rabbitmq"]
+    database = new_database(postgres)
 
     storage = ["--database-hostname", postgres["host"], "--database-port", str(postgres["port"])]
     storage += ["--database-username", postgres["user"], "--database-password", postgres["password"]]

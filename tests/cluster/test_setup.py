@@ -1,0 +1,243 @@
+"""A profile, a computer and codes set up by `mlip-auto setup` carry a whole run, and give no secret away."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from .cluster import Cluster
+from .conftest import AiidaOnCluster, aiida_in, login, new_database
+
+HPC = "hpc"
+SLOW_EMT = """
+import time
+from ase.calculators.emt import EMT
+
+class SlowEMT(EMT):
+    def calculate(self, *arguments, **options):
+        time.sleep(1)
+        super().calculate(*arguments, **options)
+"""
+STEPS = ("settings", "database", "broker", "daemon", "keys", "login", "silence", "work folder", "scheduler")
+JOBS = ("Python of the oracle", "Python of the trainer", "label of a structure", "tiny fit")
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """A home in which everything was set up by `mlip-auto setup`."""
+
+    home: Path
+    aiida: AiidaOnCluster
+    description: dict[str, Any]
+
+    def mlip_auto(self, *arguments: str) -> str:
+        """Run `mlip-auto`, which must succeed."""
+        return self.aiida.run("mlip-auto", *arguments)
+
+    def write(self, name: str, content: dict[str, Any], mode: int = 0o600) -> str:
+        """Write settings to a file and return its path."""
+        path = self.home / name
+        path.touch()
+        path.chmod(mode)
+        path.write_text(yaml.safe_dump(content))
+        return str(path)
+
+    def submit(self, config: dict[str, Any]) -> str:
+        """Submit a run and return its PK."""
+        submitted = re.search(
+            r"^Run (\d+) submitted", self.mlip_auto("submit", self.write("CONFIG.yaml", config)), re.M
+        )
+        assert submitted
+        return submitted[1]
+
+    def status_once(self, run: str, is_there: Callable[[str], object], seconds: float = 120) -> str:
+        """Return the status of a run as soon as it is as wanted."""
+        deadline = time.monotonic() + seconds
+        while not is_there(shown := self.mlip_auto("status", run)):
+            assert time.monotonic() < deadline, shown
+            time.sleep(1)
+        return shown
+
+    def jobs_in_the_queue(self) -> list[str]:
+        """Return the jobs that the scheduler has."""
+        return login(self.description, "squeue --noheader --format=%i").stdout.split()
+
+
+@pytest.fixture(scope="module")
+def newcomer(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
+    description = cluster.describe()
+    home = tmp_path_factory.mktemp("newcomer")
+    newcomer = Newcomer(home, aiida_in(home), description)
+    postgres, rabbitmq, ssh = description["postgres"], description["rabbitmq"], description["ssh"]
+    profile = {
+        "name": "production",
+        "postgres": {**postgres, "database": new_database(postgres)},
+        "rabbitmq": {name: rabbitmq[name] for name in ("host", "port", "user", "password")},
+    }
+    newcomer.mlip_auto("setup", "profile", newcomer.write("profile.yaml", profile))
+    # The cluster's RabbitMQ has no time limit.
+    newcomer.aiida.verdi("config", "set", "warnings.rabbitmq_version", "False")
+    computer = {
+        "label": HPC,
+        "host": ssh["address"],
+        "port": ssh["port"],
+        "user": description["user"],
+        "key": ssh["key"],
+        "work_folder": description["work"],
+        "queue": description["slurm"]["partition"],
+        "environment": f"export PATH={sys.prefix}/bin:$PATH PYTHONPATH={description['work']}/modules",
+        "safe_interval": 0,
+        "poll_interval": 1,
+    }
+    newcomer.mlip_auto("setup", "computer", newcomer.write("computer.yaml", computer))
+    newcomer.mlip_auto("setup", "codes")
+    modules = Path(description["work"]) / "modules"
+    modules.mkdir(exist_ok=True)
+    (modules / "slow_emt.py").write_text(SLOW_EMT)
+    yield newcomer
+    newcomer.aiida.verdi("daemon", "stop")
+
+
+def accept_host_key(newcomer: Newcomer) -> None:
+    shutil.copy(newcomer.description["ssh"]["known_hosts"], newcomer.home / ".ssh/known_hosts")
+
+
+def run_of_copper(**oracle: Any) -> dict[str, Any]:
+    return {
+        "elements": ["Cu"],
+        "generator": {"count": 20, "max_atoms": 8},
+        "oracle": {"structures_per_job": 6, **oracle},
+        "training": {"n_functions": 12, "cutoff": 4.5, "order": 3, "test_fraction": 0.2},
+        "resources": {
+            "oracle": {"computer": HPC, "cores": 1, "walltime": 300, "memory_mb": 800},
+            "trainer": {"computer": HPC, "cores": 2, "walltime": 600, "memory_mb": 1500},
+        },
+    }
+
+
+def test_what_exists_is_left_as_it_is(newcomer: Newcomer) -> None:
+    for name in ("profile", "computer"):
+        again = newcomer.aiida.attempt("mlip-auto", "setup", name, str(newcomer.home / f"{name}.yaml"))
+        assert again.returncode != 0 and "it is left as it is" in again.stdout
+
+
+def test_the_check_says_how_to_accept_a_host_key_and_then_that_all_works(newcomer: Newcomer) -> None:
+    (newcomer.home / ".ssh/known_hosts").unlink(missing_ok=True)
+    unknown = newcomer.aiida.attempt("mlip-auto", "setup", "check", HPC)
+    assert unknown.returncode != 0
+    assert "✗ login" in unknown.stdout and f"run `ssh {HPC}` once" in unknown.stdout
+    accept_host_key(newcomer)
+    lines = newcomer.mlip_auto("setup", "check", HPC).splitlines()
+    assert [line[2:23].strip() for line in lines] == [*STEPS, *JOBS]
+    assert {line[0] for line in lines} == {"✓"}
+
+
+def test_the_check_tells_that_python_lacks_the_trainer(newcomer: Newcomer) -> None:
+    accept_host_key(newcomer)
+    config = run_of_copper()
+    config["resources"]["trainer"]["prepend_text"] = "export PATH=/usr/bin:/bin"
+    lacking = newcomer.aiida.attempt("mlip-auto", "setup", "check", "--config", newcomer.write("lacking.yaml", config))
+    assert lacking.returncode != 0
+    assert "✗ Python of the trainer" in lacking.stdout and "pip install 'python-ace" in lacking.stdout
+    assert "✓ Python of the oracle" in lacking.stdout
+
+
+def test_a_run_is_submitted_seen_at_work_and_done(newcomer: Newcomer) -> None:
+    accept_host_key(newcomer)
+    begun = time.monotonic()
+    run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", structures_per_job=10))
+    assert time.monotonic() - begun < 60
+    shown = newcomer.status_once(run, lambda shown: "structures done in running jobs" in shown)
+    assert "of 20 labelled; jobs: " in shown and " running" in shown
+    watched = newcomer.mlip_auto("status", run, "--watch")
+    assert "20 of 20 labelled" in watched and "✓ fit" in watched
+    assert "done" in newcomer.mlip_auto("status")
+    assert "potential.yace" in newcomer.mlip_auto("watch", run, "--output", str(newcomer.home / "out"))
+
+    asked = login(
+        newcomer.description, "sacct --noheader --parsable2 --allocations --format=Partition,Timelimit,ReqMem,State"
+    )
+    jobs = set(asked.stdout.splitlines())
+    assert {"main|00:05:00|800M|COMPLETED", "main|00:10:00|1500M|COMPLETED"} <= jobs
+
+
+def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
+    accept_host_key(newcomer)
+    run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", reuse=False))
+    newcomer.aiida.verdi("process", "pause", "--timeout", "30", run)
+    shown = newcomer.status_once(run, lambda shown: ": paused" in shown)
+    assert f"mlip-auto resume {run}" in shown
+    assert "goes on" in newcomer.mlip_auto("resume", run)
+    at_work = newcomer.aiida.attempt("mlip-auto", "resume", run)
+    assert at_work.returncode != 0 and "is at work" in at_work.stdout
+    assert "✓ fit" in newcomer.mlip_auto("status", run, "--watch")
+    done = newcomer.aiida.attempt("mlip-auto", "resume", run)
+    assert done.returncode != 0 and "is done" in done.stdout
+
+
+def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: Newcomer) -> None:
+    accept_host_key(newcomer)
+    # Parameters of its own: no other run has its labels.
+    config = run_of_copper(calculator="slow_emt.SlowEMT", parameters={"asap_cutoff": True}, max_concurrent_jobs=1)
+    run = newcomer.submit(config)
+    newcomer.status_once(run, lambda shown: "1 running, 1 done" in shown)
+    assert "is killed" in newcomer.mlip_auto("kill", run)
+    assert newcomer.jobs_in_the_queue() == []
+    killed = newcomer.mlip_auto("status", run)
+    assert ": failed" in killed and f"mlip-auto resume {run}" in killed
+
+    resumed = re.search(r"^Run (\d+) submitted, with the inputs of", newcomer.mlip_auto("resume", run), re.M)
+    assert resumed
+    watched = newcomer.mlip_auto("status", resumed[1], "--watch")
+    known = re.search(r"20 of 20 labelled, (\d+) known already", watched)
+    assert known and int(known[1]) >= 6
+    assert "✓ fit" in watched
+
+
+def test_no_password_and_no_key_is_given_away(newcomer: Newcomer) -> None:
+    accept_host_key(newcomer)
+    description = newcomer.description
+    password = description["postgres"]["password"]
+    key = Path(description["ssh"]["key"]).read_text().splitlines()[1]
+    profile = yaml.safe_load((newcomer.home / "profile.yaml").read_text())
+    postgres = profile["postgres"]
+
+    run = newcomer.submit(run_of_copper(reuse=False))
+    seen: set[str] = set()
+    while "running" in newcomer.mlip_auto("status", run).splitlines()[0]:
+        for process in psutil.process_iter(["cmdline"]):
+            seen.update(process.info["cmdline"] or [])
+    assert not [word for word in seen if password in word or key in word]
+
+    address = [f"--host={postgres['host']}", f"--port={postgres['port']}", f"--username={postgres['user']}"]
+    dump = subprocess.run(
+        ["pg_dump", *address, postgres["database"]],
+        env={**newcomer.aiida.environment, "PGPASSWORD": password},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert HPC in dump.stdout
+    assert password not in dump.stdout and key not in dump.stdout
+
+    own = {newcomer.home / "profile.yaml", *(newcomer.home / ".aiida").glob("config.json*")}
+    told = [
+        path
+        for path in newcomer.home.rglob("*")
+        if path.is_file()
+        and path not in own
+        and (password.encode() in (content := path.read_bytes()) or key.encode() in content)
+    ]
+    assert told == []
+    assert {path.stat().st_mode & 0o077 for path in own} == {0}

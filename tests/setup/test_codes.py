@@ -1,0 +1,35 @@
+"""Codes are stored once, and none of another program's name is replaced."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiida_mlip_autopipec.config.read import ConfigError
+from aiida_mlip_autopipec.config.schemas.setup import PwCodeConfig
+from aiida_mlip_autopipec.environment import ensure_computer
+from aiida_mlip_autopipec.setup.codes import setup_portable_codes, setup_pw_code
+
+pytestmark = pytest.mark.usefixtures("aiida_profile")
+
+
+def test_the_scripts_are_stored_once() -> None:
+    codes = setup_portable_codes()
+    assert {code.label for code in codes} == {"label_structures", "pace_train"}
+    assert [code.uuid for code in setup_portable_codes()] == [code.uuid for code in codes]
+
+
+def test_pw_of_a_computer_is_made_once() -> None:
+    ensure_computer("localhost")
+    settings = PwCodeConfig(
+        computer="localhost", label="pw-of-tests", executable="/opt/qe/bin/pw.x", environment="module load qe"
+    )
+    code = setup_pw_code(settings)
+    assert code.default_calc_job_plugin == "quantumespresso.pw"
+    assert code.prepend_text.splitlines() == ["module load qe", "export OMP_NUM_THREADS=1"]
+    with pytest.raises(ConfigError, match="another name: --label"):
+        setup_pw_code(settings)
+
+
+def test_an_unknown_computer_says_how_to_make_it() -> None:
+    with pytest.raises(ConfigError, match="mlip-auto setup computer"):
+        setup_pw_code(PwCodeConfig(computer="nowhere", executable="pw.x"))

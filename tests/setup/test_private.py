@@ -1,0 +1,23 @@
+"""Files with secrets are their owner's alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiida_mlip_autopipec.setup.private import exposure, make_private
+
+
+@pytest.mark.parametrize(
+    ("mode", "safe"), [(0o600, True), (0o400, True), (0o640, False), (0o604, False), (0o620, False)]
+)
+def test_a_file_that_others_can_open_is_told(tmp_path: Path, mode: int, safe: bool) -> None:
+    path = tmp_path / "key"
+    path.touch()
+    path.chmod(mode)
+    fault = exposure(path)
+    assert (fault is None) == safe
+    assert safe or "chmod 600" in str(fault)
+    make_private(path)
+    assert exposure(path) is None

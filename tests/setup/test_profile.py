@@ -1,0 +1,63 @@
+"""Profiles are made once their services answer, and no password shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiida.manage.configuration import Profile, get_config
+
+from aiida_mlip_autopipec.config.read import ConfigError, parse_settings
+from aiida_mlip_autopipec.config.schemas.setup import PostgresConfig, ProfileConfig, RabbitmqConfig
+from aiida_mlip_autopipec.setup.profile import check_secrets, setup_profile
+
+SECRET = "not-to-be-seen"
+CLOSED_PORT = 9
+
+pytestmark = pytest.mark.usefixtures("aiida_profile")
+
+
+def ask(what: str) -> str:
+    assert "not-to" not in what
+    return SECRET
+
+
+def test_an_existing_profile_is_left_as_it_is(aiida_profile: Profile) -> None:
+    with pytest.raises(ConfigError, match="left as it is"):
+        setup_profile(ProfileConfig(name=aiida_profile.name), ask)
+
+
+@pytest.mark.parametrize(
+    ("service", "how"),
+    [
+        ({"postgres": PostgresConfig(host="127.0.0.1", port=CLOSED_PORT)}, "createdb"),
+        ({"rabbitmq": RabbitmqConfig(port=CLOSED_PORT)}, "rabbitmq-diagnostics"),
+    ],
+)
+def test_a_service_that_does_not_answer_makes_no_profile(
+    service: dict[str, PostgresConfig | RabbitmqConfig], how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConfigError, match=how) as raised:
+        setup_profile(ProfileConfig(name="nowhere", **service), ask)
+    assert SECRET not in str(raised.value) + caplog.text
+    assert "nowhere" not in get_config().profile_names
+
+
+def test_a_file_with_a_password_must_be_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "profile.yaml"
+    path.touch(mode=0o644)
+    check_secrets(ProfileConfig(postgres=PostgresConfig()), path)
+    secret = ProfileConfig(postgres=PostgresConfig(password=SECRET))
+    with pytest.raises(ConfigError, match="chmod 600"):
+        check_secrets(secret, path)
+    path.chmod(0o600)
+    check_secrets(secret, path)
+
+
+def test_a_password_shows_in_no_error_and_no_text() -> None:
+    settings = ProfileConfig(postgres=PostgresConfig(password=SECRET))
+    assert SECRET not in f"{settings} {settings.model_dump_json()}"
+    with pytest.raises(ConfigError) as raised:
+        parse_settings(ProfileConfig, {"postgres": {"password": [SECRET], "port": "x"}}, "profile.yaml")
+    assert SECRET not in str(raised.value)
+    assert ProfileConfig(postgres={"password": 12345}).postgres.password.get_secret_value() == "12345"
