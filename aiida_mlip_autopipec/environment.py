@@ -25,7 +25,7 @@ from aiida.engine.daemon.client import (
     DaemonTimeoutException,
     get_daemon_client,
 )
-from aiida.manage.configuration import Profile, create_profile, get_config, load_profile
+from aiida.manage.configuration import Profile, create_profile, get_config, get_config_option, load_profile
 from aiida.manage.configuration.settings import AiiDAConfigDir
 from aiida.plugins import BrokerFactory
 
@@ -255,7 +255,7 @@ def ensure_daemon() -> DaemonClient:
     with alone():
         if not _is_alive(client):
             _forget_dead_broker(profile)
-            client.start_daemon()
+            client.start_daemon(get_config_option("daemon.default_workers"))
     return client
 
 

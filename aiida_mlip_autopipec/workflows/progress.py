@@ -56,7 +56,9 @@ def state_of(node: orm.ProcessNode) -> str:
 
 
 def run_state(run: orm.WorkChainNode) -> str:
-    """Return the state of a run: `paused` also if something that it waits for is."""
+    """Return the state of a run: `paused` also if something that it waits for is, `killed` if its user ended it."""
+    if run.is_killed:
+        return "killed"
     state = state_of(run)
     return "paused" if state == "running" and paused_of(run) else state
 

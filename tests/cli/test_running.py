@@ -1,0 +1,90 @@
+"""Runs that the daemon has: submitted, looked at, ended, begun again."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .conftest import Command
+
+SMALL: dict[str, Any] = {
+    "elements": ["Cu"],
+    "generator": {"count": 20, "max_atoms": 8},
+    "oracle": {"structures_per_job": 10, "max_concurrent_jobs": 1},
+    "training": {"n_functions": 12, "cutoff": 5.0, "order": 2},
+}
+
+
+def submit(mlip_auto: Command, folder: Path, **settings: Any) -> str:
+    config = folder / "CONFIG.yaml"
+    config.write_text(yaml.safe_dump({**SMALL, **settings}))
+    submitted = mlip_auto("submit", config)
+    found = re.search(r"^Run (\d+) submitted", submitted.stdout, re.M)
+    assert found, submitted.stdout + submitted.stderr
+    return found[1]
+
+
+def test_a_submitted_run_is_watched_to_its_end(mlip_auto: Command, tmp_path: Path) -> None:
+    run = submit(mlip_auto, tmp_path)
+    watched = mlip_auto("status", run, "--watch")
+    assert watched.returncode == 0, watched.stderr
+    assert "20 of 20 labelled" in watched.stdout and "✓ fit" in watched.stdout
+    for command, said in (("resume", "is done"), ("kill", "has ended already")):
+        refused = mlip_auto(command, run)
+        assert refused.returncode != 0 and said in refused.stderr
+
+
+def test_a_killed_run_begins_again_with_the_labels_it_had(mlip_auto: Command, tmp_path: Path) -> None:
+    # Another method than that of the other runs, whose labels it would take.
+    oracle = {**SMALL["oracle"], "parameters": {"asap_cutoff": True}}
+    slow = {"oracle": {"prepend_text": "sleep 5"}}
+    run = submit(mlip_auto, tmp_path, oracle=oracle, resources=slow)
+    deadline = time.monotonic() + 120
+    while "10 of 20 labelled" not in (shown := mlip_auto("status", run)).stdout:
+        assert time.monotonic() < deadline, shown
+    killed = mlip_auto("kill", run)
+    assert killed.returncode == 0, killed.stdout + killed.stderr
+    after = mlip_auto("status", run)
+    assert ": killed" in after.stdout and f"mlip-auto resume {run}" in after.stderr
+
+    resumed = mlip_auto("resume", run)
+    again = re.search(r"^Run (\d+) submitted, with the inputs of", resumed.stdout, re.M)
+    assert again, resumed.stdout + resumed.stderr
+    watched = mlip_auto("status", again[1], "--watch")
+    assert watched.returncode == 0 and "20 of 20 labelled, 10 known already" in watched.stdout
+
+
+def test_a_paused_run_goes_on(mlip_auto: Command, run_program: Command, tmp_path: Path) -> None:
+    run = submit(
+        mlip_auto,
+        tmp_path,
+        generator={**SMALL["generator"], "seed": 7},
+        resources={"oracle": {"prepend_text": "sleep 3"}},
+    )
+    assert run_program("verdi", "process", "pause", "--timeout", "30", run).returncode == 0
+    deadline = time.monotonic() + 60
+    while ": paused" not in (shown := mlip_auto("status", run).stdout):
+        assert time.monotonic() < deadline, shown
+    assert f"mlip-auto resume {run}" in shown
+    resumed = mlip_auto("resume", run)
+    assert resumed.returncode == 0 and "goes on" in resumed.stdout
+    assert mlip_auto("status", run, "--watch").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["submit"], "name a CONFIG.yaml or an --element"),
+        (["status", "--watch"], "takes the PK of a run"),
+        (["resume", "999999"], "names no single node"),
+        (["kill", "999999"], "names no single node"),
+    ],
+)
+def test_wrong_arguments_are_explained(mlip_auto: Command, arguments: list[str], message: str) -> None:
+    wrong = mlip_auto(*arguments)
+    assert wrong.returncode != 0 and message in wrong.stderr and "Traceback" not in wrong.stderr

@@ -1,0 +1,55 @@
+"""`mlip-auto setup` on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import Command
+
+
+def test_profile_codes_and_check_of_this_machine(mlip_auto: Command) -> None:
+    made = mlip_auto("setup", "profile", "--name", "mine")
+    assert made.returncode == 0 and "'mine'" in made.stdout, made.stderr
+    again = mlip_auto("setup", "profile", "--name", "mine")
+    assert again.returncode != 0 and "left as it is" in again.stderr
+
+    codes = mlip_auto("setup", "codes")
+    assert codes.returncode == 0 and "pace_train" in codes.stdout and "label_structures" in codes.stdout
+
+    checked = mlip_auto("setup", "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert {line[0] for line in checked.stdout.splitlines()} == {"✓"}
+    assert "label of a structure" in checked.stdout and "tiny fit" in checked.stdout
+    without = mlip_auto("setup", "check", "--no-jobs")
+    assert without.returncode == 0 and without.stdout.splitlines()[-1].startswith("· tiny fit")
+
+
+def test_a_check_of_an_unknown_computer_says_how_to_make_it(mlip_auto: Command) -> None:
+    checked = mlip_auto("setup", "check", "nowhere", "--no-jobs")
+    assert checked.returncode != 0
+    assert "✗ computer nowhere" in checked.stdout and "mlip-auto setup computer" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("computer", {"label": "hpc"}, "work_folder: is required"),
+        ("computer", {"label": "hpc", "host": "h", "work_folder": "/w", "que": "x"}, "did you mean 'queue'?"),
+        ("profile", {"postgres": {"port": 0}}, "postgres.port"),
+    ],
+)
+def test_a_wrong_file_is_explained(
+    mlip_auto: Command, tmp_path: Path, name: str, content: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(yaml.safe_dump(content))
+    wrong = mlip_auto("setup", name, path)
+    assert wrong.returncode != 0 and message in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_half_of_pw_is_not_enough(mlip_auto: Command) -> None:
+    assert "both its computer and --pw" in mlip_auto("setup", "codes", "--pw", "/usr/bin/pw.x").stderr
