@@ -100,7 +100,7 @@ def stage_line(stage: Stage) -> str:
 
 def time_left(stage: Stage) -> str:
     """Return how long a stage takes yet, as words at the end of its line."""
-    if stage.seconds_left is None or stage.state != "running":
+    if not stage.seconds_left or stage.state != "running":
         return ""
     seconds = stage.seconds_left
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):

@@ -47,7 +47,7 @@ def _prepare_pw(
             f"oracle.type quantumespresso needs {error.name}: pip install 'aiida-mlip-autopipec[qe]', "
             "and restart the daemon (verdi daemon restart)"
         ) from error
-    code = _pw_code(config.code)
+    code = find_pw_code(config.code)
     if resources.computer not in (LOCALHOST, code.computer.label):
         raise ConfigError(
             f"resources.oracle.computer is '{resources.computer}', but oracle.code '{config.code}' is on "
@@ -71,7 +71,11 @@ def _prepare_pw(
     }
 
 
-def _pw_code(label: str) -> InstalledCode:
+def find_pw_code(label: str) -> InstalledCode:
+    """Return the code of pw.x of a label.
+
+    :raises ConfigError: if there is none that can be used.
+    """
     try:
         code = load_code(label)
     except MultipleObjectsError as error:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..config.read import ConfigError
+from ..config.schemas.oracle import QuantumEspressoOracleConfig
 from ..config.schemas.pipeline import PipelineConfig
+from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.setup import CheckConfig
 from ..environment import ensure_computer, prepare_resources
+from ..oracle.prepare import find_pw_code
 from .finding import Finding
 from .login import check_computer
 from .services import check_services
@@ -41,13 +44,19 @@ def check(config: PipelineConfig, settings: CheckConfig, *, jobs: bool = True) -
 
 
 def _computers(config: PipelineConfig) -> Iterator[Finding]:
-    stages = {"oracle": config.resources.oracle, "trainer": config.resources.trainer}
-    if config.oracle.type != "ase":
-        # It runs where its code is, and needs no Python there.
-        del stages["oracle"]
-    for label in dict.fromkeys(resources.computer for resources in stages.values()):
+    wanted: dict[str, dict[str, ResourcesConfig]] = {}
+    try:
+        if isinstance(config.oracle, QuantumEspressoOracleConfig):
+            # It runs where its code is, and needs no Python there.
+            wanted[find_pw_code(config.oracle.code).computer.label] = {}
+        else:
+            wanted[config.resources.oracle.computer] = {"oracle": config.resources.oracle}
+    except ConfigError as error:
+        yield Finding("code", "failed", str(error))
+    wanted.setdefault(config.resources.trainer.computer, {})["trainer"] = config.resources.trainer
+    for label, stages in wanted.items():
         try:
-            there = {name: prepare_resources(of) for name, of in stages.items() if of.computer == label}
+            there = {name: prepare_resources(resources) for name, resources in stages.items()}
             yield from check_computer(ensure_computer(label), there)
         except ConfigError as error:
             yield Finding(f"computer {label}", "failed", str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -247,17 +247,30 @@ def active_of(run: orm.ProcessNode, **filters: Any) -> list[orm.ProcessNode]:
     wanted["attributes.process_state"] = {"in": ["created", "waiting", "running"]}
     query = orm.QueryBuilder().append(orm.ProcessNode, filters=wanted, tag="process", project=["*"])
     query.order_by({"process": {"id": "asc"}})
-    return [node for (node,) in query.iterall() if _root(node).pk == run.pk]
+    active = query.all(flat=True)
+    callers = _callers_of([node.pk for node in active])
+
+    def root(pk: int) -> int:
+        return root(callers[pk]) if pk in callers else pk
+
+    return [node for node in active if root(node.pk) == run.pk]
+
+
+def _callers_of(pks: Sequence[int]) -> dict[int, int]:
+    """Return the process that called each of some, and that called those, by PK: a query a level, however many they are."""
+    callers: dict[int, int] = {}
+    while pks:
+        query = orm.QueryBuilder().append(orm.WorkChainNode, tag="caller", project=["id"])
+        query.append(orm.ProcessNode, filters={"id": {"in": list(pks)}}, with_incoming="caller", project=["id"])
+        found = {called: caller for caller, called in query.iterall()}
+        callers |= found
+        pks = sorted(set(found.values()) - callers.keys())
+    return callers
 
 
 def paused_of(run: orm.ProcessNode) -> list[orm.ProcessNode]:
     """Return the processes of a run that are paused, by its user or after failing again and again to reach a computer."""
     return active_of(run, paused=True)
-
-
-def _root(node: orm.ProcessNode) -> orm.ProcessNode:
-    caller = node.caller
-    return node if caller is None else _root(caller)
 
 
 def failures(run: orm.WorkChainNode) -> list[dict[str, Any]]:

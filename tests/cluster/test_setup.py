@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from .cluster import Cluster
-from .conftest import AiidaOnCluster, aiida_in, login, new_database
+from .conftest import AiidaOnCluster, aiida_in, command, login, new_database
 
 HPC = "hpc"
 SLOW_EMT = """
@@ -153,6 +153,27 @@ def test_the_check_tells_that_python_lacks_the_trainer(newcomer: Newcomer) -> No
     assert "✓ Python of the oracle" in lacking.stdout
 
 
+@pytest.mark.parametrize(
+    ("fault", "line", "mend"),
+    [
+        ("ssh", "✗ login", f"see whether `ssh {HPC}` works"),
+        ("slurmctld", "✗ scheduler", "core.slurm"),
+        ("rabbitmq", "✗ broker", "start RabbitMQ"),
+        ("postgres", "✗ database", "start its server"),
+    ],
+)
+def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, mend: str) -> None:
+    accept_host_key(newcomer)
+    assert command("fault", fault, "start").returncode == 0
+    try:
+        checked = newcomer.aiida.attempt("mlip-auto", "setup", "check", HPC, "--no-jobs")
+    finally:
+        assert command("fault", fault, "stop").returncode == 0
+    assert checked.returncode != 0
+    assert line in checked.stdout and mend in checked.stdout
+    assert "Traceback" not in checked.stdout
+
+
 def test_a_run_is_submitted_seen_at_work_and_done(newcomer: Newcomer) -> None:
     accept_host_key(newcomer)
     begun = time.monotonic()
@@ -184,6 +205,31 @@ def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
     assert "✓ fit" in newcomer.mlip_auto("status", run, "--watch")
     done = newcomer.aiida.attempt("mlip-auto", "resume", run)
     assert done.returncode != 0 and "is done" in done.stdout
+
+
+def test_what_a_lost_cluster_paused_goes_on_by_resume(newcomer: Newcomer) -> None:
+    accept_host_key(newcomer)
+    options = {"transport.task_retry_initial_interval": "1", "transport.task_maximum_attempts": "2"}
+    for option, value in options.items():
+        newcomer.aiida.verdi("config", "set", option, value)
+    newcomer.aiida.verdi("daemon", "restart")
+    run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", reuse=False))
+    newcomer.status_once(run, lambda shown: " running" in shown.splitlines()[2])
+    assert command("fault", "ssh", "start").returncode == 0
+    try:
+        shown = newcomer.status_once(run, lambda shown: "Paused: AseLabelCalculation" in shown)
+    finally:
+        assert command("fault", "ssh", "stop").returncode == 0
+        for option in options:
+            newcomer.aiida.verdi("config", "unset", option)
+    assert ": paused" in shown and f"mlip-auto resume {run}" in shown
+    # The others may be paused a moment later.
+    deadline = time.monotonic() + 300
+    while newcomer.aiida.attempt("mlip-auto", "status", run).stdout.count("✓") < 4:
+        assert time.monotonic() < deadline, newcomer.mlip_auto("status", run)
+        newcomer.aiida.attempt("mlip-auto", "resume", run)
+        time.sleep(2)
+    assert "20 of 20 labelled" in newcomer.mlip_auto("status", run)
 
 
 def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: Newcomer) -> None:

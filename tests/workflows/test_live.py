@@ -20,7 +20,7 @@ BLOCK = "--------FIT STATS--------\nIteration:  #20  Loss:    Total:  6.4193e-01
     ("log", "told", "left"),
     [
         ("", "", None),
-        (LINEAR, "design matrix: 400 of 1600 atoms, 9 s left", 9.0),
+        (LINEAR, "design matrix: 400 of 1600 atoms", 9.0),
         (NONLINEAR, "iteration 11 of at most 100, loss 1.5e-03", 89.0),
         (NONLINEAR + BLOCK, "iteration 20 of at most 100, loss 6.4193e-01", 89.0),
         (BLOCK, "iteration 20, loss 6.4193e-01", None),
