@@ -35,7 +35,7 @@ def test_localhost_is_made_once() -> None:
 
 
 def test_an_unknown_computer_says_how_to_make_it() -> None:
-    with pytest.raises(ConfigError, match="verdi computer setup"):
+    with pytest.raises(ConfigError, match="mlip-auto setup computer"):
         ensure_computer("hpc")
 
 
@@ -64,7 +64,12 @@ def test_options_hold_what_is_set(tmp_path: Path) -> None:
     options = ResourcesConfig(cores=4, walltime=60, memory_mb=10, queue="debug").options()
     assert options["resources"] == {"num_machines": 1, "num_mpiprocs_per_machine": 1, "num_cores_per_mpiproc": 4}
     assert (options["max_wallclock_seconds"], options["max_memory_kb"], options["queue_name"]) == (60, 10240, "debug")
-    assert "account" not in options
+    assert "account" not in options and "custom_scheduler_commands" not in options
+    told = ResourcesConfig(
+        account="project", qos="high", scheduler_lines=["#SBATCH --gres=gpu:1", "#SBATCH -C a100"]
+    ).options()
+    assert (told["account"], told["qos"]) == ("project", "high")
+    assert told["custom_scheduler_commands"] == "#SBATCH --gres=gpu:1\n#SBATCH -C a100"
 
 
 def test_a_daemon_older_than_the_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
