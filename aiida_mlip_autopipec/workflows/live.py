@@ -55,7 +55,8 @@ def fit_progress(log: str) -> tuple[str, float | None]:
         if not own:
             return "", None
         left = _LEFT.search(own[-1])
-        return (own[-1][: left.start()], float(left[1])) if left else (own[-1], None)
+        # After its last atom the choice of functions has yet to come, which says nothing until it is done.
+        return (own[-1][: left.start()], float(left[1]) or None) if left else (own[-1], None)
     number, loss = iterations[-1]
     most = _MOST_ITERATIONS.search(log)
     told = f"iteration {number}{f' of at most {most[1]}' if most else ''}, loss {loss}"
