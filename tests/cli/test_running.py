@@ -20,10 +20,13 @@ SMALL: dict[str, Any] = {
 }
 
 
-def submit(mlip_auto: Command, folder: Path, **settings: Any) -> str:
+QUICK = {"level": "quick", "dynamics": {"nvt_steps": 40, "nve_steps": 60, "max_atoms": 16}}
+
+
+def submit(mlip_auto: Command, folder: Path, *options: str, **settings: Any) -> str:
     config = folder / "CONFIG.yaml"
     config.write_text(yaml.safe_dump({**SMALL, **settings}))
-    submitted = mlip_auto("submit", config)
+    submitted = mlip_auto("submit", config, *options)
     found = re.search(r"^Run (\d+) submitted", submitted.stdout, re.M)
     assert found, submitted.stdout + submitted.stderr
     return found[1]
@@ -37,6 +40,13 @@ def test_a_submitted_run_is_watched_to_its_end(mlip_auto: Command, tmp_path: Pat
     for command, said in (("resume", "is done"), ("kill", "has ended already")):
         refused = mlip_auto(command, run)
         assert refused.returncode != 0 and said in refused.stderr
+
+
+def test_a_potential_that_does_not_pass_is_told_by_the_exit_status(mlip_auto: Command, tmp_path: Path) -> None:
+    run = submit(mlip_auto, tmp_path, "--validate", validation=QUICK)
+    watched = mlip_auto("status", run, "--watch")
+    assert watched.returncode == 3, watched.stdout + watched.stderr
+    assert "✓ validation" in watched.stdout and "✗ Cu fcc" in watched.stdout
 
 
 def test_a_killed_run_begins_again_with_the_labels_it_had(mlip_auto: Command, tmp_path: Path) -> None:
