@@ -17,7 +17,8 @@ def test_profile_codes_and_check_of_this_machine(mlip_auto: Command) -> None:
     assert again.returncode != 0 and "left as it is" in again.stderr
 
     codes = mlip_auto("setup", "codes")
-    assert codes.returncode == 0 and "pace_train" in codes.stdout and "label_structures" in codes.stdout
+    assert codes.returncode == 0
+    assert all(name in codes.stdout for name in ("label_structures", "pace_train", "validate_potential"))
 
     checked = mlip_auto("setup", "check")
     assert checked.returncode == 0, checked.stdout + checked.stderr

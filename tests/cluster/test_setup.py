@@ -169,6 +169,9 @@ def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, 
         checked = newcomer.aiida.attempt("mlip-auto", "setup", "check", HPC, "--no-jobs")
     finally:
         assert command("fault", fault, "stop").returncode == 0
+        if fault == "postgres":
+            # A daemon that lost its connections drops the first task that it is given then.
+            newcomer.aiida.verdi("daemon", "restart")
     assert checked.returncode != 0
     assert line in checked.stdout and mend in checked.stdout
     assert "Traceback" not in checked.stdout

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("aiida_profile")
 
 def test_the_scripts_are_stored_once() -> None:
     codes = setup_portable_codes()
-    assert {code.label for code in codes} == {"label_structures", "pace_train"}
+    assert {code.label for code in codes} == {"label_structures", "pace_train", "validate_potential"}
     assert [code.uuid for code in setup_portable_codes()] == [code.uuid for code in codes]
 
 
