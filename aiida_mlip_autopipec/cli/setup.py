@@ -87,7 +87,7 @@ def computer(file: Path, overwrite: bool, profile: str | None) -> None:
 @click.option("--environment", default="", metavar="LINES", help="Shell lines before pw.x, e.g. 'module load qe'.")
 @profile_option
 def codes(computer: str | None, pw: str | None, label: str | None, environment: str, profile: str | None) -> None:
-    """Store the scripts that are sent along with jobs, label_structures and pace_train; and pw.x of a COMPUTER."""
+    """Store the scripts that are sent along with jobs (for labels, fits and validations); and pw.x of a COMPUTER."""
     from ..config.schemas.setup import PwCodeConfig
 
     if (computer is None) != (pw is None):

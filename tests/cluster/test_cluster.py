@@ -118,6 +118,7 @@ def test_a_fault_is_felt_until_it_is_healed(description: dict[str, Any], fault: 
     assert login(description, probe).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_node_that_is_lost_takes_its_job_with_it(cluster: Cluster, description: dict[str, Any]) -> None:
     submit = "sbatch --parsable --no-requeue --nodelist=node2 --wrap='sleep 300'"
     job = login(description, submit).stdout.strip()

@@ -196,6 +196,7 @@ def test_a_run_is_submitted_seen_at_work_and_done(newcomer: Newcomer) -> None:
     assert {"main|00:05:00|800M|COMPLETED", "main|00:10:00|1500M|COMPLETED"} <= jobs
 
 
+@pytest.mark.slow
 def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
     accept_host_key(newcomer)
     run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", reuse=False))
@@ -235,6 +236,7 @@ def test_what_a_lost_cluster_paused_goes_on_by_resume(newcomer: Newcomer) -> Non
     assert "20 of 20 labelled" in newcomer.mlip_auto("status", run)
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: Newcomer) -> None:
     accept_host_key(newcomer)
     # Parameters of its own: no other run has its labels.
