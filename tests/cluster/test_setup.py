@@ -170,8 +170,8 @@ def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, 
     finally:
         assert command("fault", fault, "stop").returncode == 0
         if fault == "postgres":
-            # A daemon that lost its connections drops the first task that it is given then.
-            newcomer.aiida.verdi("daemon", "restart")
+            # A daemon that lost its connections drops the first task that it is given then, and takes its time to end.
+            newcomer.aiida.verdi("daemon", "restart", "--timeout", "120")
     assert checked.returncode != 0
     assert line in checked.stdout and mend in checked.stdout
     assert "Traceback" not in checked.stdout
