@@ -88,6 +88,7 @@ def newcomer(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     newcomer.mlip_auto("setup", "profile", newcomer.write("profile.yaml", profile))
     # The cluster's RabbitMQ has no time limit.
     newcomer.aiida.verdi("config", "set", "warnings.rabbitmq_version", "False")
+    newcomer.aiida.verdi("config", "set", "daemon.timeout", "60")
     computer = {
         "label": HPC,
         "host": ssh["address"],
@@ -171,7 +172,7 @@ def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, 
         assert command("fault", fault, "stop").returncode == 0
         if fault == "postgres":
             # A daemon that lost its connections drops the first task that it is given then, and takes its time to end.
-            newcomer.aiida.verdi("daemon", "restart", "--timeout", "120")
+            newcomer.aiida.verdi("daemon", "restart")
     assert checked.returncode != 0
     assert line in checked.stdout and mend in checked.stdout
     assert "Traceback" not in checked.stdout

@@ -63,6 +63,7 @@ def store_fit(frames: Sequence[Atoms], noise: float = 0.01, **metrics: Any) -> o
         dataset = orm.SinglefileData(path).store()
     n_test = sum(atoms.info["split"] == "test" for atoms in frames)
     elements = sorted({symbol for atoms in frames for symbol in atoms.symbols})
+    errors = {"energy_rmse_meV_per_atom": 1000 * noise, "force_rmse_eV_per_A": noise}
     content = {
         "elements": elements,
         "engine": "linear",
@@ -73,8 +74,8 @@ def store_fit(frames: Sequence[Atoms], noise: float = 0.01, **metrics: Any) -> o
         "reference_energies_eV": dict.fromkeys(elements, 3.5),
         "reference_energies_source": "isolated_atoms",
         "chosen": {"cutoff": "given"},
-        "train": {"n_structures": len(frames) - n_test},
-        "test": {"n_structures": n_test},
+        "train": {"n_structures": len(frames) - n_test, **errors},
+        "test": {"n_structures": n_test, **errors},
         **metrics,
     }
     fit = orm.CalcFunctionNode()
