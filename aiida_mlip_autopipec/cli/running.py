@@ -82,10 +82,12 @@ def _lines(run: orm.WorkChainNode) -> list[str]:
     from ..workflows.live import with_live
     from ..workflows.progress import paused_of, run_state, stages
 
-    lines = [f"Run {run.pk} ({run.label}): {run_state(run)}"]
+    # Asked once, so that the first line and the last ones agree.
+    paused = paused_of(run)
+    lines = [f"Run {run.pk} ({run.label}): {run_state(run, paused)}"]
     for stage in with_live(run, stages(run)):
         lines.append(stage_line(stage) + time_left(stage))
-    for node in paused_of(run):
+    for node in paused:
         why = f": {node.process_status}" if node.process_status else ""
         lines.append(f"Paused: {node.process_label} {node.pk}{why} (mlip-auto resume {run.pk})")
     return lines

@@ -55,12 +55,17 @@ def state_of(node: orm.ProcessNode) -> str:
     return "paused" if node.paused else "running"
 
 
-def run_state(run: orm.WorkChainNode) -> str:
-    """Return the state of a run: `paused` also if something that it waits for is, `killed` if its user ended it."""
+def run_state(run: orm.WorkChainNode, paused: Sequence[orm.ProcessNode] | None = None) -> str:
+    """Return the state of a run: `paused` also if something that it waits for is, `killed` if its user ended it.
+
+    :param paused: what :func:`paused_of` returned of it, if that was asked already.
+    """
     if run.is_killed:
         return "killed"
     state = state_of(run)
-    return "paused" if state == "running" and paused_of(run) else state
+    if state != "running":
+        return state
+    return "paused" if (paused_of(run) if paused is None else paused) else state
 
 
 def stages(run: orm.WorkChainNode) -> list[Stage]:
