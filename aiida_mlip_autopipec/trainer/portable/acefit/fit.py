@@ -67,7 +67,7 @@ def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: D
     chosen |= {"cutoff": why_radial, "radial_functions": radial.name}
     chosen["n_functions"] = _reason(
         settings.n_functions,
-        f"as many as predict best, at most {most}, by cross-validation: of a pool of "
+        f"the most, up to {most}, that predict as well as any number, by cross-validation: of a pool of "
         f"{solution.basis.n_functions} those that matter most. At most: a half of the atoms, an eighth of the labels, what a "
         f"fast potential and the time limit allow, {settings.max_functions} an element",
     )

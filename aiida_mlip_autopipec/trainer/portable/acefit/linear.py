@@ -31,7 +31,7 @@ USUAL_WEIGHTS = (20.0, 0.03)
 """Weights of energies and of derivatives by strain from which the search starts; it goes on as long as the errors fall."""
 
 BETTER = 0.98
-"""Other weights are taken only if they make the validation error this much smaller: less is noise."""
+"""Other weights, but for larger ones of energies, must make the validation error this much smaller: less is noise."""
 
 USUAL_RIDGE = 1e-8
 """Ridge strength where there are too few groups of structures for cross-validation."""
@@ -47,6 +47,9 @@ EXPECTED_OVER_ROWS = 1.5
 
 SMALLEST_PART = 0.3
 """Part of the functions allowed below which elimination does not go."""
+
+NOISE = 1.03
+"""Validation errors of other numbers of functions within this factor are taken as equal: more functions know more."""
 
 AS_GOOD = 1.01
 """Validation errors within this factor are taken as equal."""
@@ -197,7 +200,7 @@ def _elimination_errors(job: tuple[Weights, int, list[int]]) -> np.ndarray:
 
 
 def select_functions(problem: Problem, weights: Weights, most: int, *, exactly: bool, workers: int) -> np.ndarray:
-    """Return the functions to keep of a pool: as many as predict best.
+    """Return the functions to keep of a pool: the most that predict as well as any number allowed.
 
     In each fold they are eliminated anew, so that no label takes part in what is measured by it.
 
@@ -214,7 +217,7 @@ def select_functions(problem: Problem, weights: Weights, most: int, *, exactly: 
             errors = np.array(list(mapped(_elimination_errors, jobs)))
         merit = _merit(np.exp(np.log(errors).mean(axis=0)))
         best = float(merit[1:].min())
-        size = sizes[1 + int(merit[1:].argmin())]
+        size = sizes[1 + int(np.flatnonzero(merit[1:] <= NOISE * best)[0])]
         tried = ", ".join(f"{n}: {value / best:.3f}" for n, value in zip(sizes, merit, strict=True))
         log(f"  validation error by number of functions: {tried}")
     if size == len(everything):
@@ -238,7 +241,8 @@ def _search(
             log(
                 f"  energy weight {weights.energy:g}, virial weight {weights.virial:g}: {choice.error / best.error:.3f}"
             )
-            if choice.error >= BETTER * best.error:
+            # Energies are few: if it costs nothing, they weigh more.
+            if choice.error >= (1.0 if weights.energy > best.weights.energy else BETTER) * best.error:
                 break
             best = choice
         if best is not first:
