@@ -30,19 +30,22 @@ def watch(run: orm.WorkChainNode, output: Path | None) -> int:
         back = f"mlip-auto watch {run.pk}" + (f" --output {output}" if output is not None else "")
         click.echo(f"\nThe run goes on without this command. To come back: {back}, or mlip-auto status {run.pk}")
         return INTERRUPTED
-    if not run.is_finished_ok:
+    made = "potential" in run.outputs
+    if not run.is_finished_ok and not made:
         explain_failure(run)
         return 1
     if "metrics" in run.outputs:
         _print_errors(run.outputs.metrics.get_dict())
     list_failures(run)
-    passed = print_validation(run)
-    if "potential" not in run.outputs:
+    status = print_validation(run)
+    if not made:
         _write(run, output, "write_validation")
-        return passed
+        return status
     click.echo(f"Potential: node {run.outputs.potential.pk} (mlip-auto provenance {run.outputs.potential.pk})")
     _write(run, output, "write_results")
-    return passed
+    # A potential that could not be validated is there all the same.
+    explain_failure(run)
+    return status if run.is_finished_ok else 1
 
 
 def _write(run: orm.WorkChainNode, output: Path | None, writer: str) -> None:
