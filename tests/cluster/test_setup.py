@@ -212,6 +212,7 @@ def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
     assert done.returncode != 0 and "is done" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_a_lost_cluster_paused_goes_on_by_resume(newcomer: Newcomer) -> None:
     accept_host_key(newcomer)
     options = {"transport.task_retry_initial_interval": "1", "transport.task_maximum_attempts": "2"}
