@@ -106,7 +106,8 @@ def new_database(postgres: dict[str, Any]) -> str:
     return database
 
 
-@pytest.fixture(scope="session")
+# Not longer than a module: faults that others make would leave its daemon without its database.
+@pytest.fixture(scope="module")
 def aiida_on_cluster(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AiidaOnCluster]:
     """AiiDA on the cluster, with a daemon of two workers."""
     description = cluster.describe()
@@ -139,6 +140,7 @@ def aiida_on_cluster(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory)
     aiida.verdi("computer", "configure", "core.ssh_async", "--non-interactive", *connection_options, "cluster")
     aiida.run("python", "-c", SHORT_POLLING)
 
+    aiida.verdi("config", "set", "daemon.timeout", "60")
     aiida.verdi("daemon", "start", "2")
     yield aiida
     aiida.verdi("daemon", "stop")
