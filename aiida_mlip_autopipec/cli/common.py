@@ -36,6 +36,21 @@ def check_writable(directory: Path) -> None:
         raise ConfigError(f"--output {directory}: cannot be written to: {error.strerror}") from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that is whole or not there.
+
+    :raises ConfigError: if it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def load_profile(name: str | None, make: bool = True) -> None:
     """Load a profile, making one if there is none and it may be made."""
     from ..environment import ensure_profile

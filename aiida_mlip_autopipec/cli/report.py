@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..config.read import ConfigError
-from .common import file_argument, load_node, load_profile, profile_option
+from .common import file_argument, load_node, load_profile, profile_option, write_text
 
 
 @click.command()
@@ -32,12 +32,5 @@ def report(identifier: str, output: Path | None, profile: str | None) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     path = output if output is not None else Path(f"report-{node.pk}.html")
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_text(page, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_text(path, page)
     click.echo(f"Wrote {path} ({len(page) / 1e6:.1f} MB): open it in a browser.")

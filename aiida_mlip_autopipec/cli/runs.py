@@ -19,6 +19,7 @@ from .common import (
     output_option,
     profile_option,
     read_structures,
+    write_text,
 )
 from .submitting import config_arguments, load_config, submit_run, submit_to_daemon, without_reuse
 from .watching import watch as watch_run
@@ -205,14 +206,7 @@ def init(elements: tuple[str, ...], config_file: Path) -> None:
     config = parse_settings(PipelineConfig, content, "--element")
     if config_file.exists():
         raise ConfigError(f"{config_file} exists already; it is left as it is")
-    beside = config_file.with_name(f".{config_file.name}.part")
-    try:
-        beside.write_text(annotated_yaml(config), encoding="utf-8")
-        beside.replace(config_file)
-    except OSError as error:
-        raise ConfigError(f"{config_file} cannot be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_text(config_file, annotated_yaml(config))
     click.echo(f"Wrote {config_file}. Edit it, then: mlip-auto run {config_file}")
     if not chosen:
         click.echo(
