@@ -9,8 +9,8 @@ import numpy as np
 
 from .elimination import eliminate
 from .errors import log
-from .linear import Problem, Ridge, Solution
-from .parallel import pool, shared
+from .linear import Problem, Ridge, Solution, mean_over_folds
+from .parallel import shared
 
 FOLDS_FITTED = (1, 2)
 """Numbers of folds that are fitted beside all but one; a solution costs as much as one of the cross-validation."""
@@ -44,9 +44,9 @@ def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:
 
 def _fitted(solution: Solution, folds_fitted: int, problem: Problem, workers: int) -> dict[str, float]:
     n_folds = len(problem.factors)
-    with pool(min(workers, n_folds), (problem, solution.choice)) as mapped:
-        errors = np.array(list(mapped(_errors, [(left_out, folds_fitted) for left_out in range(n_folds)])))
-    return _point(problem, folds_fitted, *np.exp(np.log(errors).mean(axis=0)).tolist())
+    jobs = [(left_out, folds_fitted) for left_out in range(n_folds)]
+    mean = mean_over_folds(_errors, jobs, (problem, solution.choice), workers)
+    return _point(problem, folds_fitted, *mean.tolist())
 
 
 def _point(problem: Problem, folds_fitted: int, energy_rms: float, force_rms: float) -> dict[str, float]:

@@ -6,7 +6,7 @@ Drautz, Phys. Rev. B 99, 014104 (2019), for the basis; Witt et al., J. Chem. Phy
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,11 +140,7 @@ def _validation_errors(job: tuple[Weights, int, tuple[float, ...]]) -> np.ndarra
     problem: Problem = shared()
     fit = Ridge(problem.stack(weights, without=fold), problem.penalty)
     left_out = problem.factors[fold]
-    errors = []
-    for ridge in ridges:
-        solution = np.append(fit.solve(ridge), -1.0)
-        errors.append(left_out.errors(solution))
-    return np.array(errors)
+    return np.array([left_out.errors(np.append(fit.solve(ridge), -1.0)) for ridge in ridges])
 
 
 def _merit(errors: np.ndarray) -> np.ndarray:
@@ -152,15 +148,28 @@ def _merit(errors: np.ndarray) -> np.ndarray:
     return np.asarray(errors[..., 0] * errors[..., 1])
 
 
+def mean_over_folds(
+    errors_of: Callable[[Any], Any], jobs: Sequence[tuple[Any, ...]], share: Any, workers: int
+) -> np.ndarray:
+    """Return the geometric mean over the folds of the errors of energies and forces, (..., 2).
+
+    A fold that holds the only structure of its kind must not outweigh the others: so the mean is that of logarithms.
+
+    :param errors_of: gives the errors of a job, in a worker.
+    :param jobs: one for each fold.
+    :param share: what the workers share.
+    """
+    with pool(min(workers, len(jobs)), share) as mapped:
+        errors = np.array(list(mapped(errors_of, jobs)))
+    return np.asarray(np.exp(np.log(errors).mean(axis=0)))
+
+
 def _best_ridge(
     problem: Problem, chosen: np.ndarray, weights: Weights, ridges: tuple[float, ...], workers: int
 ) -> Choice:
     """Return the ridge strength of the smallest error, for given weights."""
-    with pool(min(workers, len(problem.factors)), problem) as mapped:
-        jobs = [(weights, fold, ridges) for fold in range(len(problem.factors))]
-        errors = np.array(list(mapped(_validation_errors, jobs)))
-    # A fold that holds the only structure of its kind must not outweigh the others: the mean is that of logarithms.
-    mean = np.exp(np.log(errors).mean(axis=0))
+    jobs = [(weights, fold, ridges) for fold in range(len(problem.factors))]
+    mean = mean_over_folds(_validation_errors, jobs, problem, workers)
     merit = _merit(mean)
     # Of ridge strengths that do as well, the strongest: it extrapolates more calmly.
     best = int(np.flatnonzero(merit <= AS_GOOD * merit.min())[-1])
@@ -212,10 +221,8 @@ def select_functions(problem: Problem, weights: Weights, most: int, *, exactly: 
     size = most
     if not exactly and len(problem.factors) > 1:
         sizes = [len(everything), *falling_sizes(most, max(1, int(SMALLEST_PART * most)))]
-        with pool(min(workers, len(problem.factors)), problem) as mapped:
-            jobs = [(weights, fold, sizes) for fold in range(len(problem.factors))]
-            errors = np.array(list(mapped(_elimination_errors, jobs)))
-        merit = _merit(np.exp(np.log(errors).mean(axis=0)))
+        jobs = [(weights, fold, sizes) for fold in range(len(problem.factors))]
+        merit = _merit(mean_over_folds(_elimination_errors, jobs, problem, workers))
         best = float(merit[1:].min())
         size = sizes[1 + int(np.flatnonzero(merit[1:] <= NOISE * best)[0])]
         tried = ", ".join(f"{n}: {value / best:.3f}" for n, value in zip(sizes, merit, strict=True))

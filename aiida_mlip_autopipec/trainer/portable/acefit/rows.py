@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from pyace import ACEBBasisSet
-from pyace.atomicenvironment import aseatoms_to_atomicenvironment
 
 from .basis import Basis, functions_of
 from .harmonics import spherical_harmonics
+from .neighbours import neighbour_vectors
 from .products import Products
 
 CHUNK = 16
@@ -127,15 +127,8 @@ class RowBuilder:
             rows.virial[:, columns] += moved[n + 3 :]
 
     def _pairs(self, atoms: Atoms) -> _Pairs:
-        environment = aseatoms_to_atomicenvironment(atoms, cutoff=self._cutoff, elements_mapper_dict=self._species)
-        lists = environment.neighbour_list[: len(atoms)]
-        first = np.repeat(np.arange(len(atoms)), [len(one) for one in lists])
-        extended = np.concatenate([np.asarray(one, dtype=int) for one in lists])
-        positions = np.array(environment.x)
-        vectors = positions[extended] - positions[first]
-        second = np.array(environment.origins)[extended]
-        order = np.lexsort((second, first))
-        return _Pairs(first, second, vectors).of(order[np.linalg.norm(vectors[order], axis=1) < self._cutoff])
+        first, second, vectors = neighbour_vectors(atoms, self._cutoff)
+        return _Pairs(first, second, vectors).of(np.lexsort((second, first)))
 
     def _particles(
         self, element: int, species: np.ndarray, vectors: np.ndarray, products: Products
