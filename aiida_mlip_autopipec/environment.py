@@ -38,8 +38,13 @@ PROFILE = "mlip-auto"
 LOCALHOST = "localhost"
 JOB_DEFAULTS = "mlip_autopipec_defaults"
 """Property of a computer: resources of the jobs there that name none themselves."""
-PORTABLE_CODES = {"label_structures": "oracle", "pace_train": "trainer", "validate_potential": "validation"}
-"""The portable codes and the room of the package each lives in."""
+PORTABLE = Path(__file__).parent / "portable"
+PORTABLE_CODES = {
+    "label_structures": (),
+    "pace_train": ("acecommon", "acefit"),
+    "validate_potential": ("acecommon", "acevalid"),
+}
+"""The portable codes, and the folders that each needs beside it."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ def _new_localhost() -> orm.Computer:
 
 def ensure_code(name: str) -> orm.PortableCode:
     """Return the portable code `name` with its files as they are in this package, storing it if it is new."""
-    content = _files_of(Path(__file__).parent / PORTABLE_CODES[name] / "portable")
+    content = _files_of(name, *PORTABLE_CODES[name])
     query = orm.QueryBuilder().append(orm.PortableCode, filters={"label": name}, tag="code", project=["*"])
     query.order_by({"code": {"id": "desc"}})
     with alone():
@@ -195,10 +200,12 @@ def ensure_pw_code(label: str) -> orm.InstalledCode | None:
     ).store()
 
 
-def _files_of(folder: Path) -> dict[str, bytes]:
-    """Return the content of the files of a folder, by their path in it; Python's own caches are none."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+def _files_of(*names: str) -> dict[str, bytes]:
+    """Return the content of portable programs and folders by its path; Python's own caches are none."""
+    paths = [path for name in names for path in (PORTABLE / name, *(PORTABLE / name).rglob("*")) if path.is_file()]
+    return {
+        path.relative_to(PORTABLE).as_posix(): path.read_bytes() for path in paths if "__pycache__" not in path.parts
+    }
 
 
 def _content_of(code: orm.PortableCode) -> dict[str, bytes]:

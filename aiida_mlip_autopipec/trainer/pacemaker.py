@@ -65,7 +65,7 @@ class PacemakerWrapper:
         workers = [] if self._workers is None else ["--workers", str(self._workers)]
         log = directory / "log.txt"
         with (
-            as_file(files(__package__) / "portable" / "pace_train") as script,
+            as_file(files("aiida_mlip_autopipec") / "portable" / "pace_train") as script,
             log.open("w", encoding="utf-8") as output,
         ):
             status = subprocess.run(

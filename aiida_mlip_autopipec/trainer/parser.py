@@ -21,7 +21,7 @@ def parse_pace_train(dirpath: Path) -> dict[str, Data]:
         return {"failure": Dict(json.loads((dirpath / FAILURE).read_text()))}
     if (dirpath / METRICS).exists():
         return {"metrics": Dict(json.loads((dirpath / METRICS).read_text()))}
-    return {"failure": Dict(unexplained(dirpath, "pace_train", "trainer_missing"))}
+    return {"failure": Dict(unexplained(dirpath, "pace_train", "not_installed"))}
 
 
 def unexplained(dirpath: Path, script: str, missing: str) -> dict[str, str]:

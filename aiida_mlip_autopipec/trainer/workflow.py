@@ -129,7 +129,7 @@ class PaceTrainWorkChain(BaseRestartWorkChain):
             "diverged": self.exit_codes.ERROR_DIVERGED,
             "out_of_time": self.exit_codes.ERROR_OUT_OF_TIME,
             "killed": self.exit_codes.ERROR_KILLED,
-            "trainer_missing": self.exit_codes.ERROR_TRAINER_MISSING,
+            "not_installed": self.exit_codes.ERROR_TRAINER_MISSING,
         }
         code = codes.get(failure["kind"], self.exit_codes.ERROR_UNEXPECTED)
         # Else AiiDA says in the last job allowed only that there were too many.

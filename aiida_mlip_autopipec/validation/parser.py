@@ -23,4 +23,4 @@ def parse_validate_potential(dirpath: Path) -> dict[str, Data]:
         return {"equilibrium": Dict(json.loads((dirpath / EQUILIBRIUM).read_text()))}
     if (dirpath / DONE).exists():
         return {}
-    return {"failure": Dict(unexplained(dirpath, SCRIPT, "evaluator_missing"))}
+    return {"failure": Dict(unexplained(dirpath, SCRIPT, "not_installed"))}

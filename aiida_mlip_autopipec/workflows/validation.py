@@ -155,7 +155,7 @@ class ValidationWorkChain(WorkChain):
         failure = job.outputs.failure.get_dict() if "failure" in job.outputs else {}
         codes = {
             "potential_unusable": self.exit_codes.ERROR_POTENTIAL_UNUSABLE,
-            "evaluator_missing": self.exit_codes.ERROR_EVALUATOR_MISSING,
+            "not_installed": self.exit_codes.ERROR_EVALUATOR_MISSING,
         }
         code = codes.get(failure.get("kind", ""), self.exit_codes.ERROR_EVALUATION_FAILED)
         return code.format(message=failure.get("message") or job.exit_message or job.exception)

@@ -15,7 +15,7 @@ import pytest
 from ase import Atoms
 from ase.io.trajectory import Trajectory
 
-SCRIPT = str(files("aiida_mlip_autopipec") / "oracle" / "portable" / "label_structures")
+SCRIPT = str(files("aiida_mlip_autopipec") / "portable" / "label_structures")
 FAULTY = "tests.oracle.faulty:FaultyEMT"
 ROOT = Path(__file__).parents[2]
 

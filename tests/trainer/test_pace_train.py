@@ -25,7 +25,7 @@ from aiida_mlip_autopipec.trainer.input import input_yaml
 
 from ..conftest import label_by_emt
 
-SCRIPT = files("aiida_mlip_autopipec.trainer") / "portable" / "pace_train"
+SCRIPT = files("aiida_mlip_autopipec") / "portable" / "pace_train"
 
 Fit = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from acefit.basis import Basis
+from acefit.elimination import eliminate, falling_sizes
+from acefit.harmonics import spherical_harmonics
+from acefit.rows import RowBuilder
 from ase import Atoms
 from ase.build import bulk, molecule
 from pyace import PyACECalculator
-
-from aiida_mlip_autopipec.trainer.portable.acefit.basis import Basis
-from aiida_mlip_autopipec.trainer.portable.acefit.elimination import eliminate, falling_sizes
-from aiida_mlip_autopipec.trainer.portable.acefit.harmonics import spherical_harmonics
-from aiida_mlip_autopipec.trainer.portable.acefit.rows import RowBuilder
 
 
 def basis_of(elements: list[str], n_functions: int) -> Basis:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from ase import Atoms
 from ase.calculators.emt import EMT
 
-import aiida_mlip_autopipec.validation
 from aiida_mlip_autopipec.config.schemas.validation import ValidationConfig
 from aiida_mlip_autopipec.validation.crystals import SizedCrystal, at_equilibrium, estimated_crystals
 from aiida_mlip_autopipec.validation.measurement import Measurement, Property
 
 from ..conftest import label_by_emt
-
-sys.path.insert(0, str(Path(aiida_mlip_autopipec.validation.__file__).parent / "portable"))
 
 Measure = Callable[[Property], Measurement]
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from acecommon.errors import log
+from acecommon.potential import largest_grade
 from ase import Atoms, units
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import Stationary
 from ase.md.verlet import VelocityVerlet
 from ase.neighborlist import neighbor_list
-
-from .errors import log
-from .labels import largest_grade
 
 _RECORDS = 100
 _FRICTION = 0.02

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from acecommon.errors import ExplainedError, log
 
 from .data import Frame, ReferenceEnergies
-from .errors import TrainingError, log
 from .evaluation import errors_of, evaluation_time, predict
 from .memory import peak_memory_mb
 
@@ -36,11 +36,11 @@ def deliver(
     """Evaluate the file as it will be used; write metrics and predictions beside it, and return the metrics.
 
     :param facts: what the metrics say beyond the errors.
-    :raises TrainingError: if the potential is not finite everywhere.
+    :raises ExplainedError: if the potential is not finite everywhere.
     """
     predictions = predict(yace, frames, workers)
     if not all(math.isfinite(energy) and np.isfinite(forces).all() for energy, forces in predictions):
-        raise TrainingError("diverged", "the potential gives energies or forces that are not finite")
+        raise ExplainedError("diverged", "the potential gives energies or forces that are not finite")
 
     def errors(condition: Callable[[Frame], bool]) -> dict[str, Any] | None:
         numbers = [number for number, frame in enumerate(frames) if condition(frame)]

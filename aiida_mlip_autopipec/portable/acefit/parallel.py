@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from .errors import TrainingError
+from acecommon.errors import ExplainedError
 
 Mapped = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
@@ -36,7 +36,7 @@ def pool(workers: int, share: Any) -> Iterator[Mapped]:
         try:
             yield executor.map
         except BrokenProcessPool as error:
-            raise TrainingError(
+            raise ExplainedError(
                 "killed", "a worker process was killed, most often for want of memory: ask for fewer cores or functions"
             ) from error
         finally:

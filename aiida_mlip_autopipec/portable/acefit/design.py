@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from acecommon.errors import log
 
 from .basis import Basis
 from .checkpoint import PARTS, Checkpoint, Deadline
 from .data import FOLDS, Frame, ReferenceEnergies
-from .errors import log
 from .parallel import pool, shared
 from .rows import RowBuilder
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from acecommon.errors import log
 from pyace.activelearning import (
     compute_A_active_inverse,
     compute_active_set,
@@ -18,7 +19,6 @@ from pyace.activelearning import (
 )
 
 from .data import Frame
-from .errors import log
 
 ACTIVE_SET_FLOOR = 1e-6
 """Length, relative to the longest function, of the directions that are added where the data span too few."""

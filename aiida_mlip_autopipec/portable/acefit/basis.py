@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from acecommon.errors import ExplainedError
 from ase.data import atomic_numbers, covalent_radii
 from pyace import ACEBBasisSet
 from pyace.multispecies_basisextension import create_multispecies_basis_config
 
 from .data import Frame
-from .errors import TrainingError
 from .neighbours import neighbours
 from .settings import Settings
 
@@ -82,7 +82,7 @@ def choose_numbers_of_functions(settings: Settings, training: Sequence[Frame], c
     carried = max(5, min(atoms_of[scarcest] // 2, int(rows) // 8))
     if asked != "auto":
         if atoms_of[scarcest] < int(asked):
-            raise TrainingError(
+            raise ExplainedError(
                 "too_few_atoms",
                 f"{asked} functions an element, but only {atoms_of[scarcest]} atoms of {scarcest} to train on: ask for "
                 "fewer functions (n_functions), or label more structures",

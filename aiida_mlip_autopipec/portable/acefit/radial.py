@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from acecommon.errors import log
 
 from .basis import Basis, Radial, basis_settings
 from .checkpoint import Deadline
 from .data import Frame, ReferenceEnergies, shortest_distances
-from .errors import log
 from .linear import trial_error
 from .neighbours import neighbours
 from .settings import Settings

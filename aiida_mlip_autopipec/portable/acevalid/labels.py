@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from acecommon.errors import log
+from acecommon.potential import largest_grade
 from ase import Atoms
-
-from .errors import log
 
 
 def label_all(structures: Sequence[Atoms], calculator: Any, graded: bool) -> dict[str, np.ndarray]:
@@ -33,8 +33,3 @@ def label_all(structures: Sequence[Atoms], calculator: Any, graded: bool) -> dic
         except (ValueError, RuntimeError) as error:
             log(f"structure {number} ({atoms.info.get('family')}) cannot be evaluated: {error}")
     return {"energies": energies, "forces": np.concatenate(forces), "stresses": stresses, "grades": grades}
-
-
-def largest_grade(calculator: Any) -> float:
-    """Return the largest extrapolation grade of the atoms that were evaluated last."""
-    return float(np.max(calculator.results["gamma"]))

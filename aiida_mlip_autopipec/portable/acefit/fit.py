@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from acecommon.errors import ExplainedError, log
 from pyace import ACEBBasisSet
 
 from .active_set import write_active_set
@@ -14,7 +15,6 @@ from .basis import Basis, basis_settings, choose_numbers_of_functions
 from .checkpoint import Deadline, clear
 from .data import Frame, reference_energies, shortest_distances
 from .delivery import deliver, write_metrics
-from .errors import TrainingError, log
 from .learning import learning_curve
 from .linear import affordable, fit_linear
 from .neighbours import neighbours
@@ -29,18 +29,18 @@ POTENTIAL = "potential.yace"
 def train(settings: Settings, frames: Sequence[Frame], workers: int, deadline: Deadline, out: Path) -> None:
     """Fit, convert, check and write everything into the folder `out`.
 
-    :raises TrainingError: if there can be no good potential.
+    :raises ExplainedError: if there can be no good potential.
     """
     start = time.monotonic()
     training = [frame for frame in frames if frame.split == "train"]
     if not training:
-        raise TrainingError("bad_input", "no structure is marked to train on")
+        raise ExplainedError("bad_input", "no structure is marked to train on")
     reference = reference_energies(settings, frames)
     radial, why_radial = choose_radial(settings, training, reference, workers, deadline)
     cutoff = radial.cutoff
     shortest = shortest_distances(training, cutoff)
     if not shortest:
-        raise TrainingError(
+        raise ExplainedError(
             "no_neighbours", f"no two atoms are closer than the cutoff of {cutoff:g} Å: raise the cutoff"
         )
     lonely = sum(len(neighbours(frame.atoms, cutoff)[0]) == 0 for frame in training)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from acecommon.errors import ExplainedError
 from ruamel.yaml import YAML
-
-from .errors import TrainingError
 
 ALLOWED_KEYS = {
     "": {"cutoff", "seed", "metadata", "potential", "data", "fit", "backend", "pace_train"},
@@ -59,9 +58,9 @@ def read_settings(path: Path) -> Settings:
     try:
         raw = YAML(typ="safe").load(path)
     except Exception as error:
-        raise TrainingError("bad_input", f"{path}: cannot be read: {error}") from error
+        raise ExplainedError("bad_input", f"{path}: cannot be read: {error}") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("potential"), dict):
-        raise TrainingError("bad_input", f"{path}: needs the section 'potential'")
+        raise ExplainedError("bad_input", f"{path}: needs the section 'potential'")
     for section, allowed in ALLOWED_KEYS.items():
         content: Any = raw
         for key in filter(None, section.split(".")):
@@ -69,17 +68,17 @@ def read_settings(path: Path) -> Settings:
         for key in content:
             if key not in allowed:
                 where = f"{section}.{key}" if section else key
-                raise TrainingError(
+                raise ExplainedError(
                     "bad_input", f"{path}: unknown key '{where}'; allowed: {', '.join(sorted(allowed))}"
                 )
     reference = (raw.get("data") or {}).get("reference_energy")
     if reference is not None and not isinstance(reference, dict):
-        raise TrainingError(
+        raise ExplainedError(
             "bad_input", f"{path}: data.reference_energy must give each element its energy, got {reference!r}"
         )
     settings = Settings(potential=raw["potential"], raw=raw, **(raw.get("pace_train") or {}))
     if settings.engine not in ("linear", "nonlinear"):
-        raise TrainingError(
+        raise ExplainedError(
             "bad_input", f"{path}: pace_train.engine is {settings.engine!r}; allowed: linear, nonlinear"
         )
     return settings

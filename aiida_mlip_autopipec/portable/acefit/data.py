@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from acecommon.errors import ExplainedError, log
+from acecommon.frames import read_structures
 from ase import Atoms
-from ase.io.trajectory import Trajectory
 
-from .errors import TrainingError, log
 from .neighbours import neighbours
 from .settings import Settings
 
@@ -41,13 +41,9 @@ class Frame:
 
 def read_frames(path: Path, elements: Sequence[str]) -> list[Frame]:
     """Read and check the dataset."""
-    try:
-        with Trajectory(str(path)) as trajectory:
-            structures = list(trajectory)
-    except Exception as error:
-        raise TrainingError("bad_input", f"{path}: cannot be read as an ASE trajectory: {error}") from error
+    structures = read_structures(path)
     if not structures:
-        raise TrainingError("bad_input", f"{path}: holds no structures")
+        raise ExplainedError("bad_input", f"{path}: holds no structures")
     return _with_equals([_frame(index, atoms, elements) for index, atoms in enumerate(structures)])
 
 
@@ -69,20 +65,20 @@ def _frame(index: int, atoms: Atoms, elements: Sequence[str]) -> Frame:
     results = atoms.calc.results if atoms.calc is not None else {}
     missing = [key for key in ("energy", "forces") if key not in results]
     if missing:
-        raise TrainingError("bad_input", f"{name}: has no {' and no '.join(missing)}")
+        raise ExplainedError("bad_input", f"{name}: has no {' and no '.join(missing)}")
     energy, forces = float(results["energy"]), np.array(results["forces"], dtype=float)
     if not (math.isfinite(energy) and np.isfinite(forces).all()):
-        raise TrainingError("bad_input", f"{name}: its energy or forces are not finite")
+        raise ExplainedError("bad_input", f"{name}: its energy or forces are not finite")
     strangers = sorted(set(atoms.get_chemical_symbols()) - set(elements))
     if strangers:
-        raise TrainingError("bad_input", f"{name}: contains {', '.join(strangers)}, not among the elements {elements}")
+        raise ExplainedError("bad_input", f"{name}: contains {', '.join(strangers)}, not among the elements {elements}")
     if atoms.pbc.any() and not atoms.pbc.all():
-        raise TrainingError(
+        raise ExplainedError(
             "bad_input", f"{name}: is periodic in some directions only; make slabs periodic, with vacuum"
         )
     split = str(atoms.info.get("split", "train"))
     if split not in ("train", "test"):
-        raise TrainingError("bad_input", f"{name}: info['split'] is {split!r}; allowed: train, test")
+        raise ExplainedError("bad_input", f"{name}: info['split'] is {split!r}; allowed: train, test")
     stress = np.array(results.get("stress", np.nan), dtype=float)
     virial = (
         stress * atoms.get_volume() if atoms.pbc.all() and stress.shape == (6,) and np.isfinite(stress).all() else None
@@ -126,7 +122,7 @@ def reference_energies(settings: Settings, frames: Sequence[Frame]) -> Reference
     if given is not None:
         missing = [element for element in settings.elements if element not in given]
         if missing:
-            raise TrainingError("bad_input", f"data.reference_energy lacks {', '.join(missing)}")
+            raise ExplainedError("bad_input", f"data.reference_energy lacks {', '.join(missing)}")
         return ReferenceEnergies({element: float(given[element]) for element in settings.elements}, "input")
     isolated = {frame.atoms.get_chemical_symbols()[0]: frame.energy for frame in frames if is_free_atom(frame.atoms)}
     if all(element in isolated for element in settings.elements):

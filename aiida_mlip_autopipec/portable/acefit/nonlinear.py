@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas
+from acecommon.errors import INSTALL_PYACE, INSTALL_TENSORPOT, ExplainedError, log
 from pyace import ACEBBasisSet, BBasisConfiguration
 from ruamel.yaml import YAML
 
 from .checkpoint import NONLINEAR, Deadline
 from .data import Frame, ReferenceEnergies, assign_folds
 from .design import frame_weights
-from .errors import INSTALL_TENSORPOT, INSTALL_TRAINER, TrainingError, log
 from .evaluation import predict
 from .linear import Solution
 from .settings import Settings
@@ -44,7 +44,7 @@ def fit_nonlinear(
     """Run `pacemaker` on all folds but one, and compare on that one.
 
     :returns: the configuration of the better potential, the engine it is from, and the errors that were compared.
-    :raises TrainingError: if pacemaker is not installed or fails, or the deadline comes.
+    :raises ExplainedError: if pacemaker is not installed or fails, or the deadline comes.
     """
     command = _program(settings)
     NONLINEAR.mkdir(exist_ok=True)
@@ -85,11 +85,11 @@ def fit_nonlinear(
 
 def _program(settings: Settings) -> list[str]:
     if settings.raw["backend"]["evaluator"] == "tensorpot" and importlib.util.find_spec("tensorpotential") is None:
-        raise TrainingError("trainer_missing", f"the evaluator tensorpot is not installed: {INSTALL_TENSORPOT}")
+        raise ExplainedError("not_installed", f"the evaluator tensorpot is not installed: {INSTALL_TENSORPOT}")
     beside = Path(sys.executable).with_name("pacemaker")
     program = str(beside) if beside.exists() else shutil.which("pacemaker")
     if program is None:
-        raise TrainingError("trainer_missing", f"the program pacemaker is not installed: {INSTALL_TRAINER}")
+        raise ExplainedError("not_installed", f"the program pacemaker is not installed: {INSTALL_PYACE}")
     return [program]
 
 
@@ -198,4 +198,4 @@ def _run(command: Sequence[str], settings: Settings, deadline: Deadline) -> None
             process.terminate()
             process.wait()
     if process.returncode != 0 or not (NONLINEAR / "output_potential.yaml").exists():
-        raise TrainingError("diverged", f"pacemaker ended with status {process.returncode}; its log has the reason")
+        raise ExplainedError("diverged", f"pacemaker ended with status {process.returncode}; its log has the reason")

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import numpy as np
+from acecommon.errors import log
 
 from .elimination import eliminate
-from .errors import log
 from .linear import Problem, Ridge, Solution, mean_over_folds
 from .parallel import shared
 

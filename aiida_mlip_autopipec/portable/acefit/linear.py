@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from acecommon.errors import ExplainedError, log
 
 from .basis import Basis, complexity_of
 from .checkpoint import Deadline
 from .data import Frame, ReferenceEnergies, assign_folds
 from .design import Factors, accumulate, triangle
 from .elimination import eliminate, falling_sizes
-from .errors import TrainingError, log
 from .parallel import pool, shared
 from .rows import RowBuilder
 from .settings import Settings
@@ -275,7 +275,7 @@ class Solution:
             self.choice.ridge
         )
         if not np.isfinite(coefficients).all():
-            raise TrainingError("diverged", "the solution of the linear fit is not finite")
+            raise ExplainedError("diverged", "the solution of the linear fit is not finite")
         pairs = [index for index, key in enumerate(self.basis.functions) if all_pairs and len(key[2]) == 1]
         more = np.setdiff1d(np.array(pairs, dtype=int), self.choice.chosen)
         return self.basis.reduced([*self.choice.chosen, *more], [*coefficients, *np.zeros(len(more))])
@@ -313,7 +313,7 @@ def fit_linear(
     """Solve for the coefficients of the best functions of a basis.
 
     :param most: how many functions the potential may have.
-    :raises TrainingError: if the deadline comes.
+    :raises ExplainedError: if the deadline comes.
     """
     log(f"linear fit: a pool of {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")
     factors = accumulate(basis, training, assign_folds(training), reference, workers, deadline)

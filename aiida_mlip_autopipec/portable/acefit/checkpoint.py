@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from acecommon.errors import ExplainedError, log
 
 from .data import FOLDS
-from .errors import TrainingError, log
 
 CHECKPOINT = Path("checkpoint.npz")
 CHECKPOINT_SECONDS = 120.0
@@ -49,10 +49,12 @@ class Deadline:
     def check(self, what: str) -> None:
         """Raise if it has come.
 
-        :raises TrainingError: of the kind `out_of_time`.
+        :raises ExplainedError: of the kind `out_of_time`.
         """
         if self.has_come:
-            raise TrainingError("out_of_time", f"the walltime ended during {what}; what was done is kept for a restart")
+            raise ExplainedError(
+                "out_of_time", f"the walltime ended during {what}; what was done is kept for a restart"
+            )
 
 
 def take_over(previous: Path) -> None:
