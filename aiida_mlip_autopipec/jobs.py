@@ -26,6 +26,11 @@ def job_metadata(resources: Dict, **options: Any) -> dict[str, Any]:
     return {"computer": load_computer(config.computer), "options": {**config.options(), **given}}
 
 
+def link_label(filename: str) -> str:
+    """Return the label under which a ShellJob puts out a file."""
+    return filename.replace(".", "_")
+
+
 def mpi_job_options(resources: Dict) -> dict[str, Any]:
     """Return the `metadata.options` of a CalcJob that runs by MPI, a process a core, on the computer of its code."""
     config = ResourcesConfig.model_validate(resources.get_dict())

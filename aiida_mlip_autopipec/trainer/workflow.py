@@ -17,7 +17,7 @@ from aiida_shell import ShellJob
 
 from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.training import TrainingConfig
-from ..jobs import failed, job_metadata, validate_resources, validates
+from ..jobs import failed, job_metadata, link_label, validate_resources, validates
 from .files import write_training_files
 from .input import DATASET, INPUT
 
@@ -36,11 +36,6 @@ PREVIOUS = "previous"
 """Name of the input that tells a job the folder of the one before."""
 
 PARSER = "aiida.parsers:mlip_autopipec.pace_train"
-
-
-def link_label(filename: str) -> str:
-    """Return the label under which a ShellJob puts out a file."""
-    return filename.replace(".", "_")
 
 
 @calcfunction

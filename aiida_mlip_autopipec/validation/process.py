@@ -22,7 +22,7 @@ from .crystals import at_equilibrium, estimated_crystals
 from .plan import Plan
 from .report import assess
 
-CRYSTALS, STRUCTURES, DYNAMICS, SETTINGS = "crystals.traj", "structures.traj", "starts.traj", "settings.json"
+CRYSTALS, STRUCTURES, STARTS, SETTINGS = "crystals.traj", "structures.traj", "starts.traj", "settings.json"
 POTENTIAL, ORACLE = "potential_", "oracle_"
 """What the names of the inputs of :func:`assess_potential` that hold labels begin with."""
 
@@ -50,20 +50,15 @@ def plan_structures(elements: List, settings: Dict, equilibrium: Dict) -> dict[s
 def write_evaluation_files(
     elements: List, settings: Dict, equilibrium: Dict, **structures: TrajectoryData
 ) -> dict[str, SinglefileData]:
-    """Write the files that `validate_potential evaluate` reads: `structures`, `dynamics` and `settings`."""
+    """Write the files of `validate_potential evaluate`: `structures`; and `starts` and `settings` of dynamics, if any."""
     plan = _plan(elements, settings, equilibrium)
     starts = plan.starts()
-    content = {
-        "run_dynamics": bool(starts),
-        "dynamics": plan.config.dynamics.model_dump(mode="json"),
-        "seed": plan.config.seed,
-    }
-    return {
-        "structures": _file(STRUCTURES, {str(n): atoms for n, atoms in enumerate(_in_order(structures))}),
-        # A trajectory without frames is none that can be read.
-        "dynamics": _file(DYNAMICS, starts or {"none": plan.crystals[0].cell}),
-        "settings": SinglefileData(io.BytesIO(json.dumps(content).encode()), filename=SETTINGS),
-    }
+    files = {"structures": _file(STRUCTURES, {str(n): atoms for n, atoms in enumerate(_in_order(structures))})}
+    if starts:
+        content = {"dynamics": plan.config.dynamics.model_dump(mode="json"), "seed": plan.config.seed}
+        files["starts"] = _file(STARTS, starts)
+        files["settings"] = SinglefileData(io.BytesIO(json.dumps(content).encode()), filename=SETTINGS)
+    return files
 
 
 @calcfunction
@@ -89,17 +84,21 @@ def attach_predictions(labels: SinglefileData, **structures: TrajectoryData) -> 
 
 @calcfunction
 def assess_potential(
-    elements: List, settings: Dict, equilibrium: Dict, dynamics: SinglefileData, **labels: TrajectoryData
+    elements: List,
+    settings: Dict,
+    equilibrium: Dict,
+    dynamics: SinglefileData | None = None,
+    **labels: TrajectoryData,
 ) -> dict[str, Data]:
     """Compare both sides' labels.
 
-    :param dynamics: `dynamics.npz` of `validate_potential`.
+    :param dynamics: `dynamics.npz` of `validate_potential`, if dynamics were run.
     :param labels: trajectories whose names begin with :data:`POTENTIAL` or :data:`ORACLE`.
     :returns: `validation`, as :func:`~.report.assess` returns it; and `arrays`: `x`, `potential` and, if there is one,
         `oracle` of each curve, and all that dynamics recorded.
     """
     plan = _plan(elements, settings, equilibrium)
-    recorded = _arrays(dynamics)
+    recorded = _arrays(dynamics) if dynamics is not None else {}
     records = {
         name: {
             key.removeprefix(f"{number}_"): values for key, values in recorded.items() if key.startswith(f"{number}_")

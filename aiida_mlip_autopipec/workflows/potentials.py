@@ -10,7 +10,8 @@ from aiida import orm
 
 from ..config.read import ConfigError
 from ..config.schemas.pipeline import PipelineConfig
-from ..trainer.workflow import OUTPUTS, link_label
+from ..jobs import link_label
+from ..trainer.workflow import OUTPUTS
 
 _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
 

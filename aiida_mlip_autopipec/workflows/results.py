@@ -16,9 +16,10 @@ from ase.io import write
 
 from ..config.read import ConfigError
 from ..dataset.trajectory import all_frames
+from ..jobs import link_label
 from ..report.collect import collect
 from ..report.page import render
-from ..trainer.workflow import OUTPUTS, link_label
+from ..trainer.workflow import OUTPUTS
 
 VALIDATION = "validation.json"
 

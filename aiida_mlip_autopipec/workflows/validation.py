@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
 from aiida.orm import (
     AbstractCode,
@@ -21,9 +19,9 @@ from aiida_shell import ShellJob
 
 from ..config.schemas.validation import ValidationConfig
 from ..dataset.trajectory import count_frames
-from ..jobs import job_metadata, validate_resources, validates
+from ..jobs import validate_resources, validates
 from ..oracle.labelling import LabellingWorkChain
-from ..trainer.workflow import link_label
+from ..validation.job import DYNAMICS, LABELS, equilibrium_job, evaluation_job, failure_of, output_of
 from ..validation.process import (
     ORACLE,
     POTENTIAL,
@@ -33,9 +31,6 @@ from ..validation.process import (
     plan_structures,
     write_evaluation_files,
 )
-
-PARSER = "aiida.parsers:mlip_autopipec.validate_potential"
-_LABELS, _DYNAMICS = "labels.npz", "dynamics.npz"
 
 
 class ValidationWorkChain(WorkChain):
@@ -77,8 +72,8 @@ class ValidationWorkChain(WorkChain):
     def find_equilibrium(self) -> ToContext:
         """Ask the potential at which sizes crystals have their energy's minimum."""
         crystals = make_crystals(self.inputs.elements, self.inputs.settings)
-        nodes = {"potential": self.inputs.potential, "structures": crystals}
-        return ToContext(equilibrium=self._submit_script("equilibrium", nodes, ["equilibrium.json"]))
+        job = equilibrium_job(self.inputs.code, self.inputs.resources, self.inputs.potential, crystals)
+        return ToContext(equilibrium=self.submit(ShellJob, **job))
 
     def plan(self) -> ExitCode | None:
         """Make the structures that both sides label."""
@@ -100,12 +95,16 @@ class ValidationWorkChain(WorkChain):
             metadata={"call_link_label": "label"},
         )
         files = write_evaluation_files(*self._settings, **self.ctx.structures)
-        nodes = {"potential": self.inputs.potential}
-        nodes |= {name: files[name] for name in ("structures", "dynamics", "settings")}
-        active_set = self.inputs.get("active_set", {})
-        if {"yaml", "asi"} <= set(active_set):
-            nodes |= {"yaml": active_set["yaml"], "asi": active_set["asi"]}
-        evaluation = self._submit_script("evaluate", nodes, [_LABELS, _DYNAMICS])
+        job = evaluation_job(
+            self.inputs.code,
+            self.inputs.resources,
+            self.inputs.potential,
+            files.pop("structures"),
+            self.inputs.get("active_set", {}),
+            dynamics=files,
+        )
+        self.ctx.has_dynamics = bool(files)
+        evaluation = self.submit(ShellJob, **job)
         return ToContext(labelling=labelling, evaluation=evaluation)
 
     def compare(self) -> ExitCode | None:
@@ -117,7 +116,7 @@ class ValidationWorkChain(WorkChain):
         self.out("labelled", labelled)
         if not evaluation.is_finished_ok:
             return self._explain(evaluation)
-        predicted = attach_predictions(evaluation.outputs[link_label(_LABELS)], **self.ctx.structures)
+        predicted = attach_predictions(output_of(evaluation, LABELS), **self.ctx.structures)
         self.out("predicted", predicted)
         if not labelled:
             reason = labelling.exit_message or labelling.process_state
@@ -126,7 +125,9 @@ class ValidationWorkChain(WorkChain):
             self.report(f"some structures have no label: {labelling.exit_message}")
         sides = {f"{POTENTIAL}{label}": node for label, node in predicted.items()}
         sides |= {f"{ORACLE}{label}": node for label, node in labelled.items()}
-        outputs = assess_potential(*self._settings, evaluation.outputs[link_label(_DYNAMICS)], **sides)
+        if self.ctx.has_dynamics:
+            sides["dynamics"] = output_of(evaluation, DYNAMICS)
+        outputs = assess_potential(*self._settings, **sides)
         self.out("validation", outputs["validation"])
         self.out("arrays", outputs["arrays"])
         return None
@@ -135,38 +136,11 @@ class ValidationWorkChain(WorkChain):
     def _settings(self) -> tuple[List, Dict, Dict]:
         return self.inputs.elements, self.inputs.settings, self.ctx.equilibrium.outputs.equilibrium
 
-    def _submit_script(self, task: str, nodes: dict[str, SinglefileData], outputs: list[str]) -> Any:
-        return self.submit(
-            ShellJob,
-            code=self.inputs.code,
-            nodes=nodes,
-            filenames={name: _FILENAMES[name] for name in nodes},
-            arguments=[task, *(f"{{{name}}}" for name in nodes)],
-            outputs=outputs,
-            parser=PARSER,
-            metadata={
-                **job_metadata(self.inputs.resources, redirect_stderr=True, additional_retrieve=["failure.json"]),
-                "call_link_label": task,
-            },
-        )
-
     def _explain(self, job: CalcJobNode) -> ExitCode:
         """Pass on what `validate_potential` said."""
-        failure = job.outputs.failure.get_dict() if "failure" in job.outputs else {}
+        kind, message = failure_of(job)
         codes = {
             "potential_unusable": self.exit_codes.ERROR_POTENTIAL_UNUSABLE,
             "not_installed": self.exit_codes.ERROR_EVALUATOR_MISSING,
         }
-        code = codes.get(failure.get("kind", ""), self.exit_codes.ERROR_EVALUATION_FAILED)
-        return code.format(message=failure.get("message") or job.exit_message or job.exception)
-
-
-_FILENAMES = {
-    "potential": "potential.yace",
-    "structures": "structures.traj",
-    "dynamics": "starts.traj",
-    "settings": "settings.json",
-    "yaml": "potential.yaml",
-    "asi": "potential.asi",
-}
-"""Names of the files of a job, by the name of their node."""
+        return codes.get(kind, self.exit_codes.ERROR_EVALUATION_FAILED).format(message=message)
