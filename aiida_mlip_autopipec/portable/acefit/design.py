@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from acecommon.deadline import Deadline
 from acecommon.errors import log
+from acecommon.parallel import pool, shared
 
 from .basis import Basis
-from .checkpoint import PARTS, Checkpoint, Deadline
+from .checkpoint import PARTS, Checkpoint
 from .data import FOLDS, Frame, ReferenceEnergies
-from .parallel import pool, shared
 from .rows import RowBuilder
 
 LEAST_CHUNK = 100

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from acecommon.parallel import pool, shared
 from pyace import PyACECalculator
 
 from .data import Frame, ReferenceEnergies
-from .parallel import pool, shared
 
 
 class _Evaluation:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from acecommon.deadline import Deadline
 from acecommon.errors import ExplainedError, log
 from pyace import ACEBBasisSet
 
 from .active_set import write_active_set
 from .basis import Basis, basis_settings, choose_numbers_of_functions
-from .checkpoint import Deadline, clear
+from .checkpoint import clear
 from .data import Frame, reference_energies, shortest_distances
 from .delivery import deliver, write_metrics
 from .learning import learning_curve

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from acecommon.errors import log
+from acecommon.parallel import shared
 
 from .elimination import eliminate
 from .linear import Problem, Ridge, Solution, mean_over_folds
-from .parallel import shared
 
 FOLDS_FITTED = (1, 2)
 """Numbers of folds that are fitted beside all but one; a solution costs as much as one of the cross-validation."""

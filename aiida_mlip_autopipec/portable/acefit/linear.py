@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from acecommon.deadline import Deadline
 from acecommon.errors import ExplainedError, log
+from acecommon.parallel import pool, shared
 
 from .basis import Basis, complexity_of
-from .checkpoint import Deadline
 from .data import Frame, ReferenceEnergies, assign_folds
 from .design import Factors, accumulate, triangle
 from .elimination import eliminate, falling_sizes
-from .parallel import pool, shared
 from .rows import RowBuilder
 from .settings import Settings
 

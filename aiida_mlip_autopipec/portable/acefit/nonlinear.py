@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas
+from acecommon.deadline import Deadline
 from acecommon.errors import INSTALL_PYACE, INSTALL_TENSORPOT, ExplainedError, log
 from pyace import ACEBBasisSet, BBasisConfiguration
 from ruamel.yaml import YAML
 
-from .checkpoint import NONLINEAR, Deadline
+from .checkpoint import NONLINEAR
 from .data import Frame, ReferenceEnergies, assign_folds
 from .design import frame_weights
 from .evaluation import predict

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from acecommon.deadline import Deadline
 from acecommon.errors import log
 
 from .basis import Basis, Radial, basis_settings
-from .checkpoint import Deadline
 from .data import Frame, ReferenceEnergies, shortest_distances
 from .linear import trial_error
 from .neighbours import neighbours

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from acecommon.errors import ExplainedError
+from .errors import ExplainedError
 
 Mapped = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
