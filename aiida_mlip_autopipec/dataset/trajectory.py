@@ -19,10 +19,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from .identity import method_id, structure_key
 
-FRAME_INFO = ("family", "split", "group", "source_uuid", "source_step", "calculation")
+FRAME_INFO = ("family", "split", "group", "source_uuid", "source_step", "calculation", "grade", "walker")
 """Keys of ``atoms.info`` that survive the way into a node: the kind of structure; after curation ``train`` or ``test``
 and the number of its group of equal structures; the trajectory (uuid) and step this frame was made from; the calculation
-(uuid) that labelled it."""
+(uuid) that labelled it; of structures that exploration found, their extrapolation grade and the number of the walker."""
 
 METHOD, METHOD_ID = "method", "method_id"
 """Attributes of a labelled trajectory: the settings of the reference method, the identity of its labels; and their hash."""
@@ -31,6 +31,9 @@ KEYS = "structure_keys"
 """Attribute of labels that may be found again: the :func:`~.identity.structure_key` of each frame."""
 
 _SOURCES, _CALCULATIONS = "sources", "calculations"
+
+_EXPLORED = (("grades", "grade", np.nan), ("walkers", "walker", -1))
+"""Arrays of what only some frames of a trajectory may have, the key in ``atoms.info``, and what stands for its absence."""
 
 
 def group_label(atoms: Atoms) -> str:
@@ -140,6 +143,10 @@ def _set_curation(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
         node.set_array("splits", np.array([str(atoms.info["split"]) for atoms in frames]))
     if all("group" in atoms.info for atoms in frames):
         node.set_array("groups", np.array([atoms.info["group"] for atoms in frames], dtype=np.int32))
+    for name, key, absent in _EXPLORED:
+        if any(key in atoms.info for atoms in frames):
+            values = [atoms.info.get(key, absent) for atoms in frames]
+            node.set_array(name, np.array(values, dtype=type(absent)))
 
 
 def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> list[Atoms]:
@@ -155,6 +162,11 @@ def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> 
     for index in indices:
         atoms = Atoms(symbols, positions=arrays["positions"][index], cell=arrays["cells"][index], pbc=pbc)
         atoms.info = {key: values[index].item() for key, values in info_of.items()}
+        atoms.info |= {
+            key: arrays[name][index].item()
+            for name, key, absent in _EXPLORED
+            if name in arrays and not np.array_equal(arrays[name][index], absent, equal_nan=True)
+        }
         if "energies" in arrays:
             labels = {"energy": float(arrays["energies"][index]), "forces": arrays["forces"][index]}
             if "stresses" in arrays and np.isfinite(arrays["stresses"][index]).all():
