@@ -40,6 +40,7 @@ JOB_DEFAULTS = "mlip_autopipec_defaults"
 """Property of a computer: resources of the jobs there that name none themselves."""
 PORTABLE = Path(__file__).parent / "portable"
 PORTABLE_CODES = {
+    "explore_structures": ("acecommon", "aceexplore"),
     "label_structures": (),
     "pace_train": ("acecommon", "acefit"),
     "validate_potential": ("acecommon", "acevalid"),

@@ -6,7 +6,7 @@ import pytest
 
 from aiida_mlip_autopipec.config.read import ConfigError
 from aiida_mlip_autopipec.config.schemas.setup import PwCodeConfig
-from aiida_mlip_autopipec.environment import ensure_computer
+from aiida_mlip_autopipec.environment import PORTABLE_CODES, ensure_computer
 from aiida_mlip_autopipec.setup.codes import setup_portable_codes, setup_pw_code
 
 pytestmark = pytest.mark.usefixtures("aiida_profile")
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("aiida_profile")
 
 def test_the_scripts_are_stored_once() -> None:
     codes = setup_portable_codes()
-    assert {code.label for code in codes} == {"label_structures", "pace_train", "validate_potential"}
+    assert {code.label for code in codes} == set(PORTABLE_CODES)
     assert [code.uuid for code in setup_portable_codes()] == [code.uuid for code in codes]
 
 

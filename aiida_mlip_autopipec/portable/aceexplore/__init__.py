@@ -1,0 +1,1 @@
+"""What `explore_structures` does, divided by idea."""
