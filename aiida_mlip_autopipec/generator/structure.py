@@ -190,16 +190,17 @@ class StructureGenerator:
         """Return the next structure that keeps the shortest allowed distance."""
         for _ in range(_ATTEMPTS):
             atoms = make()
-            if self._keeps_distance(atoms):
+            if keeps_distance(atoms, self.config.min_distance_fraction):
                 return atoms[np.argsort(atoms.get_chemical_symbols(), kind="stable")]
         raise ValueError(
             f"none of {_ATTEMPTS} structures of the kind '{family}' keeps the shortest distance: lower "
             "min_distance_fraction, max_rattle or max_strain, or raise the smallest volume of volume_range"
         )
 
-    def _keeps_distance(self, atoms: Atoms) -> bool:
-        radii = covalent_radii[atoms.numbers] * self.config.min_distance_fraction
-        return len(neighbor_list("i", atoms, list(radii))) == 0
+
+def keeps_distance(atoms: Atoms, fraction: float) -> bool:
+    """Tell whether no two atoms are closer than a fraction of the sum of their covalent radii."""
+    return len(neighbor_list("i", atoms, list(covalent_radii[atoms.numbers] * fraction))) == 0
 
 
 def _radii_sum(first: str, second: str) -> float:
