@@ -1,0 +1,24 @@
+"""What the ShellJobs of `explore_structures` say in nodes beyond their files: why one failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from aiida.orm import Data, Dict
+
+from ..trainer.parser import unexplained
+
+SCRIPT, FAILURE, DONE = "explore_structures", "failure.json", "exploration.json"
+
+
+def parse_explore_structures(dirpath: Path) -> dict[str, Data]:
+    """Return `failure` with the `kind` and `message` of what went wrong, if anything did.
+
+    :param dirpath: the folder of the job's retrieved files.
+    """
+    if (dirpath / FAILURE).exists():
+        return {"failure": Dict(json.loads((dirpath / FAILURE).read_text()))}
+    if (dirpath / DONE).exists():
+        return {}
+    return {"failure": Dict(unexplained(dirpath, SCRIPT, "not_installed"))}

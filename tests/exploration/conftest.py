@@ -1,0 +1,136 @@
+"""Potentials of copper that know little and much, and the program run on its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.manage.configuration import Profile
+from ase import Atoms
+from ase.build import bulk
+from ase.io.trajectory import Trajectory
+
+from aiida_mlip_autopipec.config.schemas.exploration import ExplorationConfig, WalkerCounts
+from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
+from aiida_mlip_autopipec.environment import PORTABLE, ensure_code
+from aiida_mlip_autopipec.exploration.process import limits_of
+from aiida_mlip_autopipec.trainer.database import DatabaseManager
+from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
+
+from ..conftest import label_by_emt
+
+SCRIPT = PORTABLE / "explore_structures"
+
+NONE = {name: 0 for name in WalkerCounts.model_fields}
+"""No walkers of any kind."""
+
+
+def only(**counts: int) -> dict[str, int]:
+    """Return numbers of walkers, none but those given."""
+    return {**NONE, **counts}
+
+
+@dataclass(frozen=True)
+class Potential:
+    """The files of a fit."""
+
+    folder: Path
+
+    @property
+    def yaml(self) -> Path:
+        return self.folder / "potential.yaml"
+
+    @property
+    def asi(self) -> Path:
+        return self.folder / "potential.asi"
+
+    def nodes(self) -> dict[str, orm.SinglefileData]:
+        return {"potential_yaml": orm.SinglefileData(self.yaml), "active_set": orm.SinglefileData(self.asi)}
+
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Potential:
+    """A potential fitted to nothing but fcc copper near its equilibrium."""
+    random = np.random.default_rng(1)
+    cells = [Atoms("Cu", cell=[15] * 3, positions=[[7] * 3])]
+    for seed in range(24):
+        cells.append(bulk("Cu", a=3.6 * random.uniform(0.98, 1.02), cubic=True) * (2, 1, 1))
+        cells[-1].rattle(0.05, seed=seed)
+    folder = tmp_path_factory.mktemp("narrow")
+    DatabaseManager().save_dataset([label_by_emt(atoms) for atoms in cells], folder / "copper.traj")
+    settings = TrainingConfig(n_functions=20, cutoff=5.0, order=3, test_fraction=0.2)
+    return Potential(PacemakerWrapper(folder / "fit", workers=1).train(folder / "copper.traj", settings).parent)
+
+
+@pytest.fixture
+def explore_code(aiida_profile: Profile) -> orm.PortableCode:
+    """The portable code `explore_structures`."""
+    return ensure_code("explore_structures")
+
+
+def near_equilibrium(number: int = 0, **info: Any) -> Atoms:
+    """Return a walker that starts from where the narrow potential knows everything: MD, if it is not told else."""
+    walker = bulk("Cu", cubic=True) * (2, 1, 1)
+    walker.rattle(0.02, seed=number)
+    walker.info = {
+        "kind": "md",
+        "family": "explored_md",
+        "walker": number,
+        "steps": 300,
+        "seed": number,
+        "timestep": 2.0,
+        "temperature": 2500.0,
+        **info,
+    }
+    return walker
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of the program left."""
+
+    status: int
+    log: str
+    folder: Path
+
+    @property
+    def failure(self) -> dict[str, str]:
+        return json.loads((self.folder / "failure.json").read_text())
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return json.loads((self.folder / "exploration.json").read_text())
+
+    @property
+    def frames(self) -> list[Atoms]:
+        path = self.folder / "frames.traj"
+        return list(Trajectory(str(path))) if path.stat().st_size else []
+
+
+def explore(
+    folder: Path, walkers: Sequence[Atoms], potential: Path, active_set: Path, *options: str, **settings: Any
+) -> Outcome:
+    """Run the program in a folder."""
+    folder.mkdir(exist_ok=True)
+    with Trajectory(str(folder / "walkers.traj"), "w") as file:
+        for atoms in walkers:
+            file.write(atoms)
+    (folder / "settings.json").write_text(json.dumps(limits_of(ExplorationConfig(**settings))))
+    files = ["settings.json", "walkers.traj", str(potential), str(active_set)]
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPT), "--workers", "1", *options, *files],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not ended.stderr, ended.stderr
+    return Outcome(ended.returncode, ended.stdout, folder)

@@ -1,0 +1,172 @@
+"""The WorkChain: what walkers hand in, as nodes, and what it says when they cannot go."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+
+from aiida_mlip_autopipec.dataset.trajectory import all_frames, to_trajectories
+from aiida_mlip_autopipec.exploration.workflow import ExplorationWorkChain
+
+from ..conftest import label_by_emt
+from ..trainer.conftest import with_prepended
+from .conftest import Potential, near_equilibrium, only
+
+SITE = """
+import os, signal, sys
+from pathlib import Path
+if any(argument.endswith("explore_structures") for argument in sys.orig_argv) and not Path({witness!r}).exists():
+    Path({witness!r}).touch()
+    import aceexplore.store as store
+    add = store.Store.add
+    def kill(*given):
+        add(*given)
+        os.kill(os.getpid(), signal.SIGKILL)
+    store.Store.add = kill
+"""
+"""Runs at the start of a Python process: kills the first exploration as soon as a walker has come to its end."""
+
+
+def run(
+    potential: dict[str, orm.SinglefileData],
+    resources: orm.Dict,
+    code: orm.PortableCode,
+    inputs: dict[str, Any] | None = None,
+    **settings: Any,
+) -> orm.WorkChainNode:
+    _, node = run_get_node(
+        ExplorationWorkChain,
+        **potential,
+        settings=orm.Dict({"steps": 100, "walkers": only(nvt=2, relaxation=1), **settings}),
+        resources=resources,
+        code=code,
+        **{"elements": orm.List(["Cu"]), **(inputs or {})},
+    )
+    return node
+
+
+def jobs_of(node: orm.WorkChainNode) -> list[orm.CalcJobNode]:
+    return [called for called in node.called if isinstance(called, orm.CalcJobNode)]
+
+
+def test_the_outputs_of_an_exploration(narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode) -> None:
+    node = run(narrow.nodes(), resources, explore_code, jobs=2, walkers=only(nvt=3, surface=1, relaxation=2))
+    assert node.is_finished_ok, node.exit_message
+    assert len(jobs_of(node)) == 2
+    candidates = all_frames(node.outputs.candidates)
+    assert candidates
+    assert {atoms.info["family"] for atoms in candidates} <= {
+        "explored_md",
+        "explored_surface",
+        "explored_relaxation",
+    }
+    assert all(atoms.calc is None and atoms.info["grade"] >= 5.0 for atoms in candidates)
+    report = node.outputs.report
+    assert report["complete"] and report["done"] == report["walkers"] == 6
+    assert report["candidates"] == len(candidates)
+    assert {atoms.info["walker"] for atoms in candidates} == {
+        way["walker"] for way in report["ways"] if way["handed_in"]
+    }
+    assert sum(report["ended"].values()) == 6
+    assert report["largest_grade"] == pytest.approx(max(atoms.info["grade"] for atoms in candidates))
+
+
+def test_a_potential_that_knows_all_it_meets(
+    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode
+) -> None:
+    limits = {"select_grade": orm.Float(1e6), "stop_grade": orm.Float(1e7)}
+    node = run(narrow.nodes(), resources, explore_code, limits, steps=5, relaxation_steps=5)
+    assert node.is_finished_ok, node.exit_message
+    assert "candidates" not in node.outputs
+    assert node.outputs.report["candidates"] == 0 and node.outputs.report["complete"]
+    assert node.outputs.report["limits"]["select_grade"] == 1e6
+
+
+def test_each_round_has_other_walkers_and_the_same_round_the_same(
+    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode
+) -> None:
+    def candidates(number: int) -> list[bytes]:
+        node = run(narrow.nodes(), resources, explore_code, {"round": orm.Int(number)}, steps=20)
+        return [atoms.positions.tobytes() for atoms in all_frames(node.outputs.candidates)]
+
+    first = candidates(0)
+    assert candidates(0) == first
+    assert set(candidates(1)).isdisjoint(first)
+
+
+def test_a_killed_job_goes_on_from_its_folder(
+    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode, tmp_path: Path
+) -> None:
+    witness = tmp_path / "witness"
+    (tmp_path / "sitecustomize.py").write_text(SITE.format(witness=str(witness)))
+    content = resources.get_dict()
+    killed = with_prepended(orm.Dict({**content, "cores": 1}), f"export PYTHONPATH={tmp_path}:$PWD")
+    node = run(narrow.nodes(), killed, explore_code)
+    assert witness.exists()
+    assert node.is_finished_ok, node.exit_message
+    first, second = jobs_of(node)
+    assert first.outputs.failure["kind"] == "killed"
+    assert "1 of 3 walkers had come to their end before" in second.outputs.stdout.get_content()
+    assert node.outputs.report["complete"]
+
+
+def test_an_exploration_that_may_not_go_on_keeps_what_it_found(
+    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode
+) -> None:
+    short = orm.Dict({**resources.get_dict(), "walltime": 8, "cores": 1})
+    # A cluster is unknown at once; what starts from where all is known would go for hours.
+    endless = {"steps": 10**6, "temperatures": [10.0], "walkers": only(npt=2, cluster=1), "pressures": [0.0]}
+    limits = {"select_grade": orm.Float(20.0), "stop_grade": orm.Float(400.0)}
+    node = run(narrow.nodes(), short, explore_code, limits, max_restarts=0, **endless)
+    assert node.is_finished_ok, node.exit_message
+    assert not node.outputs.report["complete"]
+
+
+@pytest.mark.parametrize("fault", ["no active set", "no potential", "another element", "no python-ace"])
+def test_a_failure_says_what_is_wrong(
+    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode, tmp_path: Path, fault: str
+) -> None:
+    files = {"potential_yaml": tmp_path / "potential.yaml", "active_set": tmp_path / "potential.asi"}
+    shutil.copy(narrow.yaml, files["potential_yaml"])
+    shutil.copy(narrow.asi, files["active_set"])
+    elements, expected = ["Cu"], ("ERROR_POTENTIAL_UNUSABLE", "cannot be loaded")
+    if fault == "no active set":
+        files["active_set"].write_text("nothing\n")
+    elif fault == "no potential":
+        files["potential_yaml"].write_text("nothing\n")
+    elif fault == "another element":
+        elements, expected = ["Al", "Cu"], ("ERROR_BAD_INPUT", "not Al")
+    else:
+        (tmp_path / "pyace.py").write_text("raise ImportError('no pyace here')")
+        resources = with_prepended(resources, f"export PYTHONPATH={tmp_path}")
+        expected = ("ERROR_EXPLORER_MISSING", "pip install")
+    nodes = {name: orm.SinglefileData(path) for name, path in files.items()}
+    node = run(nodes, resources, explore_code, {"elements": orm.List(elements)})
+    assert node.exit_status == ExplorationWorkChain.exit_codes[expected[0]].status
+    assert expected[1] in node.exit_message
+    assert len(jobs_of(node)) == 1
+
+
+def test_wrong_limits_and_settings_are_refused(
+    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode
+) -> None:
+    with pytest.raises(ValueError, match="no walker of any kind"):
+        run(narrow.nodes(), resources, explore_code, walkers=only())
+    node = run(narrow.nodes(), resources, explore_code, {"select_grade": orm.Float(30.0)})
+    assert node.exit_status == ExplorationWorkChain.exit_codes.ERROR_BAD_INPUT.status
+    assert "below select_grade" in node.exit_message
+
+
+def test_grades_survive_labelling(narrow: Potential) -> None:
+    frame = near_equilibrium()
+    frame.info = {"family": "explored_md", "grade": 7.5, "walker": 3}
+    plain = near_equilibrium()
+    plain.info = {"family": "fcc_rattled"}
+    first, second = all_frames(to_trajectories([label_by_emt(frame), label_by_emt(plain)]))
+    assert (first.info["grade"], first.info["walker"]) == (7.5, 3)
+    assert second.info == {"family": "fcc_rattled"}
