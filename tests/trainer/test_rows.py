@@ -62,6 +62,14 @@ def lonely() -> Atoms:
     return atoms + Atoms("Cu", [[50, 0, 0]])
 
 
+def test_rows_of_atoms_add_up_to_that_of_the_energy() -> None:
+    atoms = alloy()
+    builder = RowBuilder(basis_of(["Au", "Cu"], 60))
+    rows = builder.atom_rows(atoms)
+    assert rows.shape == (len(atoms), builder.n_functions)
+    assert np.allclose(rows.sum(axis=0), builder.energy_row(atoms), atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("elements", "atoms"),
     [

@@ -7,6 +7,7 @@ five times as fast for a thousand functions. Radial functions, coefficients and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,13 +52,13 @@ class RowBuilder:
 
     def __init__(self, basis: Basis) -> None:
         self.n_functions = basis.n_functions
-        self._cutoff, self._species = basis.cutoff, basis.index_of_element
+        self._cutoff, self.species = basis.cutoff, basis.index_of_element
         # The radial functions live as long as their set.
         self._set = ACEBBasisSet(basis.reduced(range(basis.n_functions), np.zeros(basis.n_functions)))
         functions = [f for one, more in zip(self._set.basis_rank1, self._set.basis, strict=True) for f in [*one, *more]]
         self._centres = {}
         order: list[int] = []
-        for element in self._species.values():
+        for element in self.species.values():
             mine = [index for index, f in enumerate(functions) if f.mu0 == element]
             products = Products([functions[index] for index in mine])
             self._centres[element] = (products, slice(len(order), len(order) + len(mine)))
@@ -79,8 +80,21 @@ class RowBuilder:
         self._compute(atoms, rows)
         return rows.energy[self._columns]
 
+    def atom_rows(self, atoms: Atoms) -> np.ndarray:
+        """Return the functions of each atom (n, m)."""
+        rows = np.zeros((len(atoms), self.n_functions))
+        for some, (values, _), products, columns in self._chunks(atoms):
+            mine, starts = np.unique(some.first, return_index=True)
+            rows[mine, columns] = products.evaluate(np.add.reduceat(values, starts).T)[0].T
+        return rows[:, self._columns]
+
     def _compute(self, atoms: Atoms, rows: Rows) -> None:
-        species = np.array([self._species[symbol] for symbol in atoms.symbols])
+        for some, particles, products, columns in self._chunks(atoms):
+            self._add(some, *particles, products, columns, rows)
+
+    def _chunks(self, atoms: Atoms) -> Iterator[tuple[_Pairs, tuple[np.ndarray, np.ndarray], Products, slice]]:
+        """Yield the pairs of some atoms of one element, what :meth:`_particles` says of them, and whose functions these are."""
+        species = np.array([self.species[symbol] for symbol in atoms.symbols])
         pairs = self._pairs(atoms)
         for element, (products, columns) in self._centres.items():
             mine = pairs.of(species[pairs.first] == element)
@@ -88,7 +102,7 @@ class RowBuilder:
             for chunk in range(of_chunk.max() + 1 if len(of_chunk) else 0):
                 some = mine.of(of_chunk == chunk)
                 particles = self._particles(element, species[some.second], some.vectors, products)
-                self._add(some, *particles, products, columns, rows)
+                yield some, particles, products, columns
 
     def _add(
         self,
