@@ -43,6 +43,7 @@ PORTABLE_CODES = {
     "explore_structures": ("acecommon", "aceexplore"),
     "label_structures": (),
     "pace_train": ("acecommon", "acefit"),
+    "select_structures": ("acecommon", "acefit", "aceselect"),
     "validate_potential": ("acecommon", "acevalid"),
 }
 """The portable codes, and the folders that each needs beside it."""

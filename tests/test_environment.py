@@ -45,7 +45,7 @@ def test_an_unconfigured_computer_says_how_to_configure_it() -> None:
         ensure_computer("bare")
 
 
-@pytest.mark.parametrize("name", ["label_structures", "pace_train"])
+@pytest.mark.parametrize("name", ["label_structures", "pace_train", "select_structures"])
 def test_a_code_is_stored_once_and_again_when_its_script_changes(name: str) -> None:
     code = ensure_code(name)
     assert ensure_code(name).uuid == code.uuid
