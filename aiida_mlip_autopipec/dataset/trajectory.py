@@ -19,8 +19,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from .identity import method_id, structure_key
 
-FRAME_INFO = ("family", "split", "group", "source_uuid", "source_step", "calculation", "grade", "walker")
-"""Keys of ``atoms.info`` that survive the way into a node: the kind of structure; after curation ``train`` or ``test``
+FRAME_INFO = ("family", "block", "split", "group", "source_uuid", "source_step", "calculation", "grade", "walker")
+"""Keys of ``atoms.info`` that survive the way into a node: the kind of structure; the part of a pool to choose from that it
+belongs to; after curation ``train`` or ``test``
 and the number of its group of equal structures; the trajectory (uuid) and step this frame was made from; the calculation
 (uuid) that labelled it; of structures that exploration found, their extrapolation grade and the number of the walker."""
 
@@ -139,6 +140,8 @@ def _set_curation(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
     if all("source_step" in atoms.info for atoms in frames):
         steps = np.array([atoms.info["source_step"] for atoms in frames], dtype=np.int32)
         node.set_array("source_steps", steps)
+    if all("block" in atoms.info for atoms in frames):
+        node.set_array("blocks", np.array([atoms.info["block"] for atoms in frames], dtype=np.int32))
     if all("split" in atoms.info for atoms in frames):
         node.set_array("splits", np.array([str(atoms.info["split"]) for atoms in frames]))
     if all("group" in atoms.info for atoms in frames):
@@ -181,7 +184,12 @@ def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -
     for name, key in ((_SOURCES, "source_uuid"), (_CALCULATIONS, "calculation")):
         if name in arrays:
             info[key] = np.array(trajectory.base.attributes.get(name))[arrays[name]]
-    for name, key in (("source_steps", "source_step"), ("splits", "split"), ("groups", "group")):
+    for name, key in (
+        ("blocks", "block"),
+        ("source_steps", "source_step"),
+        ("splits", "split"),
+        ("groups", "group"),
+    ):
         if name in arrays:
             info[key] = arrays[name]
     return info
