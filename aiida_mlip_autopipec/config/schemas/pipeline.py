@@ -12,6 +12,7 @@ from .curation import CurationConfig
 from .generator import GeneratorConfig
 from .oracle import EMT_ELEMENTS, OracleConfig
 from .resources import ResourcesConfig
+from .selection import SelectionConfig
 from .training import TrainingConfig
 from .validation import ValidationConfig
 
@@ -44,13 +45,16 @@ class TrainingRunConfig(TrainingConfig):
 
 
 class PipelineConfig(Settings):
-    """The one-shot pipeline: generate, label, curate, train."""
+    """The one-shot pipeline: generate, select, label, curate, train."""
 
     elements: list[ChemicalSymbol] = Field(min_length=1)
     """Chemical symbols of the potential's elements."""
 
     generator: GeneratorConfig = GeneratorConfig()
     """The structures to label."""
+
+    selection: SelectionConfig = SelectionConfig()
+    """Which of many generated structures are labelled; only the `method`, such as `none`, may be written too."""
 
     oracle: OracleConfig
     """The reference method. Without it, ASE's effective medium theory is used for the elements it knows."""
@@ -78,6 +82,11 @@ class PipelineConfig(Settings):
         if twice:
             raise ValueError(f"{', '.join(twice)} given more than once")
         return elements
+
+    @field_validator("selection", mode="before")
+    @classmethod
+    def _method_alone(cls, selection: Any) -> Any:
+        return {"method": selection} if isinstance(selection, str) else selection
 
     @model_validator(mode="after")
     def _oracle_knows_the_elements(self) -> PipelineConfig:
