@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiida.engine import ProcessBuilder
-from aiida.orm import Bool, Dict, Float, Int, List, Str, TrajectoryData
+from aiida.orm import Bool, Dict, Float, Int, List, Str, TrajectoryData, WorkChainNode
 from ase import Atoms
 
 from ..config.read import ConfigError
@@ -19,6 +19,8 @@ from ..generator.structure import StructureGenerator
 from ..jobs import failed
 from ..oracle.prepare import prepare_oracle
 from ..trainer.workflow import PaceTrainWorkChain
+from .active_learning import ActiveLearningWorkChain
+from .continuing import reached_by
 from .one_shot import OneShotWorkChain
 from .potentials import Potential
 from .validation import ValidationWorkChain
@@ -30,10 +32,7 @@ def build_one_shot(config: PipelineConfig, *, validate: bool = False) -> Process
     :param validate: whether the potential is validated when it is made.
     :raises ConfigError: if a computer, code or pseudopotential is missing or cannot be used.
     """
-    try:
-        StructureGenerator(config.generator).check(config.elements, config.generator.count_for(config.elements))
-    except ValueError as error:
-        raise ConfigError(f"generator: {error}") from error
+    _check_generator(config, config.generator.count_for(config.elements))
     trainer = prepare_resources(config.resources.trainer)
     builder = OneShotWorkChain.get_builder()
     builder.oracle = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
@@ -46,6 +45,48 @@ def build_one_shot(config: PipelineConfig, *, validate: bool = False) -> Process
         builder.initial_dataset = _initial_dataset(config, builder.oracle["method"].get_dict())
     builder.metadata.label = f"one-shot {'-'.join(config.elements)}"
     return builder
+
+
+def build_learning(
+    config: PipelineConfig, *, validate: bool = False, previous: WorkChainNode | None = None
+) -> ProcessBuilder:
+    """Return the builder of an :class:`ActiveLearningWorkChain`.
+
+    :param validate: whether the potential is validated in the end.
+    :param previous: a run that it goes on from, if that has made a potential.
+    :raises ConfigError: if something it stands on is missing, or the labels of `previous` are of another method.
+    """
+    if config.selection.method == "none":
+        raise ConfigError(
+            "selection: 'none' is for runs in one go; what is learned from is chosen: d_optimal, farthest_point"
+        )
+    _check_generator(config, config.learning.start_for(config.elements))
+    builder = ActiveLearningWorkChain.get_builder()
+    builder.oracle = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
+    builder.trainer.resources = Dict(prepare_resources(config.resources.trainer).model_dump(mode="json"))
+    builder.trainer.code = ensure_code("pace_train")
+    builder.selector = ensure_code("select_structures")
+    builder.explorer = ensure_code("explore_structures")
+    builder.validator = ensure_code("validate_potential")
+    builder.validate = Bool(validate)
+    builder.config = Dict(config.model_dump(mode="json"))
+    method = builder.oracle["method"].get_dict()
+    if config.initial_dataset:
+        builder.initial_dataset = _initial_dataset(config, method)
+    reached = None if previous is None else reached_by(previous)
+    if previous is not None and reached is not None:
+        for trajectory in reached.labelled.values():
+            _check_method(trajectory, f"run {previous.pk}", method)
+        builder.previous = reached.inputs()
+    builder.metadata.label = f"learn {'-'.join(config.elements)}"
+    return builder
+
+
+def _check_generator(config: PipelineConfig, count: int) -> None:
+    try:
+        StructureGenerator(config.generator).check(config.elements, count)
+    except ValueError as error:
+        raise ConfigError(f"generator: {error}") from error
 
 
 def _initial_dataset(config: PipelineConfig, method: dict[str, Any]) -> dict[str, TrajectoryData]:
@@ -62,13 +103,16 @@ def _initial_dataset(config: PipelineConfig, method: dict[str, Any]) -> dict[str
                 raise ConfigError(
                     f"initial_dataset: '{name}' has {', '.join(strangers)}, not among the elements of the run"
                 )
-            made_by = trajectory.base.attributes.get(METHOD, None)
-            if "energies" not in trajectory.get_arraynames() or made_by not in (method, OWN_METHOD):
-                raise ConfigError(
-                    f"initial_dataset: '{name}' is labelled by {made_by}, the run by {method}; they do not mix"
-                )
+            _check_method(trajectory, f"initial_dataset: '{name}'", method, OWN_METHOD)
             found[f"initial{number}_{label}"] = trajectory
     return found
+
+
+def _check_method(trajectory: TrajectoryData, name: str, *methods: dict[str, Any]) -> None:
+    """Raise a ConfigError if a trajectory has no labels, or labels of other methods than those of the run."""
+    made_by = trajectory.base.attributes.get(METHOD, None)
+    if "energies" not in trajectory.get_arraynames() or made_by not in methods:
+        raise ConfigError(f"{name} is labelled by {made_by}, the run by {methods[0]}; they do not mix")
 
 
 def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name: str) -> ProcessBuilder:

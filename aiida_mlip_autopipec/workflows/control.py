@@ -9,7 +9,9 @@ from aiida.engine import ProcessBuilder
 from aiida.engine.processes.control import kill_processes, play_processes
 
 from ..config.read import ConfigError
-from .progress import active_of, paused_of
+from ..config.schemas.pipeline import PipelineConfig
+from .builder import build_learning
+from .progress import LEARNING, active_of, paused_of
 
 RESUMES = "resumes"
 """Extra of a run that began another again: the UUID of that one."""
@@ -40,7 +42,7 @@ def play(run: orm.WorkChainNode) -> list[orm.ProcessNode]:
 
 
 def begin_again(run: orm.WorkChainNode) -> ProcessBuilder:
-    """Return the builder of a run with the same inputs as one that ended without success.
+    """Return the builder of a run with the same inputs as one that ended without success; learning goes on where it was.
 
     :raises ConfigError: if it has not ended, or has ended well.
     """
@@ -48,6 +50,9 @@ def begin_again(run: orm.WorkChainNode) -> ProcessBuilder:
         raise ConfigError(f"run {run.pk} is done: mlip-auto watch {run.pk} --output DIR writes its results")
     if not run.is_terminated:
         raise ConfigError(f"run {run.pk} is at work and nothing of it is paused: mlip-auto status {run.pk}")
+    if run.process_label == LEARNING:
+        config = PipelineConfig.model_validate(run.inputs.config.get_dict())
+        return build_learning(config, validate=run.inputs.validate.value, previous=run)
     return run.get_builder_restart()
 
 

@@ -34,13 +34,13 @@ def with_live(run: orm.WorkChainNode, stages: Sequence[Stage]) -> list[Stage]:
     running = [job for job in active_of(run, scheduler_state="running") if job.process_class in _LOGS]
     for job, log in _logs(running):
         logs[_LOGS[job.process_class][0]] += log
-    return [_with_log(stage, logs.get(stage.name, "")) for stage in stages]
+    return [_with_log(stage, logs.get(stage.log, "")) for stage in stages]
 
 
 def _with_log(stage: Stage, log: str) -> Stage:
     if stage.state != "running" or not log:
         return stage
-    if stage.name == "labels":
+    if stage.log == "labels":
         done = len(_STRUCTURE.findall(log))
         return replace(stage, detail=f"{stage.detail}; {done} more structures done in running jobs") if done else stage
     told, left = fit_progress(log)

@@ -12,7 +12,7 @@ from ..generator.process import generate_structures
 from ..jobs import failed, validates
 from ..oracle.labelling import LabellingWorkChain
 from ..trainer.workflow import PaceTrainWorkChain
-from .validation import ValidationWorkChain
+from .validation import ValidationWorkChain, validation_inputs
 
 
 class OneShotWorkChain(WorkChain):
@@ -152,16 +152,10 @@ class OneShotWorkChain(WorkChain):
 
     def validate(self) -> ToContext:
         """Validate the potential by the oracle that labelled its structures."""
-        config, trained = self.config, self.ctx.trainer.outputs
         node = self.submit(
             ValidationWorkChain,
-            potential=trained.potential,
-            active_set={"yaml": trained.potential_yaml, "asi": trained.active_set},
-            elements=List(sorted(config.elements)),
-            settings=Dict(config.validation.model_dump(mode="json")),
-            type=Str(config.oracle.type),
+            **validation_inputs(self.config, self.ctx.trainer.outputs),
             oracle=self.inputs.oracle,
-            reuse=Bool(config.oracle.reuse),
             resources=self.inputs.trainer.resources,
             code=self.inputs.validator,
             metadata={"call_link_label": "validate"},

@@ -15,10 +15,11 @@ from aiida.common.links import LinkType
 from ..dataset.trajectory import count_frames
 from ..provenance import GENERATED_BY
 
-ONE_SHOT, TRAINING, VALIDATION = "OneShotWorkChain", "PaceTrainWorkChain", "ValidationWorkChain"
+ONE_SHOT, LEARNING = "OneShotWorkChain", "ActiveLearningWorkChain"
+TRAINING, VALIDATION = "PaceTrainWorkChain", "ValidationWorkChain"
 """The processes that are runs, if no other process called them."""
 
-_RUNS = (ONE_SHOT, TRAINING, VALIDATION)
+_RUNS = (ONE_SHOT, LEARNING, TRAINING, VALIDATION)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Stage:
     detail: str = ""
     seconds_left: float | None = field(default=None, compare=False)
     """About how long it will take yet, if that can be told."""
+    log: str = field(default="", compare=False)
+    """Whose jobs' logs tell more while it runs: `labels` or `fit`."""
 
 
 def is_run(node: orm.Node) -> bool:
@@ -71,19 +74,19 @@ def run_state(run: orm.WorkChainNode, paused: Sequence[orm.ProcessNode] | None =
 def stages(run: orm.WorkChainNode) -> list[Stage]:
     """Return the stages of a run in order."""
     if run.process_label == TRAINING:
-        return [_given_dataset(run), _fit(run)]
+        return [_given_dataset(run), fit_stage(run)]
     called = {link.link_label: link.node for link in _links_to_called(run)}
     if run.process_label == VALIDATION:
-        return _first_unfinished(run, [_labels(called.get("label")), _verdict(run)])
+        return _first_unfinished(run, [labels_stage(called.get("label")), verdict_stage(run)])
     outputs = run.outputs
     found = [
         _structures(run),
-        _labels(called.get("label")),
+        labels_stage(called.get("label")),
         _dataset(run, "curation_report" in outputs),
-        _fit(called.get("train")),
+        fit_stage(called.get("train")),
     ]
     if "validator" in run.inputs:
-        found.append(_verdict(called.get("validate")))
+        found.append(verdict_stage(called.get("validate")))
     return _first_unfinished(run, found)
 
 
@@ -110,7 +113,8 @@ def _structures(run: orm.WorkChainNode) -> Stage:
     return Stage("structures", "done", f"{count} made, in {len(structures)} groups of one formula")
 
 
-def _labels(labelling: orm.WorkChainNode | None) -> Stage:
+def labels_stage(labelling: orm.WorkChainNode | None) -> Stage:
+    """Return the stage of a labelling."""
     if labelling is None:
         return Stage("labels", "waiting")
     asked = count_frames(labelling.inputs.structures)
@@ -136,7 +140,7 @@ def _labels(labelling: orm.WorkChainNode | None) -> Stage:
             failed += not child.is_finished_ok
     detail = f"{known + labelled} of {asked} labelled" + (f", {failed} failed" if failed else "") + _known(known)
     left = _seconds_left(oracle, labelled + failed, asked - known - labelled - failed)
-    return Stage("labels", state_of(labelling), f"{detail}; {_count(jobs_of(oracle))}", left)
+    return Stage("labels", state_of(labelling), f"{detail}; {_count(jobs_of(oracle))}", left, log="labels")
 
 
 def _seconds_left(process: orm.ProcessNode, done: int, remaining: int) -> float | None:
@@ -205,7 +209,8 @@ def _divided(report: dict[str, Any]) -> str:
     return f"{detail}; left out: {left_out}" if left_out else detail
 
 
-def _fit(trainer: orm.WorkChainNode | None) -> Stage:
+def fit_stage(trainer: orm.WorkChainNode | None) -> Stage:
+    """Return the stage of a fit."""
     if trainer is None:
         return Stage("fit", "waiting")
     if trainer.is_finished_ok:
@@ -216,7 +221,7 @@ def _fit(trainer: orm.WorkChainNode | None) -> Stage:
         return Stage("fit", state_of(trainer))
     last = jobs[-1]
     again = f", after {len(jobs) - 1} that were ended" if len(jobs) > 1 else ""
-    return Stage("fit", state_of(trainer), f"job {last.pk} {_place(last)}{again}")
+    return Stage("fit", state_of(trainer), f"job {last.pk} {_place(last)}{again}", log="fit")
 
 
 def _place(job: orm.CalcJobNode) -> str:
@@ -231,12 +236,13 @@ def _place(job: orm.CalcJobNode) -> str:
     return f"runs {where}" if at_scheduler is not None and at_scheduler.value == "running" else f"waits {where}"
 
 
-def _verdict(validation: orm.WorkChainNode | None) -> Stage:
+def verdict_stage(validation: orm.WorkChainNode | None) -> Stage:
+    """Return the stage of a validation."""
     if validation is None or ("validation" not in validation.outputs and validation.caller is None):
         return Stage("validation", "waiting")
     if "validation" not in validation.outputs:
         called = {link.link_label: link.node for link in _links_to_called(validation)}
-        labels = _labels(called.get("label"))
+        labels = labels_stage(called.get("label"))
         return Stage("validation", state_of(validation), labels.detail, labels.seconds_left)
     checks = validation.outputs.validation["checks"]
     passed = sum(check["passed"] for check in checks)

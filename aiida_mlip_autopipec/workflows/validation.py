@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
 from aiida.orm import (
     AbstractCode,
@@ -17,6 +20,7 @@ from aiida.orm import (
 )
 from aiida_shell import ShellJob
 
+from ..config.schemas.pipeline import PipelineConfig
 from ..config.schemas.validation import ValidationConfig
 from ..dataset.trajectory import count_frames
 from ..jobs import validate_resources, validates
@@ -144,3 +148,18 @@ class ValidationWorkChain(WorkChain):
             "not_installed": self.exit_codes.ERROR_EVALUATOR_MISSING,
         }
         return codes.get(kind, self.exit_codes.ERROR_EVALUATION_FAILED).format(message=message)
+
+
+def validation_inputs(config: PipelineConfig, fit: Mapping[str, SinglefileData]) -> dict[str, Any]:
+    """Return the inputs that validate the potential of a run by its own settings, but for `oracle`, `resources` and `code`.
+
+    :param fit: the outputs of its fit.
+    """
+    return {
+        "potential": fit["potential"],
+        "active_set": {"yaml": fit["potential_yaml"], "asi": fit["active_set"]},
+        "elements": List(sorted(config.elements)),
+        "settings": Dict(config.validation.model_dump(mode="json")),
+        "type": Str(config.oracle.type),
+        "reuse": Bool(config.oracle.reuse),
+    }

@@ -9,7 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from .base import ChemicalSymbol, Settings
 from .curation import CurationConfig
+from .exploration import ExplorationConfig
 from .generator import GeneratorConfig
+from .learning import LearningConfig
 from .oracle import EMT_ELEMENTS, OracleConfig
 from .resources import ResourcesConfig
 from .selection import SelectionConfig
@@ -71,6 +73,12 @@ class PipelineConfig(Settings):
 
     validation: ValidationConfig = ValidationConfig()
     """How the potential is checked against the oracle, by `mlip-auto validate` and `mlip-auto run --validate`."""
+
+    exploration: ExplorationConfig = ExplorationConfig()
+    """Where `mlip-auto learn` looks for what the potential does not know."""
+
+    learning: LearningConfig = LearningConfig()
+    """How many labels `mlip-auto learn` asks for, and what is enough."""
 
     resources: StageResources = StageResources()
     """Where each stage runs."""

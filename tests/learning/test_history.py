@@ -1,0 +1,113 @@
+"""The history of a learning potential."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from aiida_mlip_autopipec.config.schemas.learning import LearningConfig
+from aiida_mlip_autopipec.learning.history import add_failed_round, add_round, begin, errors_of, reached
+
+from ..conftest import label_by_emt
+
+EXPLORED = {"walkers": 8, "steps": 4000, "largest_grade": 11.0, "candidates": 30, "ended": {"limit": 8}}
+
+
+def oracle(asked: int, failed: int = 0) -> dict[str, Any]:
+    return {"asked": asked, "labelled": asked - failed, "failed": [{"label": "Cu"}] * failed, "reused": 0}
+
+
+def metrics(error: float, test: bool = True) -> dict[str, Any]:
+    errors = {"force_rmse_eV_per_A": error, "energy_rmse_meV_per_atom": 10 * error}
+    return {"train": errors, "test": errors if test else None, "n_functions": 20, "cutoff_A": 5.0}
+
+
+def point(grade: float, error: float, n_atoms: int = 4) -> dict[str, Any]:
+    return {
+        "family": "explored_md",
+        "n_atoms": n_atoms,
+        "grade": grade,
+        "energy_error_meV_per_atom": 5.0,
+        "force_rmse_eV_per_A": error,
+        "force_rms_eV_per_A": 4.0,
+    }
+
+
+@pytest.fixture
+def rattled() -> list[Atoms]:
+    frames = []
+    for seed, size in enumerate((1, 2, 1)):
+        atoms = bulk("Cu", cubic=True) * (size, 1, 1)
+        atoms.rattle(0.1, seed=seed)
+        frames.append(label_by_emt(atoms))
+        frames[-1].info["family"] = f"kind{size}"
+    return frames
+
+
+def test_errors_are_those_of_each_structure(rattled: list[Atoms]) -> None:
+    free = 3.0
+    energies = np.array([atoms.get_potential_energy() - free * len(atoms) + 0.001 * len(atoms) for atoms in rattled])
+    forces = np.concatenate([atoms.get_forces() + 0.1 * (1 + number) for number, atoms in enumerate(rattled)])
+    forces[: len(rattled[0])] = np.nan
+    found = errors_of(rattled, energies, forces, np.array([1.0, 2.0, 3.0]), {"Cu": free})
+    assert [one["family"] for one in found] == ["kind2", "kind1"]
+    assert [one["grade"] for one in found] == [2.0, 3.0]
+    assert [one["energy_error_meV_per_atom"] for one in found] == pytest.approx([1.0, 1.0])
+    assert [one["force_rmse_eV_per_A"] for one in found] == pytest.approx([0.2, 0.3])
+    expected = [np.sqrt(np.mean(atoms.get_forces() ** 2)) for atoms in rattled[1:]]
+    assert [one["force_rms_eV_per_A"] for one in found] == pytest.approx(expected)
+
+
+def test_each_round_is_told() -> None:
+    history = begin(oracle(40), metrics(0.3), 5.0)
+    fresh = [point(grade, 0.1 * grade, n_atoms=2 if grade < 8 else 8) for grade in np.geomspace(2, 10, 10)]
+    config = LearningConfig()
+    history = add_round(history, EXPLORED, oracle(12, failed=2), fresh, metrics(0.2), config)
+    assert json.loads(json.dumps(history)) == history
+    start, row = history["rounds"]
+    assert (start["round"], start["total"], start["test_force_rmse_eV_per_A"]) == (0, 40, 0.3)
+    assert (row["round"], row["asked"], row["failed"], row["total"], history["asked"]) == (1, 12, 2, 52, 52)
+    assert row["explored"]["largest_grade"] == 11.0
+    errors, atoms = (np.array([one[key] for one in fresh]) for key in ("force_rmse_eV_per_A", "n_atoms"))
+    assert row["fresh_force_rmse_eV_per_A"] == pytest.approx(np.sqrt((errors**2 * atoms).sum() / atoms.sum()))
+    # Errors are a tenth of the grade, and 0.4 eV/Å, a tenth of the forces, is tolerated.
+    assert history["select_grade"] == pytest.approx(4.0)
+    assert row["select_grade"] == 5.0
+
+
+def test_a_fit_without_a_test_part_is_told() -> None:
+    history = begin(oracle(5), metrics(0.3, test=False), 5.0)
+    history = add_round(history, EXPLORED, oracle(5), [point(6.0, 0.1)], metrics(0.2, test=False), LearningConfig())
+    assert [row["test_force_rmse_eV_per_A"] for row in history["rounds"]] == [None, None]
+    # One point is no law.
+    assert history["select_grade"] == 5.0
+
+
+def test_a_round_without_labels_counts_as_spent() -> None:
+    history = add_failed_round(begin(oracle(40), metrics(0.3), 5.0), EXPLORED, oracle(10, failed=10))
+    assert history["asked"] == 50
+    assert history["rounds"][1]["failed"] == 10
+    assert not reached(history, LearningConfig(target_force_rmse=10.0))
+
+
+def test_the_target_needs_enough_fresh_labels() -> None:
+    config = LearningConfig(target_force_rmse=0.2, fewest_fresh=5)
+    begun = begin(oracle(40), metrics(0.3), 5.0)
+    assert not reached(begun, config)
+    few = add_round(begun, EXPLORED, oracle(4), [point(6.0, 0.1)] * 4, metrics(0.2), config)
+    enough = add_round(begun, EXPLORED, oracle(5), [point(6.0, 0.1)] * 5, metrics(0.2), config)
+    bad = add_round(begun, EXPLORED, oracle(5), [point(6.0, 0.3)] * 5, metrics(0.2), config)
+    assert [reached(history, config) for history in (few, enough, bad)] == [False, True, False]
+    assert not reached(enough, LearningConfig())
+
+
+def test_the_budget_must_hold_the_start() -> None:
+    with pytest.raises(ValueError, match="less than the 50 of the start"):
+        LearningConfig(start=50, max_labels=40)
+    config = LearningConfig()
+    assert config.start_for(["Cu", "Al"]) < config.most_for(["Cu", "Al"])
