@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ from .structures import measure_coverage, read_predictions, tabulate
 VALIDATION = "validation"
 """Name of the output of a process that validates a potential."""
 
+_NAMED = ("start", "explore", "select", "label", "evaluate", "train")
+"""Stages that are called by the name of their link."""
+
+_ROUND = re.compile(r"_\d+$")
+
 _STAGE_NAMES = {"generate_structures": "generate", "curate_labels": "curate", "write_training_files": "write files"}
 
 
@@ -39,7 +45,7 @@ def collect(node: orm.Node) -> Subject:
     if fit is None or "metrics" not in fit.outputs or "predictions_npz" not in fit.outputs:
         raise ValueError(_no_potential(node))
     trainer = fit.caller
-    run = trainer.caller if trainer is not None and trainer.caller is not None else trainer
+    run = _outermost(trainer)
     metrics = fit.outputs.metrics.get_dict()
     frames = _frames_of(fit)
     coverage, shortest = measure_coverage(frames, metrics["cutoff_A"])
@@ -62,6 +68,7 @@ def collect(node: orm.Node) -> Subject:
         stages=_stages(run, trainer, oracle, metrics),
         processes=[_process(process) for process in trace(potential).processes],
         versions=_versions(fit, oracle, metrics),
+        learned=run.outputs.learning.get_dict() if run is not None and "learning" in run.outputs else {},
     )
 
 
@@ -76,6 +83,13 @@ def _no_potential(node: orm.Node) -> str:
     if isinstance(node, orm.ProcessNode):
         return f"{node.process_label} {node.pk} has no potential (mlip-auto status {node.pk})"
     return f"node {node.pk} is no potential made by a fit (mlip-auto list)"
+
+
+def _outermost(process: orm.ProcessNode | None) -> orm.ProcessNode | None:
+    """Return the process that no other called, behind one."""
+    while process is not None and process.caller is not None:
+        process = process.caller
+    return process
 
 
 def _identity(potential: orm.Node, process: orm.ProcessNode) -> dict[str, str]:
@@ -137,7 +151,8 @@ def _settings(run: orm.ProcessNode | None, curation: Mapping[str, Any]) -> tuple
     settings = run.inputs.config.get_dict()
     oracle = settings["oracle"]
     asked = {"reference method": str(oracle.get("calculator", oracle["type"]))}
-    return asked | _beyond_defaults(PipelineConfig, settings), _yaml(settings), "mlip-auto run CONFIG.yaml"
+    command = "learn" if "learning" in run.outputs else "run"
+    return asked | _beyond_defaults(PipelineConfig, settings), _yaml(settings), f"mlip-auto {command} CONFIG.yaml"
 
 
 def _beyond_defaults(model: type[BaseModel], settings: dict[str, Any]) -> dict[str, Any]:
@@ -184,11 +199,24 @@ def _stages(
     stages = []
     for link in sorted(links, key=lambda link: (link.node.ctime, link.node.pk)):
         process = link.node
-        name = link.link_label if link.link_label in details else process.process_label
+        # A round's number is no part of the name of what was done in it.
+        own = _ROUND.sub("", link.link_label)
+        name = own if own in _NAMED else process.process_label
         if run is trainer and isinstance(process, orm.CalcJobNode):
             name = "train"
-        stages.append(Stage(_STAGE_NAMES.get(name, name), details.get(name, ""), _seconds(process)))
-    return stages
+        detail = details.get(name, "") if own == link.link_label else ""
+        stages.append(Stage(_STAGE_NAMES.get(name, name), detail, _seconds(process)))
+    return _summed(stages)
+
+
+def _summed(stages: Sequence[Stage]) -> list[Stage]:
+    """Return stages of the same name as one."""
+    found: dict[str, Stage] = {}
+    for stage in stages:
+        before = found.get(stage.name)
+        seconds = stage.seconds + (before.seconds if before else 0.0)
+        found[stage.name] = Stage(stage.name, (before or stage).detail, seconds)
+    return list(found.values())
 
 
 def _of_labels(oracle: dict[str, Any]) -> str:

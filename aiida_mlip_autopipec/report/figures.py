@@ -52,7 +52,8 @@ class Figure:
     cloud: Cloud | None = None
 
 
-def _figure(name: str, caption: str, plot: Plot, cloud: Cloud | None = None) -> Figure:
+def make_figure(name: str, caption: str, plot: Plot, cloud: Cloud | None = None) -> Figure:
+    """Return a plot with its caption as a figure."""
     return Figure(name, caption, plot.svg(), plot.box, cloud)
 
 
@@ -68,7 +69,7 @@ def energy_parity(structures: Structures) -> Figure:
     plot = Plot(scale, scale, "oracle: energy over free atoms (eV/atom)", "potential (eV/atom)")
     plot.line([scale.low, scale.high], [scale.low, scale.high], DARK, width=1)
     cloud = Cloud((_places(scale, reference), _places(scale, predicted)))
-    return _figure("energy-parity", "Energies: on the line they are right.", plot, cloud)
+    return make_figure("energy-parity", "Energies: on the line they are right.", plot, cloud)
 
 
 def force_parity(structures: Structures) -> Figure:
@@ -90,7 +91,7 @@ def force_parity(structures: Structures) -> Figure:
         "Forces: shading for all components, a point for the most wrong component of each structure. "
         "Logarithmic beyond 1 eV/Å."
     )
-    return _figure("force-parity", caption, plot, cloud)
+    return make_figure("force-parity", caption, plot, cloud)
 
 
 def error_strips(structures: Structures, groups: Sequence[Group], quantity: str) -> Figure:
@@ -123,7 +124,7 @@ def error_strips(structures: Structures, groups: Sequence[Group], quantity: str)
         "Long marks: the median of the kind; short marks: 95 % of its structures are better. "
         "Errors smaller than the axis lie at its edge."
     )
-    return _figure(f"{quantity}-errors", caption, plot, cloud)
+    return make_figure(f"{quantity}-errors", caption, plot, cloud)
 
 
 def covered(structures: Structures, cutoff: float) -> Figure:
@@ -132,7 +133,7 @@ def covered(structures: Structures, cutoff: float) -> Figure:
     plot = Plot(x, y, "shortest distance in the structure (Å)", "oracle: energy over free atoms (eV/atom)")
     _mark_cutoff(plot, cutoff)
     cloud = Cloud((_places(x, structures.shortest), _places(y, structures.energy_reference)))
-    return _figure("coverage", "What the potential has seen: beyond these points it guesses.", plot, cloud)
+    return make_figure("coverage", "What the potential has seen: beyond these points it guesses.", plot, cloud)
 
 
 def _mark_cutoff(plot: Plot, cutoff: float) -> None:
@@ -154,7 +155,7 @@ def distance_histogram(coverage: Coverage, pair: str, cutoff: float) -> Figure:
     _mark_cutoff(plot, cutoff)
     seen = edges[np.flatnonzero(counts)]
     nearest = f"the shortest is {seen[0]:.1f} Å" if seen.size else "none"
-    return _figure(f"distances-{pair}", f"Distances {pair} in the dataset: {nearest}.", plot)
+    return make_figure(f"distances-{pair}", f"Distances {pair} in the dataset: {nearest}.", plot)
 
 
 def composition_bars(coverage: Coverage, most: int = 15) -> Figure:
@@ -183,7 +184,7 @@ def _bars(name: str, caption: str, bars: Sequence[tuple[str, float]], label: str
         middle = len(bars) - number - 0.5
         plot.bar((0.0, value), (middle - 0.32, middle + 0.32), BLUE, f"{row}: {value:.4g}")
         plot.text(value + 0.01 * x.high, middle - 0.15, f"{value:.3g}")
-    return _figure(name, caption, plot)
+    return make_figure(name, caption, plot)
 
 
 def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
@@ -211,7 +212,7 @@ def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
             plot.text(xs[0] * (x.high / x.low) ** 0.03, values[0], unit, colour=colour, above=7)
         falls = "still falls" if forces[-1] < HELPS * forces[-2] else "no longer falls much"
         caption = f"With more {key.removeprefix('n_')} the error of forces {falls}."
-        figures.append(_figure(f"learning-{name.removeprefix('by_')}", caption, plot))
+        figures.append(make_figure(f"learning-{name.removeprefix('by_')}", caption, plot))
     return figures
 
 
@@ -233,7 +234,7 @@ def validation_curves(validation: Validation) -> list[Figure]:
             plot.line([x for x, _ in series], [y for _, y in series], BLUE)
         for series in oracle:
             plot.dots([x for x, _ in series], [y for _, y in series], ORANGE, hollow=True)
-        figures.append(_figure(f"validation-{len(figures)}", name, plot))
+        figures.append(make_figure(f"validation-{len(figures)}", name, plot))
     return figures
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,7 @@ class Subject:
     :ivar asked: the settings that differ from the defaults.
     :ivar config: all settings, as a configuration file, and `command`, which uses it.
     :ivar oracle, curation: the reports of these stages; empty if there are none.
+    :ivar learned: the history of active learning, if that made it.
     """
 
     title: str
@@ -119,3 +120,4 @@ class Subject:
     stages: list[Stage]
     processes: list[Process]
     versions: dict[str, str]
+    learned: dict[str, Any] = field(default_factory=dict)

@@ -12,11 +12,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..learning.history import ENDS
 from . import figures
 from .figures import Cloud, Figure
 from .findings import ENERGY_LIMITS, FORCE_LIMITS, Errors, errors_of, find, three, verdict
 from .kinds import Group, group_kinds
 from .model import Structures, Subject
+from .rounds import rounds_figures
 
 WORST, MOST_LISTED = 10, 50
 """Numbers of structures in the table of the worst, and in a list of what was left out."""
@@ -76,6 +78,8 @@ def render(subject: Subject) -> str:
         covered=covered,
         coverage=coverage,
         learning=figures.learning_curves(subject.metrics),
+        rounds=rounds_figures(subject.learned),
+        ended=ENDS.get(subject.learned.get("ended", ""), ""),
         left_out=_left_out(subject),
         worst=_worst(structures),
         curves=figures.validation_curves(subject.validation) if subject.validation else [],

@@ -1,0 +1,73 @@
+"""How a potential learned: the figures of active learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .figures import BLUE, DARK, ORANGE, Figure, make_figure
+from .svg import Plot, Scale
+
+
+def rounds_figures(learned: Mapping[str, Any]) -> list[Figure]:
+    """Return the errors over the labels spent, and what extrapolation grade meant what error; none without a round.
+
+    :param learned: a history, see :mod:`~..learning.history`.
+    """
+    rounds = [row for row in learned.get("rounds", []) if "train_force_rmse_eV_per_A" in row]
+    return [*_errors(rounds), *_grades(rounds, learned.get("points", []))]
+
+
+def _errors(rounds: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    fresh = [
+        (float(row["total"]), float(row["fresh_force_rmse_eV_per_A"]))
+        for row in rounds
+        if row.get("fresh_force_rmse_eV_per_A") is not None
+    ]
+    test = [
+        (float(row["total"]), float(row["test_force_rmse_eV_per_A"]))
+        for row in rounds
+        if row["test_force_rmse_eV_per_A"] is not None
+    ]
+    if not fresh or len(rounds) < 2:
+        return []
+    xs, ys = np.array([*fresh, *test]).T
+    plot = Plot(Scale.over(xs), Scale.over(ys, "log"), "labels spent", "force RMSE (eV/Å)", height=280)
+    for points, colour, what in (
+        (fresh, ORANGE, "fresh labels, before they were fitted to"),
+        (test, BLUE, "test part"),
+    ):
+        if points:
+            plot.line([x for x, _ in points], [y for _, y in points], colour)
+            plot.dots([x for x, _ in points], [y for _, y in points], colour)
+            plot.text(points[0][0], points[0][1], what, colour=colour, above=7)
+    caption = "Errors over labels. Fresh labels are of what the potential knew least: on usual structures it is better."
+    return [make_figure("rounds-errors", caption, plot)]
+
+
+def _grades(rounds: Sequence[Mapping[str, Any]], points: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    usable = [point for point in points if point["grade"] > 0 and point["force_rmse_eV_per_A"] > 0]
+    if len(usable) < 2:
+        return []
+    grades, errors = (np.array([point[key] for point in usable]) for key in ("grade", "force_rmse_eV_per_A"))
+    last = rounds[-1]
+    x = Scale.over(np.append(grades, last["select_grade"]), "log")
+    y = Scale.over(np.append(errors, last["tolerated_force_error_eV_per_A"]), "log")
+    plot = Plot(x, y, "extrapolation grade", "error of forces (eV/Å)", height=280)
+    newest = np.array([point["round"] == last["round"] for point in usable])
+    plot.dots(grades[~newest].tolist(), errors[~newest].tolist(), BLUE, hollow=True)
+    plot.dots(grades[newest].tolist(), errors[newest].tolist(), BLUE)
+    law = last["error_at_grade"]
+    if law["factor"] is not None:
+        ends = np.array([grades.min(), grades.max()])
+        plot.line(ends.tolist(), (law["factor"] * ends ** law["exponent"]).tolist(), ORANGE)
+    tolerated, limit = last["tolerated_force_error_eV_per_A"], last["select_grade"]
+    plot.line([x.low, x.high], [tolerated, tolerated], DARK, dash="5 4", width=1.2)
+    plot.line([limit, limit], [y.low, y.high], DARK, dash="5 4", width=1.2)
+    caption = (
+        "What grade meant what error, a circle a fresh label, those of the last round filled. The line is the law that sets "
+        "the next limit: the grade where it crosses the tolerated error (dashed; upright the last limit)."
+    )
+    return [make_figure("rounds-grades", caption, plot)]
