@@ -12,6 +12,7 @@ import click
 from . import __version__
 from .cli import data, running, runs
 from .cli import setup as setting_up
+from .cli.learning import learn
 from .cli.report import report
 from .config.read import ConfigError
 
@@ -39,6 +40,7 @@ def main() -> None:
 for _command in (
     runs.run,
     runs.run_cycle_02,
+    learn,
     runs.train,
     runs.validate,
     runs.watch,

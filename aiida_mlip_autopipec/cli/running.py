@@ -11,15 +11,13 @@ import click
 
 from .common import load_profile, load_run, profile_option
 from .submitting import config_arguments, load_config, submit_run, submit_to_daemon
-from .watching import INTERRUPTED, explain_failure, list_failures, print_validation, stage_line, time_left
+from .watching import INTERRUPTED, explain_failure, list_failures, next_steps, print_validation, stage_line, time_left
 
 if TYPE_CHECKING:
     from aiida import orm
 
 WATCH_SECONDS = 5.0
 """Time between two looks at a run, and at the logs of its jobs."""
-
-_NEXT = "mlip-auto status {pk} --watch shows where it is, mlip-auto watch {pk} --output DIR writes its results."
 
 
 def _submit(
@@ -30,7 +28,7 @@ def _submit(
     The run goes on when you log out, and on after a restart of the machine once the daemon is started again.
     """
     run = submit_run(load_config(config_file, elements, no_reuse), profile, validate=validate)
-    click.echo(_NEXT.format(pk=run.pk))
+    click.echo(next_steps(run))
 
 
 for _decorate in reversed(config_arguments):
@@ -80,7 +78,8 @@ def _watch(run: orm.WorkChainNode) -> None:
 
 def _lines(run: orm.WorkChainNode) -> list[str]:
     from ..workflows.live import with_live
-    from ..workflows.progress import paused_of, run_state, stages
+    from ..workflows.progress import paused_of, run_state
+    from ..workflows.stages import stages
 
     # Asked once, so that the first line and the last ones agree.
     paused = paused_of(run)
@@ -101,7 +100,8 @@ def _explain(run: orm.WorkChainNode) -> None:
 
 
 def _list_runs() -> None:
-    from ..workflows.progress import find_runs, run_state, stages
+    from ..workflows.progress import find_runs, run_state
+    from ..workflows.stages import stages
 
     nodes = find_runs(limit=10)
     if not nodes:
@@ -133,7 +133,7 @@ def resume(identifier: str, profile: str | None) -> None:
     again = submit_to_daemon(lambda: begin_again(run))
     again.base.extras.set(RESUMES, run.uuid)
     click.echo(f"Run {again.pk} submitted, with the inputs of {run.pk}.")
-    click.echo(_NEXT.format(pk=again.pk))
+    click.echo(next_steps(again))
 
 
 @click.command()

@@ -48,6 +48,11 @@ def watch(run: orm.WorkChainNode, output: Path | None) -> int:
     return status if run.is_finished_ok else 1
 
 
+def next_steps(run: orm.WorkChainNode) -> str:
+    """Return what may be done with a run that was submitted."""
+    return f"mlip-auto status {run.pk} --watch shows where it is, mlip-auto watch {run.pk} --output DIR writes its results."
+
+
 def _write(run: orm.WorkChainNode, output: Path | None, writer: str) -> None:
     """Write the files of a run by a function of `workflows.results`, if a folder is given."""
     if output is None:
@@ -78,7 +83,7 @@ def print_validation(run: orm.WorkChainNode) -> int:
 
 
 def _follow(run: orm.WorkChainNode) -> None:
-    from ..workflows.progress import stages
+    from ..workflows.stages import stages
 
     start = time.monotonic()
     shown: dict[str, Stage] = {}
