@@ -18,7 +18,9 @@ def test_profile_codes_and_check_of_this_machine(mlip_auto: Command) -> None:
 
     codes = mlip_auto("setup", "codes")
     assert codes.returncode == 0
-    assert all(name in codes.stdout for name in ("label_structures", "pace_train", "select_structures", "validate_potential"))
+    assert all(
+        name in codes.stdout for name in ("label_structures", "pace_train", "select_structures", "validate_potential")
+    )
 
     checked = mlip_auto("setup", "check")
     assert checked.returncode == 0, checked.stdout + checked.stderr

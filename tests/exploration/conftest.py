@@ -29,7 +29,7 @@ from ..conftest import label_by_emt
 
 SCRIPT = PORTABLE / "explore_structures"
 
-NONE = {name: 0 for name in WalkerCounts.model_fields}
+NONE = dict.fromkeys(WalkerCounts.model_fields, 0)
 """No walkers of any kind."""
 
 
