@@ -1,0 +1,78 @@
+"""Active learning from the command line."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ..workflows.test_active_learning import SETTINGS
+from .conftest import Command
+from .test_running import SMALL
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    config = folder / "CONFIG.yaml"
+    config.write_text(yaml.safe_dump({**SETTINGS, **changes}))
+    return config
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "said"),
+    [
+        ({"selection": "none"}, [], "selection: 'none' is for runs in one go"),
+        ({"learning": {"start": 30, "max_labels": 20}}, [], "less than the 30 of the start"),
+        ({}, ["--max-labels", "0"], "--max-labels"),
+        ({}, ["--target-force-rmse", "0"], "--target-force-rmse"),
+        ({}, ["--detach", "--output", "out"], "--detach returns before there are results"),
+        ({}, ["--from", "1000000"], "names no single node"),
+        ({"exploration": {"select_grade": 30.0}}, [], "stop_grade (25) is below select_grade (30)"),
+        ({"learning": 7}, ["--max-labels", "30"], "learning"),
+    ],
+    ids=lambda value: "" if isinstance(value, (dict, list)) else value,
+)
+def test_what_cannot_be_done_is_said_before_anything_begins(
+    mlip_auto: Command, tmp_path: Path, changes: dict[str, Any], options: list[str], said: str
+) -> None:
+    refused = mlip_auto("learn", write(tmp_path, **changes), *options)
+    assert refused.returncode != 0
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_killed_run_goes_on_from_its_last_round(mlip_auto: Command, tmp_path: Path) -> None:
+    begun = mlip_auto("learn", write(tmp_path), "--detach")
+    found = re.search(r"^Run (\d+) submitted", begun.stdout, re.M)
+    assert found, begun.stdout + begun.stderr
+    deadline = time.monotonic() + 400
+    while "✓ round 1" not in (shown := mlip_auto("status", found[1])).stdout:
+        assert time.monotonic() < deadline, shown
+    assert mlip_auto("kill", found[1]).returncode == 0
+    assert "learned" not in mlip_auto("status", found[1]).stdout
+
+    again = mlip_auto("resume", found[1])
+    resumed = re.search(r"^Run (\d+) submitted", again.stdout, re.M)
+    assert resumed, again.stdout + again.stderr
+    ended = mlip_auto("watch", resumed[1], "--output", tmp_path / "out")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "✓ learned" in ended.stdout
+    # Its first round was on record already.
+    assert "round 1" in ended.stdout and "start" in ended.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"potential.yace", "report.html", "dataset.extxyz"}
+    refused = mlip_auto("resume", resumed[1])
+    assert refused.returncode != 0 and "is done" in refused.stderr
+
+
+def test_it_goes_on_only_from_its_like(mlip_auto: Command, tmp_path: Path) -> None:
+    config = tmp_path / "SMALL.yaml"
+    config.write_text(yaml.safe_dump(SMALL))
+    submitted = mlip_auto("submit", config)
+    found = re.search(r"^Run (\d+) submitted", submitted.stdout, re.M)
+    assert found, submitted.stdout + submitted.stderr
+    refused = mlip_auto("learn", "--from", found[1])
+    assert refused.returncode != 0 and "--from takes a run of `mlip-auto learn`" in refused.stderr
+    mlip_auto("kill", found[1])
