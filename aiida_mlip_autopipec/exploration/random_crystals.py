@@ -43,7 +43,7 @@ def random_crystal(elements: Sequence[str], max_atoms: int, random: np.random.Ge
         volume = float(np.mean([close_packed_volume(symbol) for symbol in cell.symbols])) * random.uniform(*_VOLUMES)
         cell.set_cell(cell.cell * (volume * len(cell) / cell.get_volume()) ** (1 / 3), scale_atoms=True)
         if keeps_distance(cell, _SHORTEST):
-            return cell[np.argsort(cell.get_chemical_symbols(), kind="stable")]
+            return cell
     raise ValueError(f"none of {_ATTEMPTS} random crystals has at most {max_atoms} atoms and keeps them apart")
 
 

@@ -41,6 +41,7 @@ def make_walkers(
         and small enough.
     :raises ValueError: if the elements or settings allow no such structures.
     """
+    StructureGenerator().check(elements, len(elements) + 1)
     maker = _Maker(sorted(elements), config, exploration_round)
     walkers = [walker for kind in type(config.walkers).model_fields for walker in maker.of_kind(kind, starts)]
     for number, walker in enumerate(walkers):
@@ -155,8 +156,9 @@ class _Maker:
             )
 
     def _pressure(self, number: int) -> float:
-        """Return the pressure of a walker: so taken in turn that all pairs with temperatures come."""
-        return self._in_turn(self._config.pressures, number + number // len(self._config.temperatures))
+        """Return the pressure of a walker: each time that a temperature comes it is the next one."""
+        turn, place = divmod(number, len(self._config.temperatures))
+        return self._in_turn(self._config.pressures, turn + place)
 
     def _in_turn(self, values: Sequence[float], number: int) -> float:
         return values[(number + self._round) % len(values)]

@@ -79,3 +79,11 @@ def test_half_labelled_structures_are_refused(copper: list[Atoms], labelled_copp
 def test_empty_structure_is_refused() -> None:
     with pytest.raises(ValueError, match="structure 0 has no atoms"):
         to_trajectories([Atoms()])
+
+
+def test_only_what_was_explored_has_a_grade_and_a_walker() -> None:
+    explored, generated = bulk("Cu"), bulk("Cu", a=3.7)
+    explored.info = {"family": "explored_md", "grade": 7.123456789012345, "walker": 0}
+    generated.info = {"family": "fcc_crystal"}
+    (node,) = to_trajectories([explored, generated]).values()
+    assert [atoms.info for atoms in to_atoms(node)] == [explored.info, generated.info]

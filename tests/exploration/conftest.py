@@ -112,7 +112,10 @@ class Outcome:
     @property
     def frames(self) -> list[Atoms]:
         path = self.folder / "frames.traj"
-        return list(Trajectory(str(path))) if path.stat().st_size else []
+        if not path.stat().st_size:
+            return []
+        with Trajectory(str(path)) as file:
+            return list(file)
 
 
 def explore(

@@ -10,12 +10,11 @@ import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 
-from aiida_mlip_autopipec.dataset.trajectory import all_frames, to_trajectories
+from aiida_mlip_autopipec.dataset.trajectory import all_frames
 from aiida_mlip_autopipec.exploration.workflow import ExplorationWorkChain
 
-from ..conftest import label_by_emt
 from ..trainer.conftest import with_prepended
-from .conftest import Potential, near_equilibrium, only
+from .conftest import Potential, only
 
 SITE = """
 import os, signal, sys
@@ -87,18 +86,6 @@ def test_a_potential_that_knows_all_it_meets(
     assert node.outputs.report["limits"]["select_grade"] == 1e6
 
 
-def test_each_round_has_other_walkers_and_the_same_round_the_same(
-    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode
-) -> None:
-    def candidates(number: int) -> list[bytes]:
-        node = run(narrow.nodes(), resources, explore_code, {"round": orm.Int(number)}, steps=20)
-        return [atoms.positions.tobytes() for atoms in all_frames(node.outputs.candidates)]
-
-    first = candidates(0)
-    assert candidates(0) == first
-    assert set(candidates(1)).isdisjoint(first)
-
-
 def test_a_killed_job_goes_on_from_its_folder(
     narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode, tmp_path: Path
 ) -> None:
@@ -127,7 +114,7 @@ def test_an_exploration_that_may_not_go_on_keeps_what_it_found(
     assert not node.outputs.report["complete"]
 
 
-@pytest.mark.parametrize("fault", ["no active set", "no potential", "another element", "no python-ace"])
+@pytest.mark.parametrize("fault", ["no active set", "another element", "no python-ace"])
 def test_a_failure_says_what_is_wrong(
     narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode, tmp_path: Path, fault: str
 ) -> None:
@@ -137,8 +124,6 @@ def test_a_failure_says_what_is_wrong(
     elements, expected = ["Cu"], ("ERROR_POTENTIAL_UNUSABLE", "cannot be loaded")
     if fault == "no active set":
         files["active_set"].write_text("nothing\n")
-    elif fault == "no potential":
-        files["potential_yaml"].write_text("nothing\n")
     elif fault == "another element":
         elements, expected = ["Al", "Cu"], ("ERROR_BAD_INPUT", "not Al")
     else:
@@ -160,13 +145,3 @@ def test_wrong_limits_and_settings_are_refused(
     node = run(narrow.nodes(), resources, explore_code, {"select_grade": orm.Float(30.0)})
     assert node.exit_status == ExplorationWorkChain.exit_codes.ERROR_BAD_INPUT.status
     assert "below select_grade" in node.exit_message
-
-
-def test_grades_survive_labelling(narrow: Potential) -> None:
-    frame = near_equilibrium()
-    frame.info = {"family": "explored_md", "grade": 7.5, "walker": 3}
-    plain = near_equilibrium()
-    plain.info = {"family": "fcc_rattled"}
-    first, second = all_frames(to_trajectories([label_by_emt(frame), label_by_emt(plain)]))
-    assert (first.info["grade"], first.info["walker"]) == (7.5, 3)
-    assert second.info == {"family": "fcc_rattled"}

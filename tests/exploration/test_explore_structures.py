@@ -1,0 +1,166 @@
+"""The program: what walkers hand in, how they end, and what it says when it cannot let them go."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from .conftest import Potential, explore, near_equilibrium
+
+SELECT, STOP = 3.0, 12.0
+
+
+def test_a_hot_walker_hands_in_frames_between_the_limits(narrow: Potential, tmp_path: Path) -> None:
+    walkers = [near_equilibrium(number) for number in range(3)]
+    walkers.append(near_equilibrium(3, kind="deformation", strain=np.diag([0.3, 0.0, 0.0]).tolist(), steps=60))
+    limits = {"select_grade": SELECT, "stop_grade": STOP, "growth": 1.5}
+    outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi, **limits)
+    assert outcome.status == 0, outcome.log
+    assert {way["ended"] for way in outcome.report["walkers"]} == {"stop_grade"}
+    for way in outcome.report["walkers"]:
+        frames = [atoms for atoms in outcome.frames if atoms.info["walker"] == way["walker"]]
+        grades = [atoms.info["grade"] for atoms in frames]
+        assert 1 <= len(grades) == way["handed_in"] <= 6
+        assert all(SELECT <= grade < STOP for grade in grades)
+        assert grades == sorted(grades)
+        assert way["largest_grade"] >= STOP
+        assert all(atoms.info["step"] <= way["steps"] < way["steps_asked"] for atoms in frames)
+        assert {atoms.info["ended"] for atoms in frames} == {"stop_grade"}
+    assert outcome.frames[0].info["temperature"] == 2500.0
+    assert f"{len(walkers)} of {len(walkers)} done, 0 s left" in outcome.log
+
+
+def test_one_that_meets_nothing_unknown_hands_in_nothing(narrow: Potential, tmp_path: Path) -> None:
+    walkers = [near_equilibrium(0, temperature=300.0), near_equilibrium(1, kind="relaxation", pressure=0.0)]
+    outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi)
+    assert outcome.status == 0, outcome.log
+    assert [way["ended"] for way in outcome.report["walkers"]] == ["all_steps", "relaxed"]
+    assert outcome.frames == []
+
+
+def test_a_start_that_is_unknown_is_handed_in_as_it_is(narrow: Potential, tmp_path: Path) -> None:
+    cluster = Atoms("Cu4", positions=[[0, 0, 0], [2.4, 0, 0], [0, 2.4, 0], [0, 0, 2.4]])
+    cluster.info = near_equilibrium().info
+    outcome = explore(tmp_path, [cluster], narrow.yaml, narrow.asi)
+    (way,), (frame,) = outcome.report["walkers"], outcome.frames
+    assert (way["ended"], way["steps"]) == ("unknown_start", 0)
+    assert np.array_equal(frame.positions, cluster.positions) and frame.info["grade"] > 25
+
+
+def test_the_same_seeds_give_the_same_frames_on_any_number_of_processes(narrow: Potential, tmp_path: Path) -> None:
+    walkers = [near_equilibrium(number, pressure=5.0 * number) for number in range(2)]
+    one, two = (
+        explore(tmp_path / number, walkers, narrow.yaml, narrow.asi, "--workers", number) for number in ("1", "2")
+    )
+    assert one.frames and [a.info for a in one.frames] == [b.info for b in two.frames]
+    assert all(np.array_equal(a.positions, b.positions) for a, b in zip(one.frames, two.frames, strict=True))
+    other = explore(
+        tmp_path / "other", [near_equilibrium(0, seed=77, pressure=0.0)], narrow.yaml, narrow.asi, stop_grade=1e6
+    )
+    assert not np.array_equal(other.frames[0].positions, one.frames[0].positions)
+
+
+@pytest.fixture(scope="module")
+def attractive(narrow: Potential, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A potential in which atoms fall into one another."""
+    content = re.sub(r"core-repulsion: \[.*?\]", "core-repulsion: [0, 1]", narrow.yaml.read_text())
+    content = re.sub(r"c: \[(\S+)\]", lambda match: f"c: [{-10 * float(match[1])}]", content)
+    path = tmp_path_factory.mktemp("attractive") / "potential.yaml"
+    path.write_text(content)
+    return path
+
+
+def test_explosions_end_walkers_and_not_the_program(attractive: Path, narrow: Potential, tmp_path: Path) -> None:
+    limits = {"select_grade": 1e8, "stop_grade": 1e9}
+    walkers = [
+        near_equilibrium(0),
+        near_equilibrium(1, pressure=0.0),
+        near_equilibrium(2, kind="relaxation", pressure=0.0),
+        near_equilibrium(3, timestep=200.0),
+        near_equilibrium(4, kind="deformation", strain=(-0.9 * np.eye(3)).tolist()),
+        near_equilibrium(5),
+    ]
+    walkers[5].positions[1] = walkers[5].positions[0] + 0.1
+    outcome = explore(tmp_path, walkers, attractive, narrow.asi, **limits)
+    assert outcome.status == 0, outcome.log
+    ways = outcome.report["walkers"]
+    ends = [way["ended"] for way in ways]
+    assert set(ends) <= {"too_close", "too_hot", "volume", "not_finite"}, outcome.log
+    assert all(way["reason"] for way in ways)
+    # The grade gave no warning: the last frame that was matter is handed in, but for starts and paths that were none.
+    assert [way["handed_in"] for way in ways] == [1, 1, 1, 1, 0, 0]
+    assert all(np.isfinite(atoms.positions).all() for atoms in outcome.frames)
+
+
+def test_what_is_not_finite(narrow: Potential, tmp_path: Path) -> None:
+    nothing = tmp_path / "potential.yaml"
+    nothing.write_text(re.sub(r"c: \[(\S+)\]", "c: [.nan]", narrow.yaml.read_text()))
+    outcome = explore(tmp_path / "run", [near_equilibrium()], nothing, narrow.asi)
+    assert outcome.status == 0, outcome.log
+    assert outcome.report["walkers"][0]["ended"] == "not_finite"
+
+
+def test_what_was_finished_before_the_end_of_the_walltime_is_kept(narrow: Potential, tmp_path: Path) -> None:
+    endless = near_equilibrium(1, temperature=10.0, steps=10**6)
+    walkers = [near_equilibrium(0, steps=3), endless]
+    first = explore(tmp_path / "first", walkers, narrow.yaml, narrow.asi, "--walltime", "8")
+    assert (first.status, first.failure["kind"]) == (14, "out_of_time")
+    assert (first.report["asked"], first.report["done"]) == (2, 1)
+    previous = ("--previous", str(tmp_path / "first"))
+    second = explore(tmp_path / "second", walkers, narrow.yaml, narrow.asi, "--walltime", "4", *previous)
+    assert "1 of 2 walkers had come to their end before" in second.log
+    changed = [near_equilibrium(0, steps=3), near_equilibrium(1, steps=3)]
+    third = explore(tmp_path / "third", changed, narrow.yaml, narrow.asi, *previous)
+    assert third.status == 0 and "before" not in third.log
+
+
+def test_a_walker_that_kills_job_after_job_is_given_up(narrow: Potential, tmp_path: Path) -> None:
+    walkers = [near_equilibrium(0, steps=3), near_equilibrium(1, temperature=10.0, steps=10**6)]
+    stuck = explore(tmp_path, walkers, narrow.yaml, narrow.asi, "--walltime", "4")
+    assert stuck.status == 14
+    (tmp_path / "finished" / "000001.begun").write_text("+++")
+    outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi)
+    assert outcome.status == 0, outcome.log
+    assert [way["ended"] for way in outcome.report["walkers"]] == ["all_steps", "killed"]
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        ({"kind": "dance"}, "unknown kind 'dance'; known: md, deformation, relaxation"),
+        ({"kind": None}, "unknown kind None"),
+        ({"temperature": None}, "does not say its temperature"),
+        ({"kind": "deformation"}, "does not say its strain"),
+    ],
+)
+def test_walkers_that_do_not_say_what_to_do(
+    narrow: Potential, tmp_path: Path, info: dict[str, Any], message: str
+) -> None:
+    outcome = explore(tmp_path, [near_equilibrium(0, **info)], narrow.yaml, narrow.asi)
+    assert (outcome.status, outcome.failure["kind"]) == (10, "bad_input")
+    assert message in outcome.failure["message"]
+
+
+@pytest.mark.parametrize("fault", ["no active set", "of another potential", "no potential", "a .yace"])
+def test_files_that_are_no_potential_or_none_with_an_active_set(narrow: Potential, tmp_path: Path, fault: str) -> None:
+    yaml, asi = tmp_path / "potential.yaml", tmp_path / "potential.asi"
+    shutil.copy(narrow.yaml, yaml)
+    shutil.copy(narrow.asi, asi)
+    if fault == "no active set":
+        asi.unlink()
+    elif fault == "of another potential":
+        lines = yaml.read_text().splitlines()
+        yaml.write_text("\n".join(line for number, line in enumerate(lines) if "nr: [9]" not in line))
+    elif fault == "no potential":
+        yaml.write_text("elements: [Cu]\n")
+    else:
+        yaml = narrow.folder / "potential.yace"
+    outcome = explore(tmp_path / "run", [near_equilibrium()], yaml, asi)
+    assert (outcome.status, outcome.failure["kind"]) == (17, "potential_unusable"), outcome.log
+    assert "cannot be loaded" in outcome.failure["message"]
