@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, while_
@@ -103,7 +104,7 @@ class ExplorationWorkChain(WorkChain):
         first = len(self.ctx.jobs) - len(self.ctx.running)
         for number, work in enumerate(self.ctx.running, start=first):
             job = self.ctx.jobs[number]
-            if link_label(_REPORT) in job.outputs and link_label(_FRAMES) in job.outputs:
+            if _has_found(job):
                 self.ctx.found[work["part"]] = number
             if job.is_finished_ok:
                 continue
@@ -182,3 +183,10 @@ class ExplorationWorkChain(WorkChain):
             "killed": self.exit_codes.ERROR_KILLED,
         }
         return codes.get(kind, self.exit_codes.ERROR_UNEXPECTED).format(message=message)
+
+
+def _has_found(job: CalcJobNode) -> bool:
+    """Tell whether any walker of a job came to its end, and what it found is there."""
+    if not {link_label(_REPORT), link_label(_FRAMES)} <= set(job.outputs):
+        return False
+    return json.loads(job.outputs[link_label(_REPORT)].get_content(mode="r"))["done"] > 0

@@ -109,7 +109,7 @@ def test_what_is_not_finite(narrow: Potential, tmp_path: Path) -> None:
 def test_what_was_finished_before_the_end_of_the_walltime_is_kept(narrow: Potential, tmp_path: Path) -> None:
     endless = near_equilibrium(1, temperature=10.0, steps=10**6)
     walkers = [near_equilibrium(0, steps=3), endless]
-    first = explore(tmp_path / "first", walkers, narrow.yaml, narrow.asi, "--walltime", "8")
+    first = explore(tmp_path / "first", walkers, narrow.yaml, narrow.asi, "--walltime", "6")
     assert (first.status, first.failure["kind"]) == (14, "out_of_time")
     assert (first.report["asked"], first.report["done"]) == (2, 1)
     previous = ("--previous", str(tmp_path / "first"))

@@ -102,16 +102,23 @@ def test_a_killed_job_goes_on_from_its_folder(
     assert node.outputs.report["complete"]
 
 
+@pytest.mark.parametrize("clusters", [1, 0])
 def test_an_exploration_that_may_not_go_on_keeps_what_it_found(
-    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode
+    narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode, clusters: int
 ) -> None:
-    short = orm.Dict({**resources.get_dict(), "walltime": 8, "cores": 1})
-    # A cluster is unknown at once; what starts from where all is known would go for hours.
-    endless = {"steps": 10**6, "temperatures": [10.0], "walkers": only(npt=2, cluster=1), "pressures": [0.0]}
-    limits = {"select_grade": orm.Float(20.0), "stop_grade": orm.Float(400.0)}
-    node = run(narrow.nodes(), short, explore_code, limits, max_restarts=0, **endless)
+    short = orm.Dict({**resources.get_dict(), "walltime": 6, "cores": 1})
+    # A cluster is unknown at once; the deformation, a tiny one, takes hours.
+    walkers = only(cluster=clusters, deformation=1)
+    limits = {"select_grade": orm.Float(100.0), "stop_grade": orm.Float(400.0)}
+    endless = {"deformation_steps": 10**6, "max_strain": 1e-3, "rattle": 0.0}
+    node = run(narrow.nodes(), short, explore_code, limits, max_restarts=0, walkers=walkers, **endless)
+    if not clusters:
+        assert node.exit_status == ExplorationWorkChain.exit_codes.ERROR_OUT_OF_TIME.status
+        assert "1 of 1 walkers on their way" in node.exit_message
+        return
     assert node.is_finished_ok, node.exit_message
-    assert not node.outputs.report["complete"]
+    assert node.outputs.report["done"] == 1 and not node.outputs.report["complete"]
+    assert len(all_frames(node.outputs.candidates)) == 1
 
 
 @pytest.mark.parametrize("fault", ["no active set", "another element", "no python-ace"])
