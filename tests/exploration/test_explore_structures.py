@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from aiida_mlip_autopipec.environment import PORTABLE
+
 from .conftest import Potential, explore, near_equilibrium
 
 SELECT, STOP = 3.0, 12.0
@@ -120,14 +122,35 @@ def test_what_was_finished_before_the_end_of_the_walltime_is_kept(narrow: Potent
     assert third.status == 0 and "before" not in third.log
 
 
-def test_a_walker_that_kills_job_after_job_is_given_up(narrow: Potential, tmp_path: Path) -> None:
-    walkers = [near_equilibrium(0, steps=3), near_equilibrium(1, temperature=10.0, steps=10**6)]
-    stuck = explore(tmp_path, walkers, narrow.yaml, narrow.asi, "--walltime", "4")
-    assert stuck.status == 14
-    (tmp_path / "finished" / "000001.begun").write_text("+++")
-    outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi)
-    assert outcome.status == 0, outcome.log
-    assert [way["ended"] for way in outcome.report["walkers"]] == ["all_steps", "killed"]
+SITE = """
+import os, signal, sys
+if any(argument.endswith("explore_structures") for argument in sys.orig_argv):
+    sys.path.insert(0, {portable!r})
+    import aceexplore.explore as explore
+    walk = explore.walk
+    def deadly(walker, *given):
+        if walker.number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return walk(walker, *given)
+    explore.walk = deadly
+"""
+"""Runs at the start of a Python process: walker 1 ends the process it is in, as a fault of the evaluator would."""
+
+
+def test_a_walker_that_kills_job_after_job_is_given_up_and_no_other_with_it(
+    narrow: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aceexplore.store import ATTEMPTS
+
+    (tmp_path / "sitecustomize.py").write_text(SITE.format(portable=str(PORTABLE)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    walkers = [near_equilibrium(0, temperature=300.0), *(near_equilibrium(number, steps=3) for number in (1, 2))]
+    outcomes = [
+        explore(tmp_path / "run", walkers, narrow.yaml, narrow.asi, "--workers", "2") for _ in range(ATTEMPTS + 1)
+    ]
+    assert outcomes[0].status == 16
+    assert outcomes[-1].status == 0, outcomes[-1].log
+    assert [way["ended"] for way in outcomes[-1].report["walkers"]] == ["all_steps", "killed", "all_steps"]
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,13 @@ def explore(
         log(f"{len(finished)} of {len(walkers)} walkers had come to their end before")
     progress = _Progress(walkers, finished)
     task = _Task({walker.number: walker for walker in waiting}, calculator, limits, store, deadline, progress)
-    with pool(max(1, min(workers, len(waiting))), task) as mapped:
-        left = list(mapped(_walk, [walker.number for walker in waiting])).count(False)
+    # One of those that were on their way when a job was killed may be what killed it: each of them goes alone.
+    suspects = [walker.number for walker in waiting if store.begun(walker.number)]
+    others = [walker.number for walker in waiting if walker.number not in suspects]
+    left = 0
+    for numbers, processes in ((others, min(workers, len(others))), (sorted(suspects, key=store.begun), 1)):
+        with pool(max(1, processes), task) as mapped:
+            left += list(mapped(_walk, numbers)).count(False)
     _write(store, limits, len(walkers))
     if left:
         raise ExplainedError(
@@ -112,10 +117,11 @@ def _walk(number: int) -> bool:
     walker = task.walkers[number]
     if task.deadline.has_come:
         return False
-    if task.store.begin(number) > ATTEMPTS:
+    if task.store.begun(number) >= ATTEMPTS:
         reason = f"{ATTEMPTS} jobs were killed while it was on its way"
         record = task.store.add(Way(walker, "killed", reason, 0, 0.0, []))
     else:
+        task.store.begin(number)
         try:
             record = task.store.add(walk(walker, task.calculator, task.limits, task.deadline))
         except ExplainedError:

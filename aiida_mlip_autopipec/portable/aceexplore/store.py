@@ -51,12 +51,14 @@ class Store:
         key = folder / _KEY
         return key.is_file() and key.read_text() == self._digest
 
-    def begin(self, number: int) -> int:
-        """Note that a walker sets out, and return how often it has."""
+    def begun(self, number: int) -> int:
+        """Return how often a walker has set out and not come to an end."""
         mark = _path(number, "begun")
-        times = mark.stat().st_size + 1 if mark.exists() else 1
-        mark.write_text("+" * times)
-        return times
+        return mark.stat().st_size if mark.exists() else 0
+
+    def begin(self, number: int) -> None:
+        """Note that a walker sets out."""
+        _path(number, "begun").write_text("+" * (self.begun(number) + 1))
 
     def leave(self, number: int) -> None:
         """Note that a walker did not get to its end, for no fault of its own."""
