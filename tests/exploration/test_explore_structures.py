@@ -57,15 +57,14 @@ def test_a_start_that_is_unknown_is_handed_in_as_it_is(narrow: Potential, tmp_pa
 
 def test_the_same_seeds_give_the_same_frames_on_any_number_of_processes(narrow: Potential, tmp_path: Path) -> None:
     walkers = [near_equilibrium(number, pressure=5.0 * number) for number in range(2)]
+    walkers.append(near_equilibrium(0, walker=2, seed=77, pressure=0.0))
     one, two = (
         explore(tmp_path / number, walkers, narrow.yaml, narrow.asi, "--workers", number) for number in ("1", "2")
     )
-    assert one.frames and [a.info for a in one.frames] == [b.info for b in two.frames]
+    assert [a.info for a in one.frames] == [b.info for b in two.frames]
     assert all(np.array_equal(a.positions, b.positions) for a, b in zip(one.frames, two.frames, strict=True))
-    other = explore(
-        tmp_path / "other", [near_equilibrium(0, seed=77, pressure=0.0)], narrow.yaml, narrow.asi, stop_grade=1e6
-    )
-    assert not np.array_equal(other.frames[0].positions, one.frames[0].positions)
+    first = {frame.info["walker"]: frame.positions for frame in reversed(one.frames)}
+    assert len(first) == 3 and not np.array_equal(first[0], first[2])
 
 
 @pytest.fixture(scope="module")
@@ -162,16 +161,20 @@ def test_a_walker_that_kills_job_after_job_is_given_up_and_no_other_with_it(
         ({"kind": "deformation"}, "does not say its strain"),
     ],
 )
-def test_walkers_that_do_not_say_what_to_do(
-    narrow: Potential, tmp_path: Path, info: dict[str, Any], message: str
-) -> None:
-    outcome = explore(tmp_path, [near_equilibrium(0, **info)], narrow.yaml, narrow.asi)
-    assert (outcome.status, outcome.failure["kind"]) == (10, "bad_input")
-    assert message in outcome.failure["message"]
+def test_walkers_that_do_not_say_what_to_do(info: dict[str, Any], message: str) -> None:
+    from acecommon.errors import ExplainedError
+    from aceexplore.walker import read_walkers
+
+    with pytest.raises(ExplainedError, match=message) as caught:
+        read_walkers([near_equilibrium(0, **info)])
+    assert caught.value.kind == "bad_input"
 
 
 @pytest.mark.parametrize("fault", ["no active set", "of another potential", "no potential", "a .yace"])
 def test_files_that_are_no_potential_or_none_with_an_active_set(narrow: Potential, tmp_path: Path, fault: str) -> None:
+    from acecommon.errors import ExplainedError
+    from acecommon.potential import load_potential
+
     yaml, asi = tmp_path / "potential.yaml", tmp_path / "potential.asi"
     shutil.copy(narrow.yaml, yaml)
     shutil.copy(narrow.asi, asi)
@@ -184,6 +187,6 @@ def test_files_that_are_no_potential_or_none_with_an_active_set(narrow: Potentia
         yaml.write_text("elements: [Cu]\n")
     else:
         yaml = narrow.folder / "potential.yace"
-    outcome = explore(tmp_path / "run", [near_equilibrium()], yaml, asi)
-    assert (outcome.status, outcome.failure["kind"]) == (17, "potential_unusable"), outcome.log
-    assert "cannot be loaded" in outcome.failure["message"]
+    with pytest.raises(ExplainedError, match="cannot be loaded") as caught:
+        load_potential(yaml, asi)
+    assert caught.value.kind == "potential_unusable"

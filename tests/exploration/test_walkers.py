@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from aiida_mlip_autopipec.config.schemas.exploration import ExplorationConfig
+from aiida_mlip_autopipec.config.schemas.exploration import ExplorationConfig, WalkerCounts
 from aiida_mlip_autopipec.exploration.random_crystals import random_crystal
 from aiida_mlip_autopipec.exploration.walkers import divide, make_walkers
 from aiida_mlip_autopipec.generator.structure import keeps_distance
@@ -41,8 +41,10 @@ def test_walkers_are_sound_and_small_enough(elements: list[str]) -> None:
 
 
 def test_the_same_arguments_give_the_same_walkers_and_another_round_others() -> None:
-    def content(number: int, **settings: int) -> list[tuple[bytes, int]]:
-        walkers = make_walkers(["Cu"], ExplorationConfig(**settings), number)
+    few = dict.fromkeys(WalkerCounts.model_fields, 2)
+
+    def content(number: int, seed: int = 42) -> list[tuple[bytes, int]]:
+        walkers = make_walkers(["Cu"], ExplorationConfig(walkers=few, seed=seed), number)
         return [(walker.positions.tobytes(), walker.info["seed"]) for walker in walkers]
 
     first = content(0)
