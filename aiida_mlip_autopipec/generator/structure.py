@@ -63,6 +63,29 @@ class StructureGenerator:
             structures += [self._valid(makers[family], family) for _ in range(share)]
         return structures
 
+    def generate_pool(self, elements: Sequence[str], count: int, times: int, block: int) -> list[Atoms]:
+        """Return structures from which to choose `count`: `times` as many, but no more free atoms and dimers.
+
+        ``atoms.info["block"]`` tells their part, of which `block` are to be chosen: those that each `block` more add to
+        :meth:`generate`. A larger count only adds parts, and each part holds all kinds in their shares.
+
+        :raises ValueError: as :meth:`generate`.
+        """
+        self.check(elements, count)
+        structures = [_in_box(Atoms(element), "isolated_atom") for element in sorted(elements)]
+        for atoms in structures:
+            atoms.info["block"] = 0
+        makers = self._makers(sorted(elements))
+        made = dict.fromkeys(makers, 0)
+        for number in range(math.ceil(count / block)):
+            shares = _apportion(self.config.weights.model_dump(), max(0, block * (number + 1) - len(elements)))
+            for family, share in shares.items():
+                for _ in range((share if family == "dimer" else share * times) - made[family]):
+                    structures.append(self._valid(makers[family], family))
+                    structures[-1].info["block"] = number
+                    made[family] += 1
+        return structures
+
     def check(self, elements: Sequence[str], count: int) -> None:
         """Raise a ValueError if no set of so many structures of some elements can be made."""
         unknown = [element for element in elements if element not in atomic_numbers or element == "X"]

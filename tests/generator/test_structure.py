@@ -176,3 +176,16 @@ def test_surfaces_and_clusters_are_what_they_are_called() -> None:
             height = 1 / np.linalg.norm(np.linalg.inv(atoms.cell.array)[:, axis])
             gaps.append(np.diff(np.append(along, along[0] + 1)).max() * height)
         assert max(gaps) > 6.0
+
+
+def test_a_larger_pool_holds_the_same_structures_and_some_more() -> None:
+    generator = StructureGenerator(GeneratorConfig(max_atoms=8))
+    pools = [generator.generate_pool(["Cu", "Au"], count, 3, 20) for count in (30, 70)]
+    keys = [{(str(a.positions), str(a.cell.array), a.info["block"]) for a in pool} for pool in pools]
+    assert keys[0] < keys[1]
+    plain = generator.generate(["Cu", "Au"], 80)
+    dimers = [sum(atoms.info["family"] == "dimer" for atoms in some) for some in (pools[1], plain)]
+    assert dimers[0] == dimers[1] and len(pools[1]) > 200
+    for block in range(4):
+        kinds = {atoms.info["family"].split("_")[-1] for atoms in pools[1] if atoms.info["block"] == block}
+        assert kinds >= {"hot", "surface"}
