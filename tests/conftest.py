@@ -123,6 +123,7 @@ def small_config() -> PipelineConfig:
     return PipelineConfig(
         elements=["Cu"],
         generator={"count": 30, "max_atoms": 8},
+        selection="none",
         oracle={"structures_per_job": 16},
         training={"n_functions": 15, "cutoff": 5.0, "order": 3, "test_fraction": 0.2},
     )

@@ -195,7 +195,11 @@ def _stages(
     if run is None:
         return [Stage("fit", "", metrics["wall_time_s"])]
     links = run.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all()
-    details = {"label": _of_labels(oracle), "train": f"the job's own time: {metrics['wall_time_s']:.0f} s"}
+    details = {
+        "select": _of_selection(run),
+        "label": _of_labels(oracle),
+        "train": f"the job's own time: {metrics['wall_time_s']:.0f} s",
+    }
     stages = []
     for link in sorted(links, key=lambda link: (link.node.ctime, link.node.pk)):
         process = link.node
@@ -217,6 +221,13 @@ def _summed(stages: Sequence[Stage]) -> list[Stage]:
         seconds = stage.seconds + (before.seconds if before else 0.0)
         found[stage.name] = Stage(stage.name, (before or stage).detail, seconds)
     return list(found.values())
+
+
+def _of_selection(run: orm.ProcessNode) -> str:
+    if "selection_report" not in run.outputs:
+        return ""
+    report = run.outputs.selection_report
+    return f"{len(report['chosen'])} of {report['n_candidates']} structures, by {report['method'].replace('_', ' ')}"
 
 
 def _of_labels(oracle: dict[str, Any]) -> str:

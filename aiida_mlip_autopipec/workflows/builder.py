@@ -39,6 +39,8 @@ def build_one_shot(config: PipelineConfig, *, validate: bool = False) -> Process
     builder.trainer.resources = Dict(trainer.model_dump(mode="json"))
     builder.trainer.code = ensure_code("pace_train")
     builder.config = Dict(config.model_dump(mode="json"))
+    if config.selection.method != "none":
+        builder.selector = ensure_code("select_structures")
     if validate:
         builder.validator = ensure_code("validate_potential")
     if config.initial_dataset:

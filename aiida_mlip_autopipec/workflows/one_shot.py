@@ -1,16 +1,21 @@
-"""The one-shot pipeline: generate, label, curate, train, and validate if asked to."""
+"""The one-shot pipeline: generate, select, label, curate, train, and validate if asked to."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, if_
 from aiida.orm import AbstractCode, Bool, Data, Dict, Float, Int, List, Str, TrajectoryData
 
 from ..config.schemas.pipeline import PipelineConfig
+from ..config.schemas.selection import SelectionConfig
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import count_frames
 from ..generator.process import generate_structures
 from ..jobs import failed, validates
 from ..oracle.labelling import LabellingWorkChain
+from ..selection.workflow import SelectionWorkChain
 from ..trainer.workflow import PaceTrainWorkChain
 from .validation import ValidationWorkChain, validation_inputs
 
@@ -35,14 +40,26 @@ class OneShotWorkChain(WorkChain):
         )
         spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
         spec.input(
+            "selector",
+            valid_type=AbstractCode,
+            required=False,
+            help="The portable code `select_structures`: needed if `selection` of the config is to be made.",
+        )
+        spec.input(
             "validator",
             valid_type=AbstractCode,
             required=False,
             help="The portable code `validate_potential`; with it, the potential is validated.",
         )
 
+        spec.inputs.validator = _validate_selector
+
         spec.outline(
             cls.generate,
+            if_(cls.is_to_be_selected)(
+                cls.select,
+                cls.attach_selected,
+            ),
             cls.label,
             cls.curate,
             cls.train,
@@ -53,7 +70,17 @@ class OneShotWorkChain(WorkChain):
             ),
         )
 
-        spec.output_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Generated, by label.")
+        spec.output_namespace(
+            "pool",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            required=False,
+            help="Generated to choose from, by label, if there was a selection.",
+        )
+        spec.output_namespace(
+            "structures", valid_type=TrajectoryData, dynamic=True, help="Generated, or chosen of these, by label."
+        )
+        spec.output("selection_report", valid_type=Dict, required=False, help="Which were chosen, when and why.")
         spec.output_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset, by label.")
         spec.output("oracle_report", valid_type=Dict, help="Asked, labelled, failed with reasons.")
         spec.output("curation_report", valid_type=Dict, help="Kept, and rejected with reasons.")
@@ -62,6 +89,7 @@ class OneShotWorkChain(WorkChain):
             "validation", valid_type=Dict, required=False, help="The verdict on the potential, if it was asked."
         )
         spec.exit_code(400, "ERROR_GENERATION_FAILED", message="{reason}")
+        spec.exit_code(405, "ERROR_SELECTION_FAILED", message="selection failed: {reason}")
         spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
         spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
         spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
@@ -75,18 +103,50 @@ class OneShotWorkChain(WorkChain):
         return PipelineConfig.model_validate(self.inputs.config.get_dict())
 
     def generate(self) -> ExitCode | None:
-        """Generate the structures."""
+        """Generate the structures, or those to choose from."""
         config = self.config
+        selecting = self.is_to_be_selected()
         outputs, node = generate_structures.run_get_node(
             elements=List(config.elements),
             count=Int(config.generator.count_for(config.elements)),
             settings=Dict(config.generator.model_dump(mode="json", exclude={"count"})),
+            **({"selection": Dict(config.selection.model_dump(mode="json"))} if selecting else {}),
         )
         if failed(node):
             return self.exit_codes.ERROR_GENERATION_FAILED.format(reason=node.exit_message)
         self.ctx.structures = outputs
-        self.out("structures", outputs)
+        self.out("pool" if selecting else "structures", outputs)
         self.report(f"{count_frames(outputs)} structures generated")
+        return None
+
+    def is_to_be_selected(self) -> bool:
+        """Say whether only some of the structures are to be labelled."""
+        return "selector" in self.inputs
+
+    def select(self) -> ToContext:
+        """Choose the structures that are worth a label."""
+        config = self.config
+        node = self.submit(
+            SelectionWorkChain,
+            candidates=self.ctx.structures,
+            known=self.inputs.get("initial_dataset", {}),
+            count=Int(config.generator.count_for(config.elements)),
+            settings=Dict(config.selection.model_dump(mode="json")),
+            resources=self.inputs.trainer.resources,
+            code=self.inputs.selector,
+            metadata={"call_link_label": "select"},
+        )
+        return ToContext(selection=node)
+
+    def attach_selected(self) -> ExitCode | None:
+        """Go on with the chosen structures."""
+        selection = self.ctx.selection
+        if not selection.is_finished_ok:
+            reason = selection.exit_message or selection.process_state
+            return self.exit_codes.ERROR_SELECTION_FAILED.format(reason=reason)
+        self.ctx.structures = dict(selection.outputs.selected)
+        self.out("structures", self.ctx.structures)
+        self.out("selection_report", selection.outputs.report)
         return None
 
     def label(self) -> ToContext:
@@ -170,3 +230,12 @@ class OneShotWorkChain(WorkChain):
             return self.exit_codes.ERROR_NOT_VALIDATED.format(reason=reason)
         self.out("validation", validation.outputs.validation)
         return None
+
+
+def _validate_selector(inputs: Mapping[str, Any], _: object) -> str | None:
+    if "config" not in inputs or "selector" in inputs:
+        return None
+    method = inputs["config"].get_dict().get("selection", {}).get("method", SelectionConfig().method)
+    if method == "none":
+        return None
+    return f"selection is {method}: give the portable code `select_structures` as `selector`, or let selection be none"

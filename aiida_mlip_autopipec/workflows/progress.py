@@ -81,6 +81,7 @@ def stages(run: orm.WorkChainNode) -> list[Stage]:
     outputs = run.outputs
     found = [
         _structures(run),
+        *([selection_stage(called.get("select"))] if "selector" in run.inputs else []),
         labels_stage(called.get("label")),
         _dataset(run, "curation_report" in outputs),
         fit_stage(called.get("train")),
@@ -111,6 +112,21 @@ def _structures(run: orm.WorkChainNode) -> Stage:
     structures = generator.base.links.get_outgoing(link_type=LinkType.CREATE).all_nodes()
     count = sum(node.numsteps for node in structures)
     return Stage("structures", "done", f"{count} made, in {len(structures)} groups of one formula")
+
+
+def selection_stage(selection: orm.WorkChainNode | None) -> Stage:
+    """Return the stage of a selection."""
+    if selection is None:
+        return Stage("selection", "waiting")
+    asked = f"{selection.inputs.count.value} of {count_frames(selection.inputs.candidates)}"
+    if selection.is_finished_ok:
+        chosen = selection.outputs.report["chosen"]
+        required = sum(one["reason"] == "required" for one in chosen)
+        of = f"{len(chosen)} of {count_frames(selection.inputs.candidates)}"
+        return Stage("selection", "done", f"{of} chosen, {required} of them always")
+    jobs = _called_jobs(selection)
+    doing = f", job {jobs[-1].pk} {_place(jobs[-1])}" if jobs and not selection.is_terminated else ""
+    return Stage("selection", state_of(selection), f"{asked} to choose{doing}")
 
 
 def labels_stage(labelling: orm.WorkChainNode | None) -> Stage:

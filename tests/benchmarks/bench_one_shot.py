@@ -38,7 +38,7 @@ def run_workflow(element: str, count: int) -> tuple[float, Any]:
     from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
     from aiida_mlip_autopipec.workflows.builder import build_one_shot
 
-    builder = build_one_shot(PipelineConfig(elements=[element], generator={"count": count}))
+    builder = build_one_shot(PipelineConfig(elements=[element], generator={"count": count}, selection="none"))
     start = time.perf_counter()
     run = submit(builder)
     while not run.is_terminated:

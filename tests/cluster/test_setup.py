@@ -118,6 +118,7 @@ def run_of_copper(**oracle: Any) -> dict[str, Any]:
     return {
         "elements": ["Cu"],
         "generator": {"count": 20, "max_atoms": 8},
+        "selection": "none",
         "oracle": {"structures_per_job": 6, **oracle},
         "training": {"n_functions": 12, "cutoff": 4.5, "order": 3, "test_fraction": 0.2},
         "resources": {

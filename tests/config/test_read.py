@@ -72,3 +72,11 @@ def test_an_empty_file_is_empty_settings(tmp_path: Path) -> None:
     path = tmp_path / "CONFIG.yaml"
     path.write_text("# nothing yet\n")
     assert read_yaml(path) == {}
+
+
+def test_a_selection_may_be_named_by_its_method_alone() -> None:
+    config = parse_settings(PipelineConfig, {"elements": ["Cu"], "selection": "none"}, "CONFIG.yaml")
+    assert config.selection.method == "none"
+    assert PipelineConfig.model_validate(config.model_dump(mode="json")) == config
+    assert "selection: 'best' is not allowed" in error_of({"elements": ["Cu"], "selection": "best"})
+    assert "selection" in error_of({"elements": ["Cu"], "selection": ["none"]})

@@ -13,19 +13,22 @@ from ase.build import bulk
 
 from aiida_mlip_autopipec.config.read import ConfigError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
 from aiida_mlip_autopipec.dataset.trajectory import count_frames, frames_with_source, to_atoms
+from aiida_mlip_autopipec.provenance import trace
 from aiida_mlip_autopipec.workflows.builder import build_one_shot
 from aiida_mlip_autopipec.workflows.one_shot import OneShotWorkChain
+from aiida_mlip_autopipec.workflows.progress import stages
 
 from ..conftest import label_by_emt
 from ..oracle.conftest import FAULTY, ROOT
 
 
-def run_changed(config: PipelineConfig, **changes: dict[str, Any]) -> orm.WorkChainNode:
+def run_changed(config: PipelineConfig, **changes: Any) -> orm.WorkChainNode:
     """Run the pipeline with some settings changed."""
     content = config.model_dump(mode="json")
     for section, values in changes.items():
-        content[section].update(values)
+        content[section] = {**content[section], **values} if isinstance(values, dict) else values
     _, node = run_get_node(build_one_shot(PipelineConfig.model_validate(content)))
     return node
 
@@ -127,3 +130,96 @@ def test_a_second_run_computes_nothing_and_a_larger_one_only_what_is_new(
     assert doubled.is_finished_ok, doubled.exit_message
     assert doubled.outputs.oracle_report["reused"] == small_config.generator.count
     assert doubled.outputs.oracle_report["asked"] == 2 * small_config.generator.count
+
+
+SELECTING = {"method": "d_optimal", "pool": 3, "block": 15, "n_functions": 40}
+
+
+@pytest.fixture(scope="module")
+def selected_run(small_config: PipelineConfig) -> orm.WorkChainNode:
+    """A run that labels some of the structures it makes."""
+    node = run_changed(small_config, selection=SELECTING)
+    assert node.is_finished_ok, node.exit_message
+    return node
+
+
+def test_only_chosen_structures_are_labelled(selected_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
+    outputs = selected_run.outputs
+    count = small_config.generator.count
+    pool = frames_with_source(outputs.pool)
+    chosen = outputs.selection_report["chosen"]
+    assert count_frames(outputs.structures) == count == outputs.oracle_report["asked"] == len(chosen)
+    assert 2 * count < len(pool) <= 3 * count
+    always = [atoms for atoms in pool if atoms.info["family"] in ("isolated_atom", "dimer")]
+    assert sum(one["reason"] == "required" for one in chosen) == len(always) < count / 4
+    states = {stage.name: (stage.state, stage.detail) for stage in stages(selected_run)}
+    assert list(states) == ["structures", "selection", "labels", "dataset", "fit"]
+    assert states["selection"] == ("done", f"30 of {len(pool)} chosen, {len(always)} of them always")
+
+
+def test_a_labelled_structure_leads_back_to_the_pool_and_to_why_it_was_chosen(selected_run: orm.WorkChainNode) -> None:
+    for trajectory in selected_run.outputs.structures.values():
+        assert trajectory.creator.process_label == "take_selected"
+        for atoms in to_atoms(trajectory):
+            candidate = orm.load_node(atoms.info["source_uuid"])
+            assert candidate.creator.process_label == "generate_structures"
+            assert np.array_equal(to_atoms(candidate, [atoms.info["source_step"]])[0].positions, atoms.positions)
+    processes = {process.label for process in trace(selected_run.outputs.potential).processes}
+    assert {"write_selection_files", "take_selected"} < processes
+    assert any(label.startswith("ShellJob<select_structures") for label in processes)
+
+
+def test_a_larger_run_chooses_the_same_structures_and_some_more(
+    selected_run: orm.WorkChainNode, small_config: PipelineConfig
+) -> None:
+    more = run_changed(small_config, selection=SELECTING, generator={"count": 50})
+    assert more.is_finished_ok, more.exit_message
+    assert more.outputs.oracle_report["asked"] == 50
+    # What other runs have labelled by chance is reused too.
+    assert more.outputs.oracle_report["reused"] >= small_config.generator.count
+    keys = [
+        {(str(atoms.positions), str(atoms.cell.array)) for atoms in frames_with_source(run.outputs.structures)}
+        for run in (selected_run, more)
+    ]
+    assert keys[0] < keys[1]
+
+
+def test_stored_datasets_count_as_chosen(selected_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
+    config = small_config.model_copy(
+        update={"initial_dataset": [str(selected_run.pk)], "selection": SelectionConfig(**SELECTING)}
+    )
+    _, node = run_get_node(build_one_shot(config))
+    assert node.is_finished_ok, node.exit_message
+    report = node.outputs.selection_report
+    assert report["n_known"] == count_frames(selected_run.outputs.dataset)
+    old = {(str(atoms.positions), str(atoms.cell.array)) for atoms in frames_with_source(selected_run.outputs.dataset)}
+    again = [
+        atoms
+        for atoms in frames_with_source(node.outputs.structures)
+        if (str(atoms.positions), str(atoms.cell.array)) in old
+    ]
+    assert {atoms.info["family"] for atoms in again} <= {"isolated_atom", "dimer"}
+
+
+def test_a_selection_that_fails(small_config: PipelineConfig, tmp_path: Path) -> None:
+    content = small_config.model_dump(mode="json") | {"selection": SELECTING}
+    builder = build_one_shot(PipelineConfig.model_validate(content))
+    resources = builder.trainer.resources.get_dict()
+    (tmp_path / "pyace.py").write_text("raise ImportError('no pyace here')")
+    resources["prepend_text"] += f"\nexport PYTHONPATH={tmp_path}"
+    builder.trainer.resources = orm.Dict(resources)
+    _, node = run_get_node(builder)
+    assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_SELECTION_FAILED.status
+    assert "pip install" in node.exit_message
+    assert [(stage.name, stage.state) for stage in stages(node)][:3] == [
+        ("structures", "done"),
+        ("selection", "failed"),
+        ("labels", "waiting"),
+    ]
+
+
+def test_a_selection_without_its_program_is_refused(small_config: PipelineConfig) -> None:
+    builder = build_one_shot(small_config)
+    builder.config = orm.Dict(small_config.model_dump(mode="json") | {"selection": SELECTING})
+    with pytest.raises(ValueError, match="give the portable code `select_structures`"):
+        run_get_node(builder)

@@ -29,7 +29,7 @@ class StageResources(Settings):
     """The jobs that label structures."""
 
     trainer: ResourcesConfig = ResourcesConfig()
-    """The jobs that fit and evaluate the potential."""
+    """The jobs that select structures, and fit and evaluate the potential."""
 
 
 class TrainingRunConfig(TrainingConfig):
