@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -36,6 +38,38 @@ STEPS_BETWEEN, STEPS_BEFORE = 25, 75
 def broad_copper() -> tuple[Atoms, ...]:
     """Return the labelled structures; ``atoms.info["family"]`` tells the kind."""
     return tuple(label_by_emt(atoms) for atoms in _structures(np.random.default_rng(2026)))
+
+
+def broad_errors(potential: Path, free_atom: float) -> dict[str, Any]:
+    """Return the errors of a potential on these structures: `energy` (meV/atom), `force` (eV/Å), and `force_of` each kind.
+
+    All are root mean squares. Structures that are so far off that the potential gives no number make them infinite.
+
+    :param potential: a `.yace` file.
+    :param free_atom: the energy (eV) of a free atom, from which the potential's energies count.
+    """
+    from pyace import PyACECalculator
+
+    calculator = PyACECalculator(str(potential))
+    energies, forces = [], []
+    for atoms in broad_copper():
+        mine = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, calculator=calculator)
+        off = mine.get_potential_energy() + len(atoms) * free_atom - atoms.get_potential_energy()
+        energies.append(1000.0 * off / len(atoms))
+        forces.append((mine.get_forces() - atoms.get_forces()).ravel())
+    kinds = [str(atoms.info["family"]) for atoms in broad_copper()]
+    return {
+        "energy": _rms(energies),
+        "force": _rms(np.concatenate(forces)),
+        "force_of": {
+            kind: _rms(np.concatenate([one for one, of in zip(forces, kinds, strict=True) if of == kind]))
+            for kind in dict.fromkeys(kinds)
+        },
+    }
+
+
+def _rms(values: Any) -> float:
+    return float(np.sqrt(np.mean(np.square(np.nan_to_num(values, nan=np.inf)))))
 
 
 def label_by_emt(atoms: Atoms) -> Atoms:
