@@ -127,6 +127,7 @@ class ActiveLearningWorkChain(WorkChain):
             config=Dict(config.model_copy(update={"generator": generator}).model_dump(mode="json")),
             oracle=self.inputs.oracle,
             trainer=self.exposed_inputs(PaceTrainWorkChain, "trainer"),
+            selector=self.inputs.selector,
             initial_dataset=self.inputs.get("initial_dataset", {}),
             metadata={"call_link_label": "start"},
         )
@@ -189,6 +190,11 @@ class ActiveLearningWorkChain(WorkChain):
             return self._fail(self.exit_codes.ERROR_EXPLORATION_FAILED, exploration)
         self.ctx.candidates = dict(exploration.outputs.candidates) if "candidates" in exploration.outputs else {}
         if not self.ctx.candidates:
+            if not exploration.outputs.report["complete"]:
+                self._attach()
+                return self.exit_codes.ERROR_EXPLORATION_FAILED.format(
+                    reason="its jobs were ended before their walkers"
+                )
             self.ctx.ended = "explored"
         self.report(f"round {self._round}: {count_frames(self.ctx.candidates)} structures beyond the limit")
         return None

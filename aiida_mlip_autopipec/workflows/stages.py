@@ -10,7 +10,7 @@ from aiida.common.links import LinkType
 
 from ..learning.history import ENDS
 from .continuing import history_of
-from .progress import LEARNING, Stage, fit_stage, labels_stage, state_of, verdict_stage
+from .progress import LEARNING, Stage, fit_stage, labels_stage, selection_stage, state_of, verdict_stage
 from .progress import stages as plain_stages
 
 
@@ -55,7 +55,8 @@ def _at_work(number: int, called: dict[str, Any], state: str) -> Stage:
         labels = labels_stage(called[f"label_{number}"])
         return replace(labels, name=name, state=state, detail=f"labels: {labels.detail}")
     if f"select_{number}" in called:
-        return Stage(name, state, "selecting")
+        selection = selection_stage(called[f"select_{number}"])
+        return replace(selection, name=name, state=state, detail=f"selection: {selection.detail}")
     return Stage(name, state, "exploring")
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,35 +65,30 @@ def potentials_of(run: Any) -> dict[int, Any]:
     return found
 
 
-def load(outputs: Any) -> Any:
-    """Return the calculator of a potential."""
-    from pyace import PyACECalculator
-
+@contextmanager
+def file_of(outputs: Any) -> Iterator[Path]:
+    """Yield the file of a potential."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "potential.yace"
         path.write_bytes(outputs.potential.get_content(mode="rb"))
-        return PyACECalculator(str(path))
+        yield path
 
 
-def errors(outputs: Any) -> tuple[float, float]:
-    """Return the errors of energies (meV/atom) and forces (eV/Å) on the broad test set."""
-    from tests.benchmarks.broad_copper import broad_copper
+def errors(outputs: Any) -> dict[str, Any]:
+    """Return the errors on the broad test set."""
+    from tests.benchmarks.broad_copper import broad_errors
 
-    calculator, free = load(outputs), outputs.metrics["reference_energies_eV"]["Cu"]
-    energies, forces = [], []
-    for frame in broad_copper():
-        atoms = frame.copy()
-        atoms.calc = calculator
-        difference = atoms.get_potential_energy() / len(atoms) + free - frame.get_potential_energy() / len(atoms)
-        energies.append(1000 * difference)
-        forces.append((atoms.get_forces() - frame.get_forces()).ravel())
-    return float(np.sqrt(np.mean(np.square(energies)))), float(np.sqrt(np.mean(np.concatenate(forces) ** 2)))
+    with file_of(outputs) as path:
+        return broad_errors(path, outputs.metrics["reference_energies_eV"]["Cu"])
 
 
 def dynamics(outputs: Any, picoseconds: float) -> str:
     """Run molecular dynamics of 32 atoms at constant temperature, and say what came of it."""
+    from pyace import PyACECalculator
+
     atoms = bulk("Cu", a=3.7, cubic=True) * (2, 2, 2)
-    atoms.calc = load(outputs)
+    with file_of(outputs) as path:
+        atoms.calc = PyACECalculator(str(path))
     random = np.random.default_rng(0)
     MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=random)
     run = Langevin(atoms, TIMESTEP * units.fs, temperature_K=TEMPERATURE, friction=0.01 / units.fs, rng=random)
@@ -124,11 +121,11 @@ def main() -> None:
                 learned, potentials = run.outputs.learning.get_dict(), potentials_of(run)
                 for row in learned["rounds"]:
                     if row["round"] in potentials:
-                        energy, force = errors(potentials[row["round"]])
+                        found = errors(potentials[row["round"]])
                         explored = row.get("explored", {}).get("largest_grade")
                         print(
-                            f"seed {seed} round {row['round']}: {row['total']:4} labels, {energy:7.2f} meV/atom, "
-                            f"{force:.4f} eV/Å; limit {row.get('select_grade')}, largest grade {explored}",
+                            f"seed {seed} round {row['round']}: {row['total']:4} labels, {found['energy']:7.2f} meV/atom, "
+                            f"{found['force']:.4f} eV/Å; limit {row.get('select_grade')}, largest grade {explored}",
                             flush=True,
                         )
                 print(f"seed {seed}: {seconds:.0f} s, ended by '{learned['ended']}'", flush=True)
