@@ -42,22 +42,21 @@ def _start(start: orm.WorkChainNode | None) -> Stage:
         return Stage("start", "waiting")
     inner = plain_stages(start)
     current = next((stage for stage in reversed(inner) if stage.state != "waiting"), inner[0])
-    return replace(current, name="start", state=state_of(start), detail=f"{current.name}: {current.detail}")
+    return _inside("start", state_of(start), current)
 
 
 def _at_work(number: int, called: dict[str, Any], state: str) -> Stage:
     """Return the round that is not on record yet."""
     name = f"round {number}"
-    if f"train_{number}" in called:
-        fit = fit_stage(called[f"train_{number}"])
-        return replace(fit, name=name, state=state, detail=f"fit: {fit.detail}")
-    if f"label_{number}" in called:
-        labels = labels_stage(called[f"label_{number}"])
-        return replace(labels, name=name, state=state, detail=f"labels: {labels.detail}")
-    if f"select_{number}" in called:
-        selection = selection_stage(called[f"select_{number}"])
-        return replace(selection, name=name, state=state, detail=f"selection: {selection.detail}")
+    for step, stage_of in (("train", fit_stage), ("label", labels_stage), ("select", selection_stage)):
+        if f"{step}_{number}" in called:
+            return _inside(name, state, stage_of(called[f"{step}_{number}"]))
     return Stage(name, state, "exploring")
+
+
+def _inside(name: str, state: str, step: Stage) -> Stage:
+    """Return a stage whose detail is the step of it that is at work."""
+    return replace(step, name=name, state=state, detail=f"{step.name}: {step.detail}".removesuffix(": "))
 
 
 def _recorded(row: dict[str, Any]) -> Stage:
