@@ -16,9 +16,9 @@ CAUTION = 0.75
 SMALLEST_ERROR = 1e-6
 """Errors (eV/Å) below this are of forces that vanish by symmetry, and say nothing."""
 
-LOWEST_LIMIT, HIGHEST_LIMIT = 1.2, 20.0
-"""Grades between which the limit stays: at 1 and below, a potential interpolates (Podryabinkin and Shapeev, Comput. Mater. Sci.
-140, 171 (2017))."""
+LOWEST_LIMIT, HIGHEST_LIMIT = 0.5, 5.0
+"""Grades between which the limit stays. At 1 and below, a potential interpolates (Podryabinkin and Shapeev, Comput. Mater. Sci.
+140, 171 (2017)): but one of few functions does so badly."""
 
 
 class Calibration:

@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from ..config.schemas.learning import LearningConfig
-from .calibration import Calibration, next_limit
+from .calibration import LOWEST_LIMIT, Calibration, next_limit
 
 ENDS = {
     "explored": "exploration met nothing beyond the limit",
@@ -32,7 +32,7 @@ def begin(oracle: Mapping[str, Any], metrics: Mapping[str, Any], limit: float) -
     :param metrics: of the first fit.
     :param limit: the first limit of the extrapolation grade.
     :returns: `rounds`, the first of them the start; `points`, the grade and error of each fresh label; `select_grade`, the
-        next limit; `asked`, labels spent.
+        next limit; `asked`, labels spent. Later also `idle`, the number of explorations that met nothing beyond the limit.
     """
     start = {"round": 0, **_labels(oracle), **_fit(metrics), "total": oracle["asked"]}
     return {"rounds": [start], "points": [], "select_grade": limit, "asked": oracle["asked"]}
@@ -74,6 +74,7 @@ def add_round(
         "error_at_grade": {"factor": calibration.factor, "exponent": calibration.exponent},
     }
     return {
+        **history,
         "rounds": [*history["rounds"], row],
         "points": points,
         "select_grade": next_limit(calibration, tolerated, last),
@@ -94,6 +95,18 @@ def add_failed_round(
         "select_grade": history["select_grade"],
     }
     return {**history, "rounds": [*history["rounds"], row], "asked": asked}
+
+
+def may_be_lower(history: Mapping[str, Any]) -> bool:
+    """Tell whether a limit beyond which nothing was met says little: no labels have told yet what error it means."""
+    law = history["rounds"][-1].get("error_at_grade", {"factor": None})
+    return law["factor"] is None and history["select_grade"] > LOWEST_LIMIT
+
+
+def lower(history: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the history with half the limit, after an exploration that met nothing beyond it."""
+    limit = max(LOWEST_LIMIT, history["select_grade"] / 2)
+    return {**history, "select_grade": limit, "idle": history.get("idle", 0) + 1}
 
 
 def errors_of(

@@ -78,6 +78,12 @@ def add_failed_round(history: Dict, exploration_report: Dict, oracle_report: Dic
 
 
 @calcfunction
+def lower_limit(history: Dict) -> Dict:
+    """Return the history with a lower limit: see :func:`~.history.lower`."""
+    return Dict(histories.lower(history.get_dict()))
+
+
+@calcfunction
 def conclude(history: Dict, ended: Str, **last_exploration: Dict) -> Dict:
     """Return the history with the reason for its end, and with the exploration that met nothing new, if that was it."""
     content: dict[str, Any] = {**history.get_dict(), "ended": ended.value}

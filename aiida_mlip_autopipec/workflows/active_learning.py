@@ -14,12 +14,13 @@ from ..dataset.process import curate_labels
 from ..dataset.trajectory import count_frames
 from ..exploration.workflow import ExplorationWorkChain
 from ..jobs import failed, validates
-from ..learning.history import reached
+from ..learning.history import may_be_lower, reached
 from ..learning.process import (
     add_failed_round,
     add_round,
     begin_history,
     conclude,
+    lower_limit,
     sum_reports,
     write_structures,
 )
@@ -175,7 +176,7 @@ class ActiveLearningWorkChain(WorkChain):
             active_set=self.ctx.fit["active_set"],
             elements=List(sorted(self.config.elements)),
             settings=Dict(self.config.exploration.model_dump(mode="json")),
-            select_grade=Float(history["select_grade"]),
+            select_grade=Float(min(history["select_grade"], self.config.exploration.stop_grade)),
             round=Int(len(history["rounds"]) + history.get("idle", 0)),
             resources=self.inputs.trainer.resources,
             code=self.inputs.explorer,
@@ -195,7 +196,10 @@ class ActiveLearningWorkChain(WorkChain):
                 return self.exit_codes.ERROR_EXPLORATION_FAILED.format(
                     reason="its jobs were ended before their walkers"
                 )
-            self.ctx.ended = "explored"
+            if may_be_lower(self.ctx.history.get_dict()):
+                self.ctx.history = lower_limit(self.ctx.history)
+            else:
+                self.ctx.ended = "explored"
         self.report(f"round {self._round}: {count_frames(self.ctx.candidates)} structures beyond the limit")
         return None
 

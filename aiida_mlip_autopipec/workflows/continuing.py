@@ -9,10 +9,10 @@ from typing import Any
 from aiida import orm
 from aiida.common.links import LinkType
 
-from ..learning.process import add_failed_round, add_round, begin_history, sum_reports
+from ..learning.process import add_failed_round, add_round, begin_history, lower_limit, sum_reports
 from ..trainer.workflow import OUTPUTS
 
-_RECORDERS = [function.__name__ for function in (begin_history, add_round, add_failed_round)]
+_RECORDERS = [function.__name__ for function in (begin_history, add_round, add_failed_round, lower_limit)]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,16 @@ from ase import Atoms
 from ase.build import bulk
 
 from aiida_mlip_autopipec.config.schemas.learning import LearningConfig
-from aiida_mlip_autopipec.learning.history import add_failed_round, add_round, begin, errors_of, reached
+from aiida_mlip_autopipec.learning.calibration import LOWEST_LIMIT
+from aiida_mlip_autopipec.learning.history import (
+    add_failed_round,
+    add_round,
+    begin,
+    errors_of,
+    lower,
+    may_be_lower,
+    reached,
+)
 
 from ..conftest import label_by_emt
 
@@ -86,6 +95,19 @@ def test_a_fit_without_a_test_part_is_told() -> None:
     assert [row["test_force_rmse_eV_per_A"] for row in history["rounds"]] == [None, None]
     # One point is no law.
     assert history["select_grade"] == 5.0
+
+
+def test_a_limit_of_which_nothing_is_known_is_lowered() -> None:
+    history = begin(oracle(40), metrics(0.3), 1.6)
+    limits = []
+    while may_be_lower(history):
+        history = lower(history)
+        limits.append(history["select_grade"])
+    assert limits == [0.8, LOWEST_LIMIT]
+    assert history["idle"] == 2
+    fresh = [point(grade, 0.1 * grade) for grade in np.geomspace(2, 10, 10)]
+    known = add_round(begin(oracle(40), metrics(0.3), 5.0), EXPLORED, oracle(10), fresh, metrics(0.2), LearningConfig())
+    assert not may_be_lower(known)
 
 
 def test_a_round_without_labels_counts_as_spent() -> None:

@@ -14,6 +14,7 @@ from ase import Atoms
 from aiida_mlip_autopipec.config.read import ConfigError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.dataset.trajectory import all_frames
+from aiida_mlip_autopipec.learning import history as histories
 from aiida_mlip_autopipec.report.collect import collect
 from aiida_mlip_autopipec.report.page import render
 from aiida_mlip_autopipec.workflows.active_learning import ActiveLearningWorkChain
@@ -123,12 +124,16 @@ def test_a_larger_budget_goes_on_from_where_it_ended(learned: orm.WorkChainNode)
         build_learning(configured(oracle={"calculator": "lj"}), previous=learned)
 
 
-def test_it_ends_when_exploration_meets_nothing_new(aiida_profile: Profile) -> None:
-    node = learn(configured(exploration={"select_grade": 1e9, "stop_grade": 1e9}))
+def test_it_ends_when_exploration_meets_nothing_new(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histories, "LOWEST_LIMIT", 3e8)
+    few = {**dict.fromkeys(WALKERS, 0), "deformation": 1}
+    node = learn(configured(exploration={"walkers": few, "select_grade": 1e9, "stop_grade": 1e9}))
     assert node.is_finished_ok, node.exit_message
     history = node.outputs.learning.get_dict()
     assert (history["ended"], labels_asked(node)) == ("explored", 15)
     assert history["last_exploration"]["candidates"] == 0
+    # A limit of which no label has told what it means was lowered twice before that was believed.
+    assert (history["select_grade"], history["idle"]) == (3e8, 3)
 
 
 def test_it_ends_at_the_target(learned: orm.WorkChainNode) -> None:

@@ -12,25 +12,25 @@ from .base import Settings
 class WalkerCounts(Settings):
     """Numbers of walkers of each kind in a round."""
 
-    nvt: NonNegativeInt = 10
+    nvt: NonNegativeInt = 6
     """Molecular dynamics of crystals at constant volume, from compressed to stretched."""
 
-    npt: NonNegativeInt = 10
+    npt: NonNegativeInt = 6
     """Molecular dynamics of crystals at constant pressure."""
 
-    vacancy: NonNegativeInt = 5
+    vacancy: NonNegativeInt = 3
     """Molecular dynamics of crystals with an atom missing."""
 
-    surface: NonNegativeInt = 5
+    surface: NonNegativeInt = 3
     """Molecular dynamics of slabs."""
 
-    cluster: NonNegativeInt = 5
+    cluster: NonNegativeInt = 3
     """Molecular dynamics of clusters in vacuum."""
 
-    deformation: NonNegativeInt = 10
+    deformation: NonNegativeInt = 6
     """Crystals that are stretched, compressed and sheared step by step."""
 
-    relaxation: NonNegativeInt = 15
+    relaxation: NonNegativeInt = 9
     """Random symmetric crystals, relaxed together with their cells."""
 
     @model_validator(mode="after")
@@ -79,10 +79,11 @@ class ExplorationConfig(Settings):
     max_atoms: int = Field(default=32, ge=4)
     """Largest number of atoms of a walker, at least 4: what is handed in is to be labelled."""
 
-    select_grade: PositiveFloat = 5.0
-    """Extrapolation grade from which on a structure is handed in."""
+    select_grade: PositiveFloat = 2.0
+    """Extrapolation grade from which on a structure is handed in. `mlip-auto learn` begins with it, and then lets the labels
+    that come back tell what it should be."""
 
-    stop_grade: PositiveFloat = 25.0
+    stop_grade: PositiveFloat = 10.0
     """Grade at which a walker ends: where it goes from there is not to be trusted."""
 
     growth: float = Field(default=2.0, gt=1.0)
