@@ -26,8 +26,9 @@ THINNEST_SLAB = 5.0
 VACUUM_BETWEEN_SLABS = (8.0, 12.0)
 """Space (Å) between slabs: beyond the usual cutoffs."""
 
-CLUSTER_SIZES = (4, 13)
-"""Fewest and most atoms of a cluster."""
+CLUSTER_SIZES = (4, 32)
+"""Fewest and most atoms of a cluster. Measured on copper: without those of more than 13, the errors of forces in clusters of 13
+to 55 atoms are three times as large."""
 
 _ATTEMPTS = 200
 

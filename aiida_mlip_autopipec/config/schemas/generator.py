@@ -42,7 +42,7 @@ class FamilyWeights(Settings):
     """Slabs with vacuum between them, rattled; periodic along all directions."""
 
     cluster: NonNegativeFloat = 2.0
-    """Compact clusters of 4 to 13 atoms cut out of crystals, rattled."""
+    """Compact clusters of 4 to 32 atoms, but at most `max_atoms`, cut out of crystals, rattled."""
 
     @model_validator(mode="after")
     def _some_weight(self) -> FamilyWeights:
