@@ -8,7 +8,7 @@ from typing import Any
 
 from aiida import orm
 
-GENERATED_BY = "generate_structures"
+GENERATED_BY, SELECTED_BY = "generate_structures", "take_selected"
 
 POTENTIAL = "potential.yace"
 """Name of the file of a potential."""
@@ -29,7 +29,10 @@ class ProcessSummary:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What stands behind a potential: processes by kind in order of time, codes, computers, structures, settings."""
+    """What stands behind a potential: processes by kind in order of time, codes, computers, structures, settings.
+
+    All that were generated are labelled unless some were selected of them.
+    """
 
     potential: str
     processes: tuple[ProcessSummary, ...]
@@ -37,6 +40,7 @@ class Provenance:
     computers: tuple[str, ...]
     structures: dict[str, str]
     n_structures_generated: int
+    n_structures_selected: int | None
     settings: dict[str, dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,6 +52,7 @@ class Provenance:
             "computers": list(self.computers),
             "structures": self.structures,
             "n_structures_generated": self.n_structures_generated,
+            "n_structures_selected": self.n_structures_selected,
             "settings": self.settings,
         }
 
@@ -132,17 +137,19 @@ def _summaries(processes: list[dict[str, Any]], codes: list[tuple[str, str]]) ->
 
 
 def _structures_of(processes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the structures that the generators among the processes made."""
-    generators = [row["id"] for row in processes if row["label"] == GENERATED_BY]
-    if not generators:
-        return {"structures": {}, "n_structures_generated": 0}
+    """Return the structures that the generators among the processes made, and how many were selected of them."""
+    makers = [row["id"] for row in processes if row["label"] in (GENERATED_BY, SELECTED_BY)]
+    if not makers:
+        return {"structures": {}, "n_structures_generated": 0, "n_structures_selected": None}
     query = orm.QueryBuilder()
-    query.append(orm.CalculationNode, filters={"id": {"in": generators}}, tag="generator")
-    query.append(orm.TrajectoryData, with_incoming="generator", project=["uuid", "label", "attributes.array|steps"])
+    query.append(orm.CalculationNode, filters={"id": {"in": makers}}, tag="maker", project=["attributes.process_label"])
+    query.append(orm.TrajectoryData, with_incoming="maker", project=["uuid", "label", "attributes.array|steps"])
     rows = query.all()
+    selected = [shape[0] for made_by, _, _, shape in rows if made_by == SELECTED_BY]
     return {
-        "structures": {uuid: label for uuid, label, _ in rows},
-        "n_structures_generated": sum(shape[0] for _, _, shape in rows),
+        "structures": {uuid: label for made_by, uuid, label, _ in rows if made_by == GENERATED_BY},
+        "n_structures_generated": sum(shape[0] for made_by, _, _, shape in rows if made_by == GENERATED_BY),
+        "n_structures_selected": sum(selected) if selected else None,
     }
 
 

@@ -166,7 +166,9 @@ def provenance(identifier: str, as_json: bool, graph: Path | None, profile: str 
             click.echo(f"          {uuid}")
         if len(process.uuids) > 3:
             click.echo(f"          and {len(process.uuids) - 3} more (--json lists all)")
-    click.echo(f"structures: {origin.n_structures_generated} generated, in {len(origin.structures)} trajectories:")
+    selected = "" if origin.n_structures_selected is None else f", {origin.n_structures_selected} of them selected"
+    made = f"{origin.n_structures_generated} generated, in {len(origin.structures)} trajectories{selected}"
+    click.echo(f"structures: {made}:")
     click.echo(f"  {', '.join(sorted(set(origin.structures.values())))}")
     click.echo(f"codes: {', '.join(origin.codes) or 'none'}")
     click.echo(f"computers: {', '.join(origin.computers) or 'none'}")
