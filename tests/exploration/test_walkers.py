@@ -103,7 +103,7 @@ def test_walkers_are_divided_among_jobs() -> None:
     walkers = make_walkers(["Cu"], CONFIG, 0)
     parts = divide(walkers, 7)
     assert len(parts) == 7
-    assert sorted(walker.info["walker"] for part in parts for walker in part) == list(range(60))
+    assert sorted(walker.info["walker"] for part in parts for walker in part) == list(range(CONFIG.walkers.total))
     assert all(len({walker.info["family"] for walker in part}) >= 4 for part in parts)
     assert len(divide(walkers[:3], 7)) == 3
 
