@@ -127,7 +127,7 @@ def test_elimination_finds_the_functions_that_matter() -> None:
     target = matrix[:, wanted] @ [1.0, -2.0, 0.5, 3.0] + 1e-3 * generator.normal(size=300)
     columns = np.column_stack([matrix, target])
 
-    left, coefficients = list(eliminate(columns.T @ columns, np.ones(40), [20, 4]))[-1]
+    left, coefficients = list(eliminate(columns.T @ columns, np.ones(40), [20, 4], 1e-10))[-1]
 
     assert left.tolist() == wanted.tolist()
     assert coefficients == pytest.approx([1.0, -2.0, 0.5, 3.0], abs=1e-3)

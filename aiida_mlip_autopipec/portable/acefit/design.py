@@ -48,12 +48,6 @@ class Factors:
         tiny = np.finfo(float).tiny
         return (energy / self.n_energies) ** 0.5 + tiny, (forces / self.n_forces) ** 0.5 + tiny
 
-    def of_functions(self, chosen: np.ndarray) -> Factors:
-        """Return the factors of the problem with some of the functions only."""
-        columns = np.append(chosen, self.energy.shape[1] - 1)
-        energy, forces, virial = (triangle(part[:, columns]) for part in (self.energy, self.forces, self.virial))
-        return Factors(energy, forces, virial, self.n_energies, self.n_forces)
-
 
 def triangle(rows: np.ndarray) -> np.ndarray:
     """Return R of the QR factorisation of rows, or the rows themselves if they are few."""

@@ -12,24 +12,25 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.linalg import lapack
 
+from .problem import column_scale
+
 STEP = 0.9
 """Part of the functions that a step keeps."""
 
-RIDGE = 1e-10
-"""Ridge strength while functions are removed, relative to the norm of the normal matrix: no problem is worse conditioned."""
 
-
-def eliminate(products: np.ndarray, penalty: np.ndarray, sizes: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def eliminate(
+    products: np.ndarray, penalty: np.ndarray, sizes: list[int], ridge: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the functions that are left, and their coefficients, for each of some falling sizes.
 
     :param products: those of the columns of [X | y], (m + 1, m + 1).
     :param penalty: by which each function is held back, (m,).
+    :param ridge: ridge strength, relative to the norm of the normal matrix.
     """
-    lengths = np.sqrt(np.diag(products)[:-1])
-    scale = np.append(1.0 / (np.where(lengths > 0, lengths, np.inf) * penalty), 1.0)
+    scale = np.append(column_scale(np.sqrt(np.diag(products)[:-1]), penalty), 1.0)
     scaled = products * np.outer(scale, scale)
     normal, target = scaled[:-1, :-1], scaled[:-1, -1]
-    floor = RIDGE * float(np.linalg.norm(normal))
+    floor = ridge * float(np.linalg.norm(normal))
     left = np.arange(len(penalty))
     for size in sizes:
         while True:

@@ -9,8 +9,10 @@ import numpy as np
 from acecommon.errors import log
 from acecommon.parallel import shared
 
+from .choices import mean_errors, over_folds
 from .elimination import eliminate
-from .linear import Problem, Ridge, Solution, mean_over_folds
+from .linear import Solution
+from .problem import Ridge
 
 FOLDS_FITTED = (1, 2)
 """Numbers of folds that are fitted beside all but one; a solution costs as much as one of the cross-validation."""
@@ -26,43 +28,47 @@ def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:
         mean square errors `energy_rms` and `force_rms` of a fold left out, weighted as in the fit (geometric mean over
         the folds). Empty if there was too little to validate on.
     """
-    n_folds, n_functions = len(solution.problem.factors), len(solution.choice.chosen)
+    n_folds, n_functions = len(solution.problem.factors), len(solution.selection.functions)
     if n_folds < 2:
         return {"by_structures": [], "by_functions": []}
     begun = time.monotonic()
-    problem, choice = solution.problem, solution.choice
+    choice = solution.choice
     fewer = [folds for folds in FOLDS_FITTED if folds < n_folds - 1]
-    counts = sorted({max(1, round(part * n_functions)) for part in PARTS_OF_FUNCTIONS} - {n_functions}, reverse=True)
-    left = eliminate(problem.products(choice.weights), problem.penalty, counts)
-    whole = _point(problem, n_folds - 1, choice.energy_error, choice.force_error)
-    by_structures = [_fitted(solution, folds, problem, workers) for folds in fewer]
-    by_functions = [_fitted(solution, n_folds - 1, problem.of_functions(functions), workers) for functions, _ in left]
-    by_functions.reverse()
+    counts = sorted({max(1, round(part * n_functions)) for part in PARTS_OF_FUNCTIONS} - {n_functions})
+    whole = _point(solution, n_folds - 1, n_functions, choice.energy_error, choice.force_error)
+    by_structures = [_fitted(solution, folds, n_functions, workers) for folds in fewer]
+    by_functions = [_fitted(solution, n_folds - 1, count, workers) for count in counts]
     log(f"learning curves in {time.monotonic() - begun:.1f} s")
     return {"by_structures": [*by_structures, whole], "by_functions": [*by_functions, whole]}
 
 
-def _fitted(solution: Solution, folds_fitted: int, problem: Problem, workers: int) -> dict[str, float]:
-    n_folds = len(problem.factors)
-    jobs = [(left_out, folds_fitted) for left_out in range(n_folds)]
-    mean = mean_over_folds(_errors, jobs, (problem, solution.choice), workers)
-    return _point(problem, folds_fitted, *mean.tolist())
+def _fitted(solution: Solution, folds_fitted: int, n_functions: int, workers: int) -> dict[str, float]:
+    jobs = [(left_out, folds_fitted, n_functions) for left_out in range(len(solution.problem.factors))]
+    mean = mean_errors(over_folds(_errors, jobs, solution, workers))
+    return _point(solution, folds_fitted, n_functions, *mean.tolist())
 
 
-def _point(problem: Problem, folds_fitted: int, energy_rms: float, force_rms: float) -> dict[str, float]:
+def _point(
+    solution: Solution, folds_fitted: int, n_functions: int, energy_rms: float, force_rms: float
+) -> dict[str, float]:
+    factors = solution.problem.factors
     return {
-        "n_structures": sum(one.n_energies for one in problem.factors) * folds_fitted / len(problem.factors),
-        "n_functions": len(problem.penalty),
+        "n_structures": sum(one.n_energies for one in factors) * folds_fitted / len(factors),
+        "n_functions": n_functions,
         "energy_rms": energy_rms,
         "force_rms": force_rms,
     }
 
 
-def _errors(job: tuple[int, int]) -> tuple[float, float]:
-    left_out, folds_fitted = job
-    problem, choice = shared()
+def _errors(job: tuple[int, int, int]) -> tuple[float, float]:
+    left_out, folds_fitted, n_functions = job
+    solution: Solution = shared()
+    problem, choice, functions = solution.problem, solution.choice, solution.selection.of_folds[left_out]
     n_folds = len(problem.factors)
-    fitted = [problem.factors[(left_out + 1 + step) % n_folds] for step in range(folds_fitted)]
-    part = Problem(fitted, problem.penalty, problem.force_weight)
-    coefficients = Ridge(part.stack(choice.weights), part.penalty).solve(choice.ridge)
-    return problem.factors[left_out].errors(np.append(coefficients, -1.0))
+    folds = [(left_out + 1 + step) % n_folds for step in range(folds_fitted)]
+    products = problem.products(choice.weights, folds, functions)
+    if n_functions < len(functions):
+        left = next(eliminate(products, problem.penalty[functions], [n_functions], choice.ridge))[0]
+        functions, products = functions[left], products[np.ix_(*2 * [np.append(left, len(functions))])]
+    coefficients = Ridge.of_products(products, problem.penalty[functions]).solve(choice.ridge)
+    return problem.errors(left_out, functions, coefficients)

@@ -1,0 +1,61 @@
+"""Choices by cross-validation, on problems whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from acefit.choices import Selection, best_ridge, choose, select_functions, usual_weights
+from acefit.design import Factors
+from acefit.problem import Problem, Ridge
+from acefit.settings import Settings
+
+
+def problem_of(matrix: np.ndarray, target: np.ndarray, folds: int = 5) -> Problem:
+    """Return a problem of some folds whose rows are those of energies and of forces alike."""
+    rows = np.column_stack([matrix, target])
+    factors = [
+        Factors(part, part, rows[:0], n_energies=len(part), n_forces=len(part)) for part in np.array_split(rows, folds)
+    ]
+    return Problem(factors, np.ones(matrix.shape[1]), 1.0)
+
+
+def test_both_decompositions_give_the_same_coefficients() -> None:
+    generator = np.random.default_rng(8)
+    rows = generator.normal(size=(50, 13)) * np.geomspace(1, 1e-3, 13)
+    penalty = generator.uniform(1, 10, 12)
+    of_rows, of_products = Ridge.of_rows(rows, penalty), Ridge.of_products(rows.T @ rows, penalty)
+    normal = rows[:, :-1].T @ rows[:, :-1]
+    for ridge in (1e-12, 1e-4, 1e-1):
+        coefficients = of_rows.solve(ridge)
+        assert of_products.solve(ridge) == pytest.approx(coefficients, rel=1e-6)
+        # The gradient of the loss is that of the penalty: one number for all, in the scaled columns.
+        residual = rows[:, :-1].T @ rows[:, -1] - normal @ coefficients
+        strength = residual / (coefficients * penalty**2 * np.diag(normal))
+        assert strength == pytest.approx(np.full(12, strength.max()), rel=1e-3, abs=1e-12)
+
+
+def test_the_functions_that_matter_are_kept() -> None:
+    generator = np.random.default_rng(9)
+    matrix = generator.normal(size=(400, 60))
+    wanted = [5, 17, 30, 41, 58]
+    target = matrix[:, wanted] @ [1.0, -2.0, 0.5, 3.0, 1.5] + 0.3 * generator.normal(size=400)
+    problem, settings = problem_of(matrix, target), Settings({})
+    selection = select_functions(settings, problem, usual_weights(settings), 8, 1)
+    assert set(wanted) <= set(selection.functions.tolist())
+    assert all(set(wanted) <= set(functions.tolist()) for functions in selection.of_folds)
+    choice = choose(settings, problem, selection, 1)
+    assert choice.energy_error == pytest.approx(0.3, rel=0.3)
+
+
+def test_chance_is_not_taken_for_knowledge() -> None:
+    """Of many functions some fit any labels: judged on the labels they were chosen by, they would seem to know something."""
+    generator = np.random.default_rng(10)
+    matrix, target = generator.normal(size=(200, 120)), generator.normal(size=200)
+    problem, settings = problem_of(matrix, target), Settings({})
+    usual = usual_weights(settings)
+    selection = select_functions(settings, problem, usual, 20, 1)
+    leaked = Selection(selection.functions, [selection.functions] * len(selection.of_folds))
+    honest, too_good = (best_ridge(problem, one, usual, (1e-8,), 1) for one in (selection, leaked))
+    spread = float(np.sqrt((target**2).mean()))
+    assert too_good.force_error < 0.95 * spread
+    assert honest.force_error > spread
