@@ -11,6 +11,7 @@ from ase import Atoms
 
 from ..config.schemas.curation import CurationConfig
 from .curate import curate
+from .identity import structure_key
 from .library import OWN_METHOD
 from .trajectory import METHOD, frames_with_source, to_trajectories
 
@@ -22,7 +23,8 @@ def curate_labels(
     """Merge labelled structures into a dataset: finite, unique, divided into train and test.
 
     :param settings: a :class:`CurationConfig` as dictionary.
-    :param labelled: trajectories with labels, all of one method; those imported from files are taken to be of it too.
+    :param labelled: trajectories with labels, all of one method; those imported from files are taken to be of it too. Their
+        order, and how the structures are divided among them, make no difference.
     :returns: trajectories by label, each frame naming the labelled trajectory and step it came from, and `report`;
         exit status 310 if the labels are of different methods, 320 if nothing is left.
     """
@@ -31,7 +33,8 @@ def curate_labels(
     if any(method != methods[0] for method in methods):
         different = [method for index, method in enumerate(methods) if method not in methods[:index]]
         return ExitCode(310, f"labels of different methods do not go into one dataset: {different}")
-    frames = frames_with_source(labelled)
+    # Jobs that were ended divide the structures otherwise: it shall be the same dataset, and the same potential, all the same.
+    frames = sorted(frames_with_source(labelled), key=structure_key)
     config = CurationConfig.model_validate(settings.get_dict())
     curation = curate(frames, config, test_fraction=test_fraction.value, seed=seed.value)
     report = {

@@ -44,3 +44,21 @@ def test_nothing_left_is_an_exit_status(aiida_profile: Profile, labelled_copper:
     )
     assert node.exit_status == 320
     assert "force_too_large" in node.exit_message
+
+
+def test_how_jobs_divided_the_structures_makes_no_difference(
+    aiida_profile: Profile, labelled_copper: list[Atoms]
+) -> None:
+    at_once = to_trajectories(labelled_copper, METHOD)
+    in_parts = {
+        f"{label}_{number}": node
+        for number, atoms in enumerate(reversed(labelled_copper))
+        for label, node in to_trajectories([atoms], METHOD).items()
+    }
+    datasets = [curate_labels(Dict(SETTINGS), Float(0.3), Int(1), **labelled) for labelled in (at_once, in_parts)]
+    reports = [dataset.pop("report").get_dict() for dataset in datasets]
+    assert reports[0] == reports[1]
+    first, second = map(all_frames, datasets)
+    for atoms, other in zip(first, second, strict=True):
+        assert atoms == other and np.array_equal(atoms.get_forces(), other.get_forces())
+        assert [atoms.info[key] for key in ("split", "group")] == [other.info[key] for key in ("split", "group")]
