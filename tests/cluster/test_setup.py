@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,101 +14,18 @@ import pytest
 import yaml
 
 from .cluster import Cluster
-from .conftest import AiidaOnCluster, aiida_in, command, login, new_database
+from .conftest import command, login
+from .newcomer import HPC, Newcomer, set_up
 
-HPC = "hpc"
-SLOW_EMT = """
-import time
-from ase.calculators.emt import EMT
-
-class SlowEMT(EMT):
-    def calculate(self, *arguments, **options):
-        time.sleep(1)
-        super().calculate(*arguments, **options)
-"""
 STEPS = ("settings", "database", "broker", "daemon", "keys", "login", "silence", "work folder", "scheduler")
 JOBS = ("Python of the oracle", "Python of the trainer", "label of a structure", "tiny fit")
 
 
-@dataclass(frozen=True)
-class Newcomer:
-    """A home in which everything was set up by `mlip-auto setup`."""
-
-    home: Path
-    aiida: AiidaOnCluster
-    description: dict[str, Any]
-
-    def mlip_auto(self, *arguments: str) -> str:
-        """Run `mlip-auto`, which must succeed."""
-        return self.aiida.run("mlip-auto", *arguments)
-
-    def write(self, name: str, content: dict[str, Any], mode: int = 0o600) -> str:
-        """Write settings to a file and return its path."""
-        path = self.home / name
-        path.touch()
-        path.chmod(mode)
-        path.write_text(yaml.safe_dump(content))
-        return str(path)
-
-    def submit(self, config: dict[str, Any]) -> str:
-        """Submit a run and return its PK."""
-        submitted = re.search(
-            r"^Run (\d+) submitted", self.mlip_auto("submit", self.write("CONFIG.yaml", config)), re.M
-        )
-        assert submitted
-        return submitted[1]
-
-    def status_once(self, run: str, is_there: Callable[[str], object], seconds: float = 120) -> str:
-        """Return the status of a run as soon as it is as wanted."""
-        deadline = time.monotonic() + seconds
-        while not is_there(shown := self.mlip_auto("status", run)):
-            assert time.monotonic() < deadline, shown
-            time.sleep(1)
-        return shown
-
-    def jobs_in_the_queue(self) -> list[str]:
-        """Return the jobs that the scheduler has."""
-        return login(self.description, "squeue --noheader --format=%i").stdout.split()
-
-
 @pytest.fixture(scope="module")
 def newcomer(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
-    description = cluster.describe()
-    home = tmp_path_factory.mktemp("newcomer")
-    newcomer = Newcomer(home, aiida_in(home), description)
-    postgres, rabbitmq, ssh = description["postgres"], description["rabbitmq"], description["ssh"]
-    profile = {
-        "name": "production",
-        "postgres": {**postgres, "database": new_database(postgres)},
-        "rabbitmq": {name: rabbitmq[name] for name in ("host", "port", "user", "password")},
-    }
-    newcomer.mlip_auto("setup", "profile", newcomer.write("profile.yaml", profile))
-    # The cluster's RabbitMQ has no time limit.
-    newcomer.aiida.verdi("config", "set", "warnings.rabbitmq_version", "False")
-    newcomer.aiida.verdi("config", "set", "daemon.timeout", "60")
-    computer = {
-        "label": HPC,
-        "host": ssh["address"],
-        "port": ssh["port"],
-        "user": description["user"],
-        "key": ssh["key"],
-        "work_folder": description["work"],
-        "queue": description["slurm"]["partition"],
-        "environment": f"export PATH={sys.prefix}/bin:$PATH PYTHONPATH={description['work']}/modules",
-        "safe_interval": 0,
-        "poll_interval": 1,
-    }
-    newcomer.mlip_auto("setup", "computer", newcomer.write("computer.yaml", computer))
-    newcomer.mlip_auto("setup", "codes")
-    modules = Path(description["work"]) / "modules"
-    modules.mkdir(exist_ok=True)
-    (modules / "slow_emt.py").write_text(SLOW_EMT)
+    newcomer = set_up(cluster.describe(), tmp_path_factory.mktemp("newcomer"))
     yield newcomer
     newcomer.aiida.verdi("daemon", "stop")
-
-
-def accept_host_key(newcomer: Newcomer) -> None:
-    shutil.copy(newcomer.description["ssh"]["known_hosts"], newcomer.home / ".ssh/known_hosts")
 
 
 def run_of_copper(**oracle: Any) -> dict[str, Any]:
@@ -139,14 +53,14 @@ def test_the_check_says_how_to_accept_a_host_key_and_then_that_all_works(newcome
     unknown = newcomer.aiida.attempt("mlip-auto", "setup", "check", HPC)
     assert unknown.returncode != 0
     assert "✗ login" in unknown.stdout and f"run `ssh {HPC}` once" in unknown.stdout
-    accept_host_key(newcomer)
+    newcomer.accept_host_key()
     lines = newcomer.mlip_auto("setup", "check", HPC).splitlines()
     assert [line[2:23].strip() for line in lines] == [*STEPS, *JOBS]
     assert {line[0] for line in lines} == {"✓"}
 
 
 def test_the_check_tells_that_python_lacks_the_trainer(newcomer: Newcomer) -> None:
-    accept_host_key(newcomer)
+    newcomer.accept_host_key()
     config = run_of_copper()
     config["resources"]["trainer"]["prepend_text"] = "export PATH=/usr/bin:/bin"
     lacking = newcomer.aiida.attempt("mlip-auto", "setup", "check", "--config", newcomer.write("lacking.yaml", config))
@@ -165,7 +79,7 @@ def test_the_check_tells_that_python_lacks_the_trainer(newcomer: Newcomer) -> No
     ],
 )
 def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, mend: str) -> None:
-    accept_host_key(newcomer)
+    newcomer.accept_host_key()
     assert command("fault", fault, "start").returncode == 0
     try:
         checked = newcomer.aiida.attempt("mlip-auto", "setup", "check", HPC, "--no-jobs")
@@ -180,7 +94,7 @@ def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, 
 
 
 def test_a_run_is_submitted_seen_at_work_and_done(newcomer: Newcomer) -> None:
-    accept_host_key(newcomer)
+    newcomer.accept_host_key()
     begun = time.monotonic()
     run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", structures_per_job=10))
     assert time.monotonic() - begun < 60
@@ -200,7 +114,7 @@ def test_a_run_is_submitted_seen_at_work_and_done(newcomer: Newcomer) -> None:
 
 @pytest.mark.slow
 def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
-    accept_host_key(newcomer)
+    newcomer.accept_host_key()
     run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", reuse=False))
     newcomer.aiida.verdi("process", "pause", "--timeout", "30", run)
     shown = newcomer.status_once(run, lambda shown: ": paused" in shown)
@@ -215,7 +129,7 @@ def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
 
 @pytest.mark.slow
 def test_what_a_lost_cluster_paused_goes_on_by_resume(newcomer: Newcomer) -> None:
-    accept_host_key(newcomer)
+    newcomer.accept_host_key()
     options = {"transport.task_retry_initial_interval": "1", "transport.task_maximum_attempts": "2"}
     for option, value in options.items():
         newcomer.aiida.verdi("config", "set", option, value)
@@ -241,7 +155,7 @@ def test_what_a_lost_cluster_paused_goes_on_by_resume(newcomer: Newcomer) -> Non
 
 @pytest.mark.slow
 def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: Newcomer) -> None:
-    accept_host_key(newcomer)
+    newcomer.accept_host_key()
     # Parameters of its own: no other run has its labels.
     config = run_of_copper(calculator="slow_emt.SlowEMT", parameters={"asap_cutoff": True}, max_concurrent_jobs=1)
     run = newcomer.submit(config)
@@ -260,7 +174,7 @@ def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: 
 
 
 def test_no_password_and_no_key_is_given_away(newcomer: Newcomer) -> None:
-    accept_host_key(newcomer)
+    newcomer.accept_host_key()
     description = newcomer.description
     password = description["postgres"]["password"]
     key = Path(description["ssh"]["key"]).read_text().splitlines()[1]

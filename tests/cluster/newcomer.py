@@ -1,0 +1,106 @@
+"""A newcomer to the cluster: a home in which everything is set up by `mlip-auto setup`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .conftest import AiidaOnCluster, aiida_in, login, new_database
+
+HPC = "hpc"
+MODULES = Path(__file__).parent / "modules"
+"""Calculators that the cluster's Python finds."""
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """A home in which everything was set up by `mlip-auto setup`."""
+
+    home: Path
+    aiida: AiidaOnCluster
+    description: dict[str, Any]
+
+    def mlip_auto(self, *arguments: str) -> str:
+        """Run `mlip-auto`, which must succeed."""
+        return self.aiida.run("mlip-auto", *arguments)
+
+    def write(self, name: str, content: dict[str, Any], mode: int = 0o600) -> str:
+        """Write settings to a file and return its path."""
+        path = self.home / name
+        path.touch()
+        path.chmod(mode)
+        path.write_text(yaml.safe_dump(content))
+        return str(path)
+
+    def make_profile(self) -> None:
+        """Make a profile on the cluster's PostgreSQL and RabbitMQ."""
+        postgres, rabbitmq = self.description["postgres"], self.description["rabbitmq"]
+        profile = {
+            "name": "production",
+            "postgres": {**postgres, "database": new_database(postgres)},
+            "rabbitmq": {name: rabbitmq[name] for name in ("host", "port", "user", "password")},
+        }
+        self.mlip_auto("setup", "profile", self.write("profile.yaml", profile))
+        # The cluster's RabbitMQ has no time limit.
+        self.aiida.verdi("config", "set", "warnings.rabbitmq_version", "False")
+        self.aiida.verdi("config", "set", "daemon.timeout", "60")
+
+    def make_computer(self, label: str, work_folder: str) -> None:
+        """Make a computer of the cluster."""
+        ssh = self.description["ssh"]
+        modules = f"{self.description['work']}/modules"
+        computer = {
+            "label": label,
+            "host": ssh["address"],
+            "port": ssh["port"],
+            "user": self.description["user"],
+            "key": ssh["key"],
+            "work_folder": work_folder,
+            "queue": self.description["slurm"]["partition"],
+            "environment": f"export PATH={sys.prefix}/bin:$PATH PYTHONPATH={modules}",
+            "safe_interval": 0,
+            "poll_interval": 1,
+        }
+        self.mlip_auto("setup", "computer", self.write("computer.yaml", computer))
+
+    def accept_host_key(self) -> None:
+        """Let SSH know the cluster."""
+        shutil.copy(self.description["ssh"]["known_hosts"], self.home / ".ssh/known_hosts")
+
+    def submit(self, config: dict[str, Any]) -> str:
+        """Submit a run and return its PK."""
+        submitted = re.search(
+            r"^Run (\d+) submitted", self.mlip_auto("submit", self.write("CONFIG.yaml", config)), re.M
+        )
+        assert submitted
+        return submitted[1]
+
+    def status_once(self, run: str, is_there: Callable[[str], object], seconds: float = 120) -> str:
+        """Return the status of a run as soon as it is as wanted."""
+        deadline = time.monotonic() + seconds
+        while not is_there(shown := self.mlip_auto("status", run)):
+            assert time.monotonic() < deadline, shown
+            time.sleep(1)
+        return shown
+
+    def jobs_in_the_queue(self) -> list[str]:
+        """Return the jobs that the scheduler has."""
+        return login(self.description, "squeue --noheader --format=%i").stdout.split()
+
+
+def set_up(description: dict[str, Any], home: Path) -> Newcomer:
+    """Return a newcomer with a profile, the computer `hpc` and the codes."""
+    newcomer = Newcomer(home, aiida_in(home), description)
+    newcomer.make_profile()
+    newcomer.make_computer(HPC, description["work"])
+    newcomer.mlip_auto("setup", "codes")
+    shutil.copytree(MODULES, Path(description["work"]) / "modules", dirs_exist_ok=True)
+    return newcomer
