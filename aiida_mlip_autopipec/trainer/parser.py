@@ -17,8 +17,9 @@ def parse_pace_train(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    if (dirpath / FAILURE).exists():
-        return {"failure": Dict(json.loads((dirpath / FAILURE).read_text()))}
+    # On a full disk it is there, and empty.
+    if (dirpath / FAILURE).exists() and (failure := (dirpath / FAILURE).read_text()):
+        return {"failure": Dict(json.loads(failure))}
     if (dirpath / METRICS).exists():
         return {"metrics": Dict(json.loads((dirpath / METRICS).read_text()))}
     return {"failure": Dict(unexplained(dirpath, "pace_train", "not_installed"))}

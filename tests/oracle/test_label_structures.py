@@ -121,3 +121,15 @@ def test_killed_in_the_middle_and_started_again(
     finished = read_labelling(tmp_path, again.returncode)
     assert sorted(finished.labels) == [0, 1, 2, 3]
     assert finished.summary["labelled"] == 4
+
+
+def test_started_twice_in_a_folder_nothing_is_computed_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copper: list[Atoms]
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    command = label_command(tmp_path, dimers(copper[1], 3), FAULTY, {"faults": {"2": "slow"}})
+    processes = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    logs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(log.count(": labelled") for log in logs) == [0, 3]
+    assert sorted(read_labelling(tmp_path, 0).labels) == [0, 1, 2]
