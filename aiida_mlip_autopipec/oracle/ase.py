@@ -10,6 +10,7 @@ from aiida.orm import AbstractCode, CalcJobNode, Dict
 from ..config.schemas.oracle import AseOracleConfig
 from ..dataset.trajectory import to_atoms
 from ..jobs import job_metadata
+from ..worker import EndsWithBroker
 from .batches import batch_frames, make_batches
 from .calculation import AseLabelCalculation
 from .contract import declare_oracle, merge_reports, too_many_failures
@@ -21,7 +22,7 @@ def _how_it_ended(job: CalcJobNode) -> str:
     return (job.exception or "").strip() or str(job.process_state.value)
 
 
-class AseOracleWorkChain(WorkChain):
+class AseOracleWorkChain(EndsWithBroker, WorkChain):
     """Labels structures in batches; what a job left undone is submitted again, what failed is reported."""
 
     @classmethod

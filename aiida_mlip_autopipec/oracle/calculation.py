@@ -14,10 +14,11 @@ from aiida.orm import AbstractCode, Dict, TrajectoryData
 from ase.io.trajectory import Trajectory
 
 from ..dataset.trajectory import to_atoms
+from ..worker import EndsWithBroker
 from .batches import batch_frames
 
 
-class AseLabelCalculation(CalcJob):
+class AseLabelCalculation(EndsWithBroker, CalcJob):
     """Labels a batch of structures by the portable script `label_structures`."""
 
     STRUCTURES, METHOD = "structures.traj", "method.json"

@@ -9,6 +9,7 @@ from aiida.orm import Bool, Data, Dict, Int, Str, TrajectoryData, load_node
 from aiida.plugins import WorkflowFactory
 
 from ..dataset.trajectory import count_frames
+from ..worker import EndsWithBroker
 from .reuse import find_labels, reuse_labels
 
 ORACLES = "mlip_autopipec.oracle."
@@ -27,7 +28,7 @@ def complete_report(reused: Int, **report: Dict) -> Dict:
     )
 
 
-class LabellingWorkChain(WorkChain):
+class LabellingWorkChain(EndsWithBroker, WorkChain):
     """Labels structures: what this profile knows is taken from there, the rest goes to the oracle."""
 
     @classmethod

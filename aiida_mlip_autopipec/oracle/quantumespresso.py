@@ -13,6 +13,7 @@ from aiida_pseudo.data.pseudo import UpfData
 from ..config.schemas.oracle import QuantumEspressoOracleConfig
 from ..dataset.trajectory import to_atoms
 from ..jobs import mpi_job_options
+from ..worker import EndsWithBroker
 from .contract import declare_oracle, merge_reports, too_many_failures
 from .pw_inputs import by_cost, estimated_cost, kpoint_mesh, pw_parameters
 from .pw_process import collect_pw_labels, make_cells
@@ -20,7 +21,7 @@ from .pw_process import collect_pw_labels, make_cells
 PwBaseWorkChain = WorkflowFactory("quantumespresso.pw.base")
 
 
-class QuantumEspressoOracleWorkChain(WorkChain):
+class QuantumEspressoOracleWorkChain(EndsWithBroker, WorkChain):
     """Labels structures in rounds of so many `PwBaseWorkChain` at a time; what fails is reported."""
 
     @classmethod

@@ -18,6 +18,7 @@ from aiida_shell import ShellJob
 from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.training import TrainingConfig
 from ..jobs import failed, job_metadata, link_label, validate_resources, validates
+from ..worker import EndsWithBroker
 from .files import write_training_files
 from .input import DATASET, INPUT
 
@@ -44,7 +45,7 @@ def path_of(folder: RemoteData) -> Str:
     return Str(folder.get_remote_path())
 
 
-class PaceTrainWorkChain(BaseRestartWorkChain):
+class PaceTrainWorkChain(EndsWithBroker, BaseRestartWorkChain):
     """Fits an ACE potential to a dataset by a ShellJob of the portable script `pace_train`."""
 
     _process_class = ShellJob

@@ -17,10 +17,11 @@ from ..jobs import failed, validates
 from ..oracle.labelling import LabellingWorkChain
 from ..selection.workflow import SelectionWorkChain
 from ..trainer.workflow import PaceTrainWorkChain
+from ..worker import EndsWithBroker
 from .validation import ValidationWorkChain, validation_inputs
 
 
-class OneShotWorkChain(WorkChain):
+class OneShotWorkChain(EndsWithBroker, WorkChain):
     """From elements and a reference method to a potential."""
 
     @classmethod

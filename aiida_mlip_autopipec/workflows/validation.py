@@ -35,9 +35,10 @@ from ..validation.process import (
     plan_structures,
     write_evaluation_files,
 )
+from ..worker import EndsWithBroker
 
 
-class ValidationWorkChain(WorkChain):
+class ValidationWorkChain(EndsWithBroker, WorkChain):
     """A potential against its own oracle, on structures that the potential's own minima define."""
 
     @classmethod
