@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from .cluster import FAULTS, STATE_VARIABLE, Cluster
+from .cluster import FAULTS, FULL_DISK, STATE_VARIABLE, Cluster
 from .service import ClusterError
 
 
@@ -31,7 +31,7 @@ def main() -> int:
     down = commands.add_parser("down", help="stop all of it")
     down.add_argument("--purge", action="store_true", help="remove its user and its folder too")
     fault = commands.add_parser("fault", help="stop a part of it, or start it again")
-    fault.add_argument("name", choices=sorted(FAULTS))
+    fault.add_argument("name", choices=sorted([*FAULTS, FULL_DISK]))
     fault.add_argument("action", choices=("start", "stop"), help="start or stop the fault")
     arguments = parser.parse_args()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -48,6 +49,11 @@ FAULTS = {
 }
 """What can be made to fail, and the service that is stopped for it."""
 
+FULL_DISK = "disk"
+"""What can be made to fail besides: the disk of a second work folder is filled."""
+
+SMALL_DISK = "16m"
+
 
 class Cluster:
     """The cluster whose state lives in a folder: named, or by the variable `MLIP_CLUSTER`, or in the temporary folder."""
@@ -92,6 +98,8 @@ class Cluster:
                 succeeds("scancel", f"--user={USER}", environment=self._slurm_environment)
             for service in reversed(services.values()):
                 service.stop()
+            if self._small.is_mount():
+                _run("umount", str(self._small))
             self._close()
         if purge:
             if _is_ours(USER):
@@ -99,7 +107,11 @@ class Cluster:
             shutil.rmtree(self.state)
 
     def fault(self, name: str, *, heal: bool = False) -> None:
-        """Stop the service whose loss is this fault, or start it again and wait for it."""
+        """Stop the service whose loss is this fault, or fill the small disk; or start it again and wait, or make space."""
+        if name == FULL_DISK:
+            filler = self._small / "filler"
+            filler.unlink() if heal else _fill(filler)
+            return
         service = self.services(self.describe())[FAULTS[name]]
         with self._alone():
             if heal:
@@ -227,6 +239,10 @@ class Cluster:
         return clean_environment(SLURM_CONF=str(conf), MYSQL_UNIX_PORT=str(self._mariadb_socket))
 
     @property
+    def _small(self) -> Path:
+        return self.state / "home/small"
+
+    @property
     def _munge_socket(self) -> Path:
         return self.state / "munge/socket"
 
@@ -254,6 +270,7 @@ class Cluster:
             "ports": ports,
             "user": USER,
             "work": str(self.state / "home/work"),
+            "small": str(self._small),
             "pythons": [],
             "ssh": {
                 "host": SSH_HOST,
@@ -291,9 +308,13 @@ class Cluster:
             self.state / "rabbitmq": "rabbitmq",
             home: USER,
             home / "work": USER,
+            self._small: USER,
             Path("/run/sshd"): "root",
         }.items():
             folder.mkdir(mode=0o755, exist_ok=True)
+            if folder == self._small and not folder.is_mount():
+                # Before the services start: what is mounted later does not reach them.
+                _run("mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK},mode=0755", "tmpfs", str(folder))
             shutil.chown(folder, owner, owner)
         if not succeeds(*as_user(USER), "test", "-x", str(home)):
             raise ClusterError(
@@ -457,6 +478,17 @@ def _run(*command: str, user: str = "root", environment: dict[str, str] | None =
     if run.returncode != 0:
         raise ClusterError(f"{' '.join(command)} ended with {run.returncode}:\n{run.stdout}")
     return run.stdout
+
+
+def _fill(file: Path) -> None:
+    """Fill the disk that a file lies on, to the last block."""
+    try:
+        with file.open("wb", buffering=0) as handle:
+            while True:
+                handle.write(bytes(4096))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
 
 
 def _exists(user: str) -> bool:
