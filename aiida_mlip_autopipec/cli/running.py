@@ -78,7 +78,7 @@ def _watch(run: orm.WorkChainNode) -> None:
 
 def _lines(run: orm.WorkChainNode) -> list[str]:
     from ..workflows.live import with_live
-    from ..workflows.progress import paused_of, run_state
+    from ..workflows.progress import not_begun_of, paused_of, run_state
     from ..workflows.stages import stages
 
     # Asked once, so that the first line and the last ones agree.
@@ -89,6 +89,11 @@ def _lines(run: orm.WorkChainNode) -> list[str]:
     for node in paused:
         why = f": {node.process_status}" if node.process_status else ""
         lines.append(f"Paused: {node.process_label} {node.pk}{why} (mlip-auto resume {run.pk})")
+    for node in not_begun_of(run):
+        lines.append(
+            f"Not begun since {node.ctime.astimezone():%H:%M}: {node.process_label} {node.pk}; the daemon does not run "
+            f"(verdi daemon status), is busy, or has lost it (mlip-auto resume {run.pk})"
+        )
     return lines
 
 
@@ -116,19 +121,24 @@ def _list_runs() -> None:
 @click.argument("identifier", metavar="PK|UUID")
 @profile_option
 def resume(identifier: str, profile: str | None) -> None:
-    """Let a run go on: what is paused is played; one that failed or was killed begins again with the same inputs.
+    """Let a run go on: what is paused is played, and what the daemon has lost is given to it again; one that failed or was
+    killed begins again with the same inputs.
 
     What begins again takes the labels that exist, whatever computed them, unless its config says not to.
     """
     load_profile(profile, make=False)
     from ..environment import ensure_daemon
-    from ..workflows.control import RESUMES, begin_again, play
+    from ..workflows.control import RESUMES, begin_again, play, revive
 
     run = load_run(identifier)
     ensure_daemon()
     played = play(run)
     if played:
         click.echo(f"Run {run.pk} goes on: {', '.join(f'{node.process_label} {node.pk}' for node in played)} played.")
+        return
+    if revived := revive(run):
+        names = ", ".join(f"{node.process_label} {node.pk}" for node in revived)
+        click.echo(f"Run {run.pk} goes on: the daemon had lost {names}, and has it again.")
         return
     again = submit_to_daemon(lambda: begin_again(run))
     again.base.extras.set(RESUMES, run.uuid)

@@ -11,6 +11,7 @@ from aiida.engine.processes.control import kill_processes, play_processes
 from ..config.read import ConfigError
 from ..config.schemas.pipeline import PipelineConfig
 from .builder import build_learning
+from .lost import send_again, unreachable_of
 from .progress import LEARNING, active_of, paused_of
 
 RESUMES = "resumes"
@@ -41,6 +42,14 @@ def play(run: orm.WorkChainNode) -> list[orm.ProcessNode]:
     return paused
 
 
+def revive(run: orm.WorkChainNode) -> list[orm.ProcessNode]:
+    """Give to the daemon again what it has lost of a run, and return it; it is started anew for that."""
+    if run.is_terminated:
+        return []
+    unreachable = unreachable_of(run)
+    return send_again(unreachable) if unreachable else []
+
+
 def begin_again(run: orm.WorkChainNode) -> ProcessBuilder:
     """Return the builder of a run with the same inputs as one that ended without success; learning goes on where it was.
 
@@ -49,7 +58,7 @@ def begin_again(run: orm.WorkChainNode) -> ProcessBuilder:
     if run.is_finished_ok:
         raise ConfigError(f"run {run.pk} is done: mlip-auto watch {run.pk} --output DIR writes its results")
     if not run.is_terminated:
-        raise ConfigError(f"run {run.pk} is at work and nothing of it is paused: mlip-auto status {run.pk}")
+        raise ConfigError(f"run {run.pk} is at work, and nothing of it is paused or lost: mlip-auto status {run.pk}")
     if run.process_label == LEARNING:
         config = PipelineConfig.model_validate(run.inputs.config.get_dict())
         return build_learning(config, validate=run.inputs.validate.value, previous=run)

@@ -19,6 +19,9 @@ ONE_SHOT, LEARNING = "OneShotWorkChain", "ActiveLearningWorkChain"
 TRAINING, VALIDATION = "PaceTrainWorkChain", "ValidationWorkChain"
 """The processes that are runs, if no other process called them."""
 
+BEGINNING_SECONDS = 60.0
+"""What a daemon that is not busy begins sooner."""
+
 _RUNS = (ONE_SHOT, LEARNING, TRAINING, VALIDATION)
 
 
@@ -104,9 +107,11 @@ def _first_unfinished(run: orm.WorkChainNode, found: list[Stage]) -> list[Stage]
 
 def _structures(run: orm.WorkChainNode) -> Stage:
     calls = run.base.links.get_outgoing(node_class=orm.CalcFunctionNode, link_type=LinkType.CALL_CALC).all_nodes()
-    generator = next((node for node in calls if node.process_label == GENERATED_BY), None)
-    if generator is None or not generator.is_terminated:
+    generators = [node for node in calls if node.process_label == GENERATED_BY and node.is_terminated]
+    if not generators:
         return Stage("structures", "waiting")
+    # One that a killed worker left unfinished may stand before it.
+    generator = generators[-1]
     if not generator.is_finished_ok:
         return Stage("structures", "failed")
     structures = generator.base.links.get_outgoing(link_type=LinkType.CREATE).all_nodes()
@@ -268,9 +273,12 @@ def verdict_stage(validation: orm.WorkChainNode | None) -> Stage:
 def active_of(run: orm.ProcessNode, **filters: Any) -> list[orm.ProcessNode]:
     """Return the processes of a run that have not ended, itself among them.
 
+    Calcfunctions are none: they end with the worker that runs them, and one that was killed does not say so.
+
     :param filters: attributes they must have.
     """
-    wanted = {f"attributes.{name}": value for name, value in filters.items()}
+    wanted: dict[str, Any] = {f"attributes.{name}": value for name, value in filters.items()}
+    wanted["node_type"] = {"!==": orm.CalcFunctionNode.class_node_type}
     wanted["attributes.process_state"] = {"in": ["created", "waiting", "running"]}
     query = orm.QueryBuilder().append(orm.ProcessNode, filters=wanted, tag="process", project=["*"])
     query.order_by({"process": {"id": "asc"}})
@@ -298,6 +306,13 @@ def _callers_of(pks: Sequence[int]) -> dict[int, int]:
 def paused_of(run: orm.ProcessNode) -> list[orm.ProcessNode]:
     """Return the processes of a run that are paused, by its user or after failing again and again to reach a computer."""
     return active_of(run, paused=True)
+
+
+def not_begun_of(run: orm.ProcessNode) -> list[orm.ProcessNode]:
+    """Return the processes of a run that the daemon has not begun, though it had the time: their task may be lost."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    created = active_of(run, process_state="created")
+    return [node for node in created if (now - node.ctime).total_seconds() > BEGINNING_SECONDS]
 
 
 def failures(run: orm.WorkChainNode) -> list[dict[str, Any]]:

@@ -98,3 +98,26 @@ def test_a_paused_run_goes_on(mlip_auto: Command, run_program: Command, tmp_path
 def test_wrong_arguments_are_explained(mlip_auto: Command, arguments: list[str], message: str) -> None:
     wrong = mlip_auto(*arguments)
     assert wrong.returncode != 0 and message in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_a_run_that_the_daemon_lost_is_given_to_it_again(
+    mlip_auto: Command, run_program: Command, tmp_path: Path
+) -> None:
+    run = submit(
+        mlip_auto,
+        tmp_path,
+        generator={**SMALL["generator"], "seed": 11},
+        resources={"oracle": {"prepend_text": "sleep 5"}},
+    )
+    at_work = mlip_auto("resume", run)
+    assert at_work.returncode != 0 and "nothing of it is paused or lost" in at_work.stderr
+    assert run_program("verdi", "config", "set", "daemon.timeout", "60").returncode == 0
+    assert run_program("verdi", "daemon", "stop").returncode == 0
+    home = Path(run_program("python", "-c", "import os; print(os.environ['AIIDA_PATH'])").stdout.strip())
+    tasks = list(home.glob(".aiida/broker/*/storage/tasks/*/*.json"))
+    assert tasks
+    for task in tasks:
+        task.unlink()
+    resumed = mlip_auto("resume", run)
+    assert resumed.returncode == 0 and f"OneShotWorkChain {run}" in resumed.stdout, resumed.stdout + resumed.stderr
+    assert mlip_auto("status", run, "--watch").returncode == 0
