@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+import psycopg
 import yaml
 
 from .conftest import AiidaOnCluster, aiida_in, login, new_database
@@ -90,6 +92,30 @@ class Newcomer:
             assert time.monotonic() < deadline, shown
             time.sleep(1)
         return shown
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the workers of the daemon."""
+        circus = psutil.Process(int((self.home / ".aiida/daemon/circus-production.pid").read_text()))
+        found = []
+        for process in circus.children(recursive=True):
+            try:
+                if "worker" in process.cmdline():
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Connect to the database of the profile."""
+        postgres = yaml.safe_load((self.home / "profile.yaml").read_text())["postgres"]
+        return psycopg.connect(
+            host=postgres["host"],
+            port=postgres["port"],
+            user=postgres["user"],
+            password=postgres["password"],
+            dbname=postgres["database"],
+            autocommit=True,
+        )
 
     def jobs_in_the_queue(self) -> list[str]:
         """Return the jobs that the scheduler has."""

@@ -20,7 +20,7 @@ Strike = Callable[[Victim], None]
 
 def kill_workers(victim: Victim) -> None:
     """Kill all workers of the daemon, which starts others."""
-    for worker in victim.range.workers():
+    for worker in victim.range.newcomer.workers():
         worker.send_signal(signal.SIGKILL)
 
 

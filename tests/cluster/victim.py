@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
-import yaml
 
 from .conftest import login
 from .modules.told_emt import FREE, HOLD, RECORD
@@ -55,7 +53,7 @@ class Range:
     @contextmanager
     def standstill(self) -> Iterator[None]:
         """Let the workers of the daemon do nothing, so that nothing of what is submitted is missed."""
-        workers = self.workers()
+        workers = self.newcomer.workers()
         for worker in workers:
             worker.suspend()
         try:
@@ -96,18 +94,6 @@ class Range:
         )
         return Victim(self, folder, pk, newest, set(jobs))
 
-    def workers(self) -> list[psutil.Process]:
-        """Return the workers of the daemon."""
-        circus = psutil.Process(int((self.newcomer.home / ".aiida/daemon/circus-production.pid").read_text()))
-        found = []
-        for process in circus.children(recursive=True):
-            try:
-                if "worker" in process.cmdline():
-                    found.append(process)
-            except psutil.NoSuchProcess:
-                continue
-        return found
-
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return list(self._database.execute(query, values))
 
@@ -121,15 +107,7 @@ class Range:
 def open_range(newcomer: Newcomer) -> Iterator[Range]:
     """Yield a range; give the newcomer a second computer for it, with a small disk."""
     newcomer.make_computer(SMALL, newcomer.description["small"])
-    postgres = yaml.safe_load((newcomer.home / "profile.yaml").read_text())["postgres"]
-    with psycopg.connect(
-        host=postgres["host"],
-        port=postgres["port"],
-        user=postgres["user"],
-        password=postgres["password"],
-        dbname=postgres["database"],
-        autocommit=True,
-    ) as database:
+    with newcomer.connect() as database:
         yield Range(newcomer, database)
 
 
