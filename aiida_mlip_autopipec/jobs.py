@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from aiida.common.exceptions import NotExistent
-from aiida.orm import CalcFunctionNode, Dict, load_computer
+from aiida.orm import CalcFunctionNode, Computer, Dict, load_computer
 from pydantic import BaseModel
 
 from .config.schemas.resources import ResourcesConfig
 
 DEFAULT_WALLTIME = 24 * 3600
 """Walltime (s) of jobs that cannot do without, if the user sets none."""
+
+HYPERQUEUE = "hyperqueue"
+"""Scheduler of computers whose jobs are packed into allocations by HyperQueue (plugin aiida-hyperqueue)."""
 
 
 def job_metadata(resources: Dict, **options: Any) -> dict[str, Any]:
@@ -23,7 +26,19 @@ def job_metadata(resources: Dict, **options: Any) -> dict[str, Any]:
     """
     config = ResourcesConfig.model_validate(resources.get_dict())
     given = {name: value for name, value in options.items() if value is not None}
-    return {"computer": load_computer(config.computer), "options": {**config.options(), **given}}
+    computer = load_computer(config.computer)
+    return {"computer": computer, "options": {**_options(config, computer), **given}}
+
+
+def _options(config: ResourcesConfig, computer: Computer) -> dict[str, Any]:
+    options = config.options()
+    if computer.scheduler_type == HYPERQUEUE:
+        # It knows cores and memory; queue and account are those of its allocations.
+        resources = {"num_cpus": config.cores or 1, "memory_mb": config.memory_mb}
+        options["resources"] = {name: value for name, value in resources.items() if value is not None}
+        for name in ("max_memory_kb", "queue_name", "account", "qos", "custom_scheduler_commands"):
+            options.pop(name, None)
+    return options
 
 
 def link_label(filename: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aiida import orm
 from aiida.common.exceptions import NotExistent, ValidationError
+from aiida.plugins.entry_point import get_entry_point_names
 
 from ..config.read import ConfigError
 from ..config.schemas.setup import ComputerConfig
 from ..environment import JOB_DEFAULTS, alone
+from ..jobs import HYPERQUEUE
 from .ssh import check_key, ensure_entry
 
 TRANSPORT = "core.ssh_async"
@@ -59,7 +61,13 @@ def _existing(label: str) -> orm.Computer | None:
 
 
 def _scheduler(settings: ComputerConfig) -> str:
-    return f"core.{settings.scheduler}"
+    if settings.scheduler != HYPERQUEUE:
+        return f"core.{settings.scheduler}"
+    if HYPERQUEUE not in get_entry_point_names("aiida.schedulers"):
+        raise ConfigError(
+            "scheduler hyperqueue needs its plugin: pip install aiida-hyperqueue, and restart the daemon (verdi daemon restart)"
+        )
+    return HYPERQUEUE
 
 
 def _tell(computer: orm.Computer, settings: ComputerConfig) -> None:

@@ -101,8 +101,8 @@ class ComputerConfig(Settings):
     work_folder: str = Field(pattern=r"^/[^\s'\"]*$")
     """Folder for the files of jobs, seen by all its nodes; `{username}` stands for your name there."""
 
-    scheduler: Literal["slurm", "pbspro", "torque", "sge", "lsf", "direct"] = "slurm"
-    """Its scheduler; `direct` for none."""
+    scheduler: Literal["slurm", "pbspro", "torque", "sge", "lsf", "direct", "hyperqueue"] = "slurm"
+    """Its scheduler; `direct` for none; `hyperqueue` for jobs packed into allocations (`pip install aiida-hyperqueue`)."""
 
     queue: str | None = Field(default=None, min_length=1)
     """Queue or partition of jobs that name none."""
