@@ -78,7 +78,7 @@ def _watch(run: orm.WorkChainNode) -> None:
 
 def _lines(run: orm.WorkChainNode) -> list[str]:
     from ..workflows.live import with_live
-    from ..workflows.progress import not_begun_of, paused_of, run_state
+    from ..workflows.progress import not_begun_of, paused_of, run_state, why_paused
     from ..workflows.stages import stages
 
     # Asked once, so that the first line and the last ones agree.
@@ -87,8 +87,8 @@ def _lines(run: orm.WorkChainNode) -> list[str]:
     for stage in with_live(run, stages(run)):
         lines.append(stage_line(stage) + time_left(stage))
     for node in paused:
-        why = f": {node.process_status}" if node.process_status else ""
-        lines.append(f"Paused: {node.process_label} {node.pk}{why} (mlip-auto resume {run.pk})")
+        why = why_paused(node)
+        lines.append(f"Paused: {node.process_label} {node.pk}{why and f': {why}'} (mlip-auto resume {run.pk})")
     for node in not_begun_of(run):
         lines.append(
             f"Not begun since {node.ctime.astimezone():%H:%M}: {node.process_label} {node.pk}; the daemon does not run "

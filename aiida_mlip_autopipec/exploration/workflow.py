@@ -13,6 +13,7 @@ from ..config.schemas.exploration import ExplorationConfig
 from ..config.schemas.resources import ResourcesConfig
 from ..jobs import failed, job_metadata, link_label, validate_resources, validates
 from ..trainer.workflow import ENDED, PREVIOUS, path_of
+from ..worker import EndsWithBroker
 from .process import (
     SETTINGS,
     WALKERS,
@@ -28,7 +29,7 @@ _FILENAMES = {"settings": SETTINGS, "walkers": WALKERS, "yaml": "potential.yaml"
 """Names of the files of a job, by the name of their node."""
 
 
-class ExplorationWorkChain(WorkChain):
+class ExplorationWorkChain(EndsWithBroker, WorkChain):
     """Lets walkers go by a potential; each hands in what the potential does not know, as long as that is matter."""
 
     @classmethod

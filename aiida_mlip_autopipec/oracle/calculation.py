@@ -55,7 +55,7 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         spec.exit_code(
             310,
             "ERROR_INTERRUPTED",
-            message="The job ended before its time with {left} of {asked} structures left; the finished ones are kept.",
+            message="The job ended before its time with {left} of {asked} structures left{why}; the finished ones are kept.",
             invalidates_cache=True,
         )
         spec.exit_code(

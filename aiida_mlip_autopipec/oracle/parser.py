@@ -50,7 +50,7 @@ class AseLabelParser(Parser):
         if left and not labels and not failures:
             return codes.ERROR_NO_LABELS.format(log=AseLabelCalculation.LOG)
         if left:
-            return codes.ERROR_INTERRUPTED.format(left=len(left), asked=len(frames))
+            return codes.ERROR_INTERRUPTED.format(left=len(left), asked=len(frames), why=self._why())
         if failures:
             return codes.ERROR_SOME_FAILED.format(failed=len(failures), asked=len(frames))
         return None
@@ -65,6 +65,11 @@ class AseLabelParser(Parser):
                 atoms.info.update(source_uuid=structures[label].uuid, source_step=step, calculation=self.node.uuid)
                 labelled.append(attach_labels(atoms, labels[index]))
         return labelled
+
+    def _why(self) -> str:
+        """Return what the scheduler said last, in brackets, if it said anything."""
+        said = (self.node.get_scheduler_stderr() or "").strip().splitlines()
+        return f" ({said[-1][:200]})" if said else ""
 
     def _failure(self, label: str, step: int, record: dict[str, Any]) -> dict[str, Any]:
         trajectory = self.node.inputs.structures[label]

@@ -12,6 +12,7 @@ from ..config.schemas.selection import SelectionConfig
 from ..dataset.trajectory import count_frames
 from ..jobs import job_metadata, validate_resources, validates
 from ..trainer.workflow import link_label
+from ..worker import EndsWithBroker
 from .parser import FAILURE, SELECTION
 from .process import CANDIDATE, CANDIDATES, KNOWN, OF_KNOWN, SETTINGS, take_selected, write_selection_files
 
@@ -28,7 +29,7 @@ def _validate_settings(settings: Dict | None, port: object) -> str | None:
     return fault
 
 
-class SelectionWorkChain(BaseRestartWorkChain):
+class SelectionWorkChain(EndsWithBroker, BaseRestartWorkChain):
     """Chooses structures by a ShellJob of the portable script `select_structures`."""
 
     _process_class = ShellJob

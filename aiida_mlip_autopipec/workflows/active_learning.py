@@ -28,6 +28,7 @@ from ..oracle.labelling import LabellingWorkChain
 from ..selection.workflow import SelectionWorkChain
 from ..trainer.workflow import OUTPUTS, PaceTrainWorkChain
 from ..validation.job import LABELS, evaluation_job, failure_of, output_of
+from ..worker import EndsWithBroker
 from .one_shot import OneShotWorkChain
 from .validation import ValidationWorkChain, validation_inputs
 
@@ -38,7 +39,7 @@ CHOOSE_AGAIN = 2.0
 """Growth of the dataset after which the cutoff is chosen anew instead of taken from the last fit."""
 
 
-class ActiveLearningWorkChain(WorkChain):
+class ActiveLearningWorkChain(EndsWithBroker, WorkChain):
     """From elements and a reference method to a potential that knows what it may meet."""
 
     @classmethod

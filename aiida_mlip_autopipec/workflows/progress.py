@@ -308,6 +308,13 @@ def paused_of(run: orm.ProcessNode) -> list[orm.ProcessNode]:
     return active_of(run, paused=True)
 
 
+def why_paused(node: orm.ProcessNode) -> str:
+    """Return what a paused process waits for, and the last error it met, as far as it says."""
+    errors = [log for log in orm.Log.collection.get_logs_for(node) if log.levelname == "ERROR"]
+    last = errors[-1].message.strip().splitlines()[-1] if errors else ""
+    return "; ".join(text for text in (node.process_status, last) if text)
+
+
 def not_begun_of(run: orm.ProcessNode) -> list[orm.ProcessNode]:
     """Return the processes of a run that the daemon has not begun, though it had the time: their task may be lost."""
     now = datetime.datetime.now(datetime.timezone.utc)

@@ -77,11 +77,10 @@ class Newcomer:
         """Let SSH know the cluster."""
         shutil.copy(self.description["ssh"]["known_hosts"], self.home / ".ssh/known_hosts")
 
-    def submit(self, config: dict[str, Any]) -> str:
+    def submit(self, config: dict[str, Any], *options: str) -> str:
         """Submit a run and return its PK."""
-        submitted = re.search(
-            r"^Run (\d+) submitted", self.mlip_auto("submit", self.write("CONFIG.yaml", config)), re.M
-        )
+        said = self.mlip_auto("submit", self.write("CONFIG.yaml", config), *options)
+        submitted = re.search(r"^Run (\d+) submitted", said, re.M)
         assert submitted
         return submitted[1]
 

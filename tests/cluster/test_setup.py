@@ -113,6 +113,18 @@ def test_a_run_is_submitted_seen_at_work_and_done(newcomer: Newcomer) -> None:
 
 
 @pytest.mark.slow
+def test_a_potential_is_validated_on_the_cluster(newcomer: Newcomer) -> None:
+    newcomer.accept_host_key()
+    quick = {"level": "quick", "dynamics": {"nvt_steps": 40, "nve_steps": 60, "max_atoms": 16}}
+    run = newcomer.submit({**run_of_copper(), "validation": quick}, "--validate")
+    watched = newcomer.aiida.attempt("mlip-auto", "status", run, "--watch")
+    # A potential of 12 functions is no good.
+    assert watched.returncode == 3, watched.stdout
+    assert "✓ validation" in watched.stdout and "✗ Cu fcc" in watched.stdout
+    assert "validate_potential" in newcomer.aiida.verdi("process", "status", run)
+
+
+@pytest.mark.slow
 def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
     newcomer.accept_host_key()
     run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", reuse=False))
