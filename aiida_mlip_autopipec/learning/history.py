@@ -20,6 +20,9 @@ ENDS = {
 }
 """Why active learning ended, in words."""
 
+FEW = 0.5
+"""Part of the labels of a round that exploration must at least have found, or a limit of which nothing is known is lowered."""
+
 TOLERATED = 0.1
 """Error of the forces of structures that need no label, over the forces on those that exploration found, if there is no target:
 one that does not depend on how good the potential is yet."""
@@ -59,6 +62,9 @@ def add_round(
     fit = _fit(metrics)
     tolerated = config.target_force_rmse or TOLERATED * (_over_atoms(points, "force_rms_eV_per_A") or 1.0)
     last = float(history["select_grade"])
+    limit = next_limit(calibration, tolerated, last)
+    if calibration.factor is None and exploration["candidates"] < FEW * config.labels_per_round:
+        limit = max(LOWEST_LIMIT, last / 2)
     asked = history["asked"] + oracle["asked"]
     row = {
         "round": number,
@@ -77,7 +83,7 @@ def add_round(
         **history,
         "rounds": [*history["rounds"], row],
         "points": points,
-        "select_grade": next_limit(calibration, tolerated, last),
+        "select_grade": limit,
         "asked": asked,
     }
 

@@ -95,6 +95,8 @@ def test_a_fit_without_a_test_part_is_told() -> None:
     assert [row["test_force_rmse_eV_per_A"] for row in history["rounds"]] == [None, None]
     # One point is no law.
     assert history["select_grade"] == 5.0
+    few = add_round(history, {**EXPLORED, "candidates": 2}, oracle(2), [], metrics(0.2, test=False), LearningConfig())
+    assert few["select_grade"] == 2.5
 
 
 def test_a_limit_of_which_nothing_is_known_is_lowered() -> None:
