@@ -102,8 +102,9 @@ def mean_errors(errors: Sequence[Any]) -> np.ndarray:
 def _eliminated(job: tuple[Weights, int, list[int], float]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the errors of a fold left out, and the functions that are left, for each size."""
     weights, fold, sizes, ridge = job
-    problem: Problem = shared()
-    products = problem.products(weights, problem.others(fold), np.arange(len(problem.penalty)))
+    problem, of_all = shared()
+    # Less work than to add those of the other folds.
+    products = of_all - problem.products(weights, [fold], np.arange(len(problem.penalty)))
     solutions = list(eliminate(products, problem.penalty, sizes, ridge))
     return np.array([problem.errors(fold, *one) for one in solutions]), [functions for functions, _ in solutions]
 
@@ -122,14 +123,15 @@ def select_functions(settings: Settings, problem: Problem, weights: Weights, mos
     if exactly and most == len(problem.penalty):
         return everything
     given = USUAL_ELIMINATION_RIDGE if settings.ridge == "auto" else max(float(settings.ridge), ELIMINATION_RIDGES[0])
+    of_all = problem.products(weights, folds, everything.functions)
     if len(folds) < 2:
-        return Selection(_of_all(problem, weights, most, given), everything.of_folds)
+        return Selection(next(eliminate(of_all, problem.penalty, [most], given))[0], everything.of_folds)
     sizes = [most] if exactly else falling_sizes(most, max(1, int(SMALLEST_PART * most)))
     tried: dict[float, tuple[np.ndarray, list[list[np.ndarray]]]] = {}
 
     def error(ridge: float) -> float:
         jobs = [(weights, fold, sizes, ridge) for fold in folds]
-        errors, left = zip(*over_folds(_eliminated, jobs, problem, workers), strict=True)
+        errors, left = zip(*over_folds(_eliminated, jobs, (problem, of_all), workers), strict=True)
         tried[ridge] = _merit(mean_errors(errors)), list(left)
         best = float(tried[ridge][0].min())
         log(f"  elimination with ridge strength {ridge:g}: validation error {best:.3g}")
@@ -140,12 +142,8 @@ def select_functions(settings: Settings, problem: Problem, weights: Weights, mos
     number = int(np.flatnonzero(merit <= NOISE * merit.min())[0])
     by_size = ", ".join(f"{n}: {value / merit.min():.3f}" for n, value in zip(sizes, merit, strict=True))
     log(f"  validation error by number of functions: {by_size}")
-    return Selection(_of_all(problem, weights, sizes[number], ridge), [of_fold[number] for of_fold in left])
-
-
-def _of_all(problem: Problem, weights: Weights, size: int, ridge: float) -> np.ndarray:
-    products = problem.products(weights, range(len(problem.factors)), np.arange(len(problem.penalty)))
-    return next(eliminate(products, problem.penalty, [size], ridge))[0]
+    functions = next(eliminate(of_all, problem.penalty, [sizes[number]], ridge))[0]
+    return Selection(functions, [of_fold[number] for of_fold in left])
 
 
 def _descend(candidates: Sequence[float], start: float, error: Callable[[float], float]) -> float:
