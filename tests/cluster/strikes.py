@@ -17,6 +17,16 @@ from .victim import LABEL_JOBS, Victim, wait_for
 
 Strike = Callable[[Victim], None]
 
+TAKE_TASKS = """
+from aiida import load_profile
+load_profile()
+from aiida.manage import get_manager
+for task in get_manager().get_broker().iterate_tasks():
+    with task.processing() as outcome:
+        outcome.set_result(False)
+    print(task.body)
+"""
+
 
 def kill_workers(victim: Victim) -> None:
     """Kill all workers of the daemon, which starts others."""
@@ -68,6 +78,15 @@ def daemon_stopped(victim: Victim) -> None:
     victim.release()
     wait_for("end of the jobs", lambda: set(victim.jobs().values()) == {"COMPLETED"})
     victim.range.newcomer.aiida.verdi("daemon", "start", "2")
+
+
+def tasks_lost(victim: Victim) -> None:
+    """Take all tasks out of RabbitMQ, and resume the run."""
+    newcomer = victim.range.newcomer
+    victim.held_jobs()
+    newcomer.aiida.verdi("daemon", "stop")
+    assert f"'pid': {victim.pk}," in newcomer.aiida.run("python", "-c", TAKE_TASKS)
+    assert "goes on: the daemon had lost OneShotWorkChain" in newcomer.mlip_auto("resume", victim.pk)
 
 
 def restarted(service: str) -> Strike:

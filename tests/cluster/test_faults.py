@@ -31,6 +31,7 @@ from .strikes import (
     out_of_reach,
     over_its_walltime,
     restarted,
+    tasks_lost,
 )
 from .victim import HOLD_FIT, LABEL_JOBS, PER_JOB, SMALL, STRUCTURES, Range, Victim, open_range, wait_for
 
@@ -75,6 +76,7 @@ FAULTS = [
     # Both jobs are submitted twice, and the second ones find all done.
     Fault("worker killed by submissions", killed_while_submitting, jobs={"COMPLETED": 4}, per_job=STRUCTURES),
     Fault("daemon stopped and started", daemon_stopped, (HOLD,)),
+    Fault("tasks lost", tasks_lost, (HOLD,)),
     Fault("RabbitMQ restarted", restarted("rabbitmq"), (HOLD,)),
     Fault("SSH cut", out_of_reach("ssh"), (HOLD,)),
     Fault("slurmctld stopped", out_of_reach("slurmctld"), (HOLD,)),
