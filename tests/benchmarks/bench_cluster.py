@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,9 +35,10 @@ from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
 from aiida_mlip_autopipec.oracle.prepare import prepare_oracle
 
-jobs, batch = int(sys.argv[1]), int(sys.argv[2])
+jobs, batch, first = map(int, sys.argv[1:])
 structures = []
-for seed in range(jobs * batch):
+# None twice in a profile, where equal files are stored once.
+for seed in range(first, first + jobs * batch):
     atoms = bulk("Cu", cubic=True)
     atoms.rattle(0.05, seed=seed)
     atoms.info["family"] = "rattled"
@@ -92,7 +94,8 @@ def measure(newcomer: Newcomer, database: psycopg.Connection[tuple[int]], worker
         return row[0], sum(path.stat().st_size for path in files)
 
     cpu_before, before = cpu(), sizes()
-    seconds = float(newcomer.aiida.run("python", "-c", LABEL, str(jobs), str(batch)).split()[-1])
+    first = int(time.monotonic() * 1000) % 2**31
+    seconds = float(newcomer.aiida.run("python", "-c", LABEL, str(jobs), str(batch), str(first)).split()[-1])
     structures = jobs * batch
     grown = [(after - first) / structures / 1024 for first, after in zip(before, sizes(), strict=True)]
     return Cost(workers, batch, jobs / seconds, (cpu() - cpu_before) / jobs, *grown)
