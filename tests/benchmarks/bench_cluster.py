@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psycopg
 
+from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
 from tests.cluster.cluster import Cluster
 from tests.cluster.newcomer import Newcomer, set_up
 
@@ -55,8 +56,7 @@ print(time.monotonic() - begun)
 """
 
 STRUCTURES, NODES = 1_000_000, 100
-DEFAULT_JOBS_AT_A_TIME = 8
-"""`oracle.max_concurrent_jobs`, if the config says nothing."""
+DEFAULT_JOBS_AT_A_TIME = AseOracleConfig().max_concurrent_jobs
 
 
 @dataclass(frozen=True)
