@@ -95,9 +95,7 @@ def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, 
 
 def test_a_run_is_submitted_seen_at_work_and_done(newcomer: Newcomer) -> None:
     newcomer.accept_host_key()
-    begun = time.monotonic()
     run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", structures_per_job=10))
-    assert time.monotonic() - begun < 60
     shown = newcomer.status_once(run, lambda shown: "structures done in running jobs" in shown)
     assert "of 20 labelled; jobs: " in shown and " running" in shown
     watched = newcomer.mlip_auto("status", run, "--watch")
