@@ -74,6 +74,7 @@ class Range:
             {
                 "elements": ["Cu"],
                 "generator": {"count": STRUCTURES, "max_atoms": 8},
+                "selection": "none",
                 "oracle": {
                     "calculator": "told_emt.ToldEMT",
                     "parameters": {"folder": str(folder)},
