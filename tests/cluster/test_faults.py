@@ -121,7 +121,14 @@ def undisturbed(range_: Range) -> bytes:
     return potential
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault",
+    # That tasks are lost is noticed only after a while.
+    [
+        pytest.param(fault, id=fault.name, marks=pytest.mark.slow if fault.strike is tasks_lost else ())
+        for fault in FAULTS
+    ],
+)
 def test_a_run_survives(fault: Fault, range_: Range, undisturbed: bytes) -> None:
     if fault.computer == SMALL and not Path(range_.newcomer.description["small"]).is_mount():
         pytest.skip("this machine lets no small disk be mounted")
