@@ -10,8 +10,7 @@ from aiida.orm import AbstractCode, CalcJobNode, Dict, Float, Int, List, Singlef
 from aiida_shell import ShellJob
 
 from ..config.schemas.exploration import ExplorationConfig
-from ..config.schemas.resources import ResourcesConfig
-from ..jobs import failed, job_metadata, link_label, validate_resources, validates
+from ..jobs import failed, failure_of, job_metadata, limit_options, link_label, validate_resources, validates
 from ..trainer.workflow import ENDED, PREVIOUS, path_of
 from ..worker import EndsWithBroker
 from .process import (
@@ -86,8 +85,7 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
         self.ctx.waiting = [{"part": part, "restarts": 0, "previous": None} for part in parts]
         self.ctx.jobs = []
         self.ctx.found = {}
-        settings = ExplorationConfig.model_validate(self.inputs.settings.get_dict())
-        self.report(f"{settings.walkers.total} walkers in {len(parts)} jobs")
+        self.report(f"{self._settings.walkers.total} walkers in {len(parts)} jobs")
         return None
 
     def has_jobs(self) -> bool:
@@ -109,7 +107,7 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
                 self.ctx.found[work["part"]] = number
             if job.is_finished_ok:
                 continue
-            kind, message = self._failure(job)
+            kind, message = failure_of(job)
             if kind not in ENDED:
                 return self._exit_code(kind, message)
             if work["restarts"] < self._settings.max_restarts:
@@ -142,9 +140,7 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
         return ExplorationConfig.model_validate(self.inputs.settings.get_dict())
 
     def _submit(self, work: dict[str, Any]) -> CalcJobNode:
-        resources = ResourcesConfig.model_validate(self.inputs.resources.get_dict())
-        given = {"--workers": resources.cores, "--walltime": resources.walltime}
-        options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+        options = limit_options(self.inputs.resources)
         nodes = {
             "settings": self.ctx.files["settings"],
             "walkers": self.ctx.files[work["part"]],
@@ -168,12 +164,6 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
                 "call_link_label": "explore",
             },
         )
-
-    @staticmethod
-    def _failure(job: CalcJobNode) -> tuple[str, str]:
-        """Return the kind of failure of a job, and what is to be said of it."""
-        failure = job.outputs.failure.get_dict() if "failure" in job.outputs else {}
-        return failure.get("kind", ""), str(failure.get("message") or job.exit_message or job.exception)
 
     def _exit_code(self, kind: str, message: str) -> ExitCode:
         codes = {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from aiida.orm import Data, Dict
 
-from ..trainer.parser import unexplained
+from ..trainer.parser import explained, unexplained
 
-SCRIPT, SELECTION, FAILURE = "select_structures", "selection.json", "failure.json"
+SCRIPT, SELECTION = "select_structures", "selection.json"
 
 
 def parse_select_structures(dirpath: Path) -> dict[str, Data]:
@@ -17,8 +16,8 @@ def parse_select_structures(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    if (dirpath / FAILURE).exists():
-        return {"failure": Dict(json.loads((dirpath / FAILURE).read_text()))}
+    if failure := explained(dirpath):
+        return {"failure": Dict(failure)}
     if (dirpath / SELECTION).exists():
         return {}
     return {"failure": Dict(unexplained(dirpath, SCRIPT, "not_installed"))}

@@ -11,9 +11,10 @@ from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.selection import SelectionConfig
 from ..dataset.trajectory import count_frames
 from ..jobs import job_metadata, validate_resources, validates
+from ..trainer.parser import FAILURE
 from ..trainer.workflow import link_label
 from ..worker import EndsWithBroker
-from .parser import FAILURE, SELECTION
+from .parser import SELECTION
 from .process import CANDIDATE, CANDIDATES, KNOWN, OF_KNOWN, SETTINGS, take_selected, write_selection_files
 
 PARSER = "aiida.parsers:mlip_autopipec.select_structures"

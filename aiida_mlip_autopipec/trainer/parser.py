@@ -17,12 +17,19 @@ def parse_pace_train(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    # On a full disk it is there, and empty.
-    if (dirpath / FAILURE).exists() and (failure := (dirpath / FAILURE).read_text()):
-        return {"failure": Dict(json.loads(failure))}
+    if failure := explained(dirpath):
+        return {"failure": Dict(failure)}
     if (dirpath / METRICS).exists():
         return {"metrics": Dict(json.loads((dirpath / METRICS).read_text()))}
     return {"failure": Dict(unexplained(dirpath, "pace_train", "not_installed"))}
+
+
+def explained(dirpath: Path) -> dict[str, str]:
+    """Return the `kind` and `message` of a failure that a portable program explained itself; nothing if it did not."""
+    path = dirpath / FAILURE
+    # On a full disk it is there, and empty.
+    found: dict[str, str] = json.loads(path.read_text() or "{}") if path.exists() else {}
+    return found
 
 
 def unexplained(dirpath: Path, script: str, missing: str) -> dict[str, str]:

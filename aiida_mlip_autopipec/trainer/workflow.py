@@ -15,9 +15,8 @@ from aiida.engine import (
 from aiida.orm import AbstractCode, CalcJobNode, Dict, RemoteData, SinglefileData, Str, TrajectoryData
 from aiida_shell import ShellJob
 
-from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.training import TrainingConfig
-from ..jobs import failed, job_metadata, link_label, validate_resources, validates
+from ..jobs import failed, job_metadata, limit_options, link_label, validate_resources, validates
 from ..worker import EndsWithBroker
 from .files import write_training_files
 from .input import DATASET, INPUT
@@ -90,15 +89,12 @@ class PaceTrainWorkChain(EndsWithBroker, BaseRestartWorkChain):
         files, node = write_training_files.run_get_node(settings=self.inputs.settings, **self.inputs.dataset)
         if failed(node):
             return self.exit_codes.ERROR_BAD_INPUT.format(message=node.exit_message)
-        resources = ResourcesConfig.model_validate(self.inputs.resources.get_dict())
-        given = {"--workers": resources.cores, "--walltime": resources.walltime}
-        options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
         self.ctx.inputs = AttributeDict(
             {
                 "code": self.inputs.code,
                 "nodes": {"input": files["input"], "dataset": files["dataset"]},
                 "filenames": {"input": INPUT, "dataset": DATASET},
-                "arguments": [*options, "{input}", "{dataset}"],
+                "arguments": [*limit_options(self.inputs.resources), "{input}", "{dataset}"],
                 "outputs": [*OUTPUTS.values(), "metrics.json"],
                 "parser": PARSER,
                 "metadata": job_metadata(

@@ -59,12 +59,6 @@ def output_of(job: CalcJobNode, filename: str) -> SinglefileData:
     return job.outputs[link_label(filename)]
 
 
-def failure_of(job: CalcJobNode) -> tuple[str, str]:
-    """Return the kind of failure of a job and what is to be said of it."""
-    failure = job.outputs.failure.get_dict() if "failure" in job.outputs else {}
-    return failure.get("kind", ""), str(failure.get("message") or job.exit_message or job.exception)
-
-
 def _job(
     code: AbstractCode, resources: Dict, arguments: list[str], nodes: Mapping[str, SinglefileData], outputs: list[str]
 ) -> dict[str, Any]:

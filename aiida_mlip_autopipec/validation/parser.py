@@ -7,9 +7,9 @@ from pathlib import Path
 
 from aiida.orm import Data, Dict
 
-from ..trainer.parser import unexplained
+from ..trainer.parser import explained, unexplained
 
-SCRIPT, EQUILIBRIUM, FAILURE, DONE = "validate_potential", "equilibrium.json", "failure.json", "labels.npz"
+SCRIPT, EQUILIBRIUM, DONE = "validate_potential", "equilibrium.json", "labels.npz"
 
 
 def parse_validate_potential(dirpath: Path) -> dict[str, Data]:
@@ -17,8 +17,8 @@ def parse_validate_potential(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    if (dirpath / FAILURE).exists():
-        return {"failure": Dict(json.loads((dirpath / FAILURE).read_text()))}
+    if failure := explained(dirpath):
+        return {"failure": Dict(failure)}
     if (dirpath / EQUILIBRIUM).exists():
         return {"equilibrium": Dict(json.loads((dirpath / EQUILIBRIUM).read_text()))}
     if (dirpath / DONE).exists():

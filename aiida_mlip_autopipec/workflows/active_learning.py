@@ -13,7 +13,7 @@ from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import count_frames
 from ..exploration.workflow import ExplorationWorkChain
-from ..jobs import failed, validates
+from ..jobs import failed, failure_of, validates
 from ..learning.history import may_be_lower, reached
 from ..learning.process import (
     add_failed_round,
@@ -27,7 +27,7 @@ from ..learning.process import (
 from ..oracle.labelling import LabellingWorkChain
 from ..selection.workflow import SelectionWorkChain
 from ..trainer.workflow import OUTPUTS, PaceTrainWorkChain
-from ..validation.job import LABELS, evaluation_job, failure_of, output_of
+from ..validation.job import LABELS, evaluation_job, output_of
 from ..worker import EndsWithBroker
 from .one_shot import OneShotWorkChain
 from .validation import ValidationWorkChain, validation_inputs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from aiida import orm
@@ -46,7 +45,7 @@ def reached_by(run: orm.WorkChainNode) -> Reached | None:
     if "previous" in run.inputs:
         labelled |= {f"before_{label}": node for label, node in run.inputs.previous.labelled.items()}
         reports["before"] = run.inputs.previous.oracle_report
-    for number, labelling in zip(count(), _labellings(run), strict=False):
+    for number, labelling in enumerate(_labellings(run)):
         outputs = labelling.outputs
         if "report" in outputs:
             reports[f"round{number}"] = outputs.report

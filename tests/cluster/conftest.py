@@ -91,17 +91,22 @@ def aiida_in(home: Path) -> AiidaOnCluster:
     )
 
 
-def new_database(postgres: dict[str, Any]) -> str:
-    """Make an empty database on the cluster's PostgreSQL and return its name."""
-    database = f"aiida_{uuid.uuid4().hex}"
-    with psycopg.connect(
+def connect(postgres: dict[str, Any]) -> psycopg.Connection[Any]:
+    """Connect to a database of the cluster's PostgreSQL."""
+    return psycopg.connect(
         host=postgres["host"],
         port=postgres["port"],
         user=postgres["user"],
         password=postgres["password"],
         dbname=postgres["database"],
         autocommit=True,
-    ) as connection:
+    )
+
+
+def new_database(postgres: dict[str, Any]) -> str:
+    """Make an empty database on the cluster's PostgreSQL and return its name."""
+    database = f"aiida_{uuid.uuid4().hex}"
+    with connect(postgres) as connection:
         connection.execute(f"CREATE DATABASE {database}")
     return database
 

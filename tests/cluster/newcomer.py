@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import yaml
 
-from .conftest import AiidaOnCluster, aiida_in, login, new_database
+from .conftest import AiidaOnCluster, aiida_in, connect, login, new_database
 
 HPC = "hpc"
 MODULES = Path(__file__).parent / "modules"
@@ -106,15 +106,7 @@ class Newcomer:
 
     def connect(self) -> psycopg.Connection[Any]:
         """Connect to the database of the profile."""
-        postgres = yaml.safe_load((self.home / "profile.yaml").read_text())["postgres"]
-        return psycopg.connect(
-            host=postgres["host"],
-            port=postgres["port"],
-            user=postgres["user"],
-            password=postgres["password"],
-            dbname=postgres["database"],
-            autocommit=True,
-        )
+        return connect(yaml.safe_load((self.home / "profile.yaml").read_text())["postgres"])
 
     def jobs_in_the_queue(self) -> list[str]:
         """Return the jobs that the scheduler has."""
