@@ -28,6 +28,8 @@ WALKERS = {"nvt": 1, "npt": 0, "vacancy": 0, "surface": 0, "cluster": 2, "deform
 SETTINGS: dict[str, Any] = {
     "elements": ["Cu"],
     "generator": {"max_atoms": 8},
+    # Another method than that of the other runs, which would find the labels of these.
+    "oracle": {"parameters": {"asap_cutoff": True}},
     "training": {"n_functions": 15, "cutoff": 5.0, "order": 3, "test_fraction": 0.2},
     "exploration": {"walkers": WALKERS, "max_atoms": 8, "steps": 60, "select_grade": 1.2},
     "learning": {"start": 15, "labels_per_round": 3, "max_labels": 21, "fewest_fresh": 1},
