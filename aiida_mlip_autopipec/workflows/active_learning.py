@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aiida.common import AttributeDict
-from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, if_, while_
+from aiida.engine import ExitCode, ProcessSpec, ToContext, if_, while_
 from aiida.orm import AbstractCode, Bool, Data, Dict, Float, Int, List, ProcessNode, Str, TrajectoryData
 from aiida_shell import ShellJob
 
@@ -30,7 +30,7 @@ from ..trainer.workflow import OUTPUTS, PaceTrainWorkChain
 from ..validation.job import LABELS, evaluation_job, output_of
 from ..worker import EndsWithBroker
 from .one_shot import OneShotWorkChain
-from .validation import ValidationWorkChain, validation_inputs
+from .validation import ValidatedRun
 
 MOST_FRUITLESS = 2
 """Rounds one after the other in which the oracle may fail on every structure."""
@@ -39,7 +39,7 @@ CHOOSE_AGAIN = 2.0
 """Growth of the dataset after which the cutoff is chosen anew instead of taken from the last fit."""
 
 
-class ActiveLearningWorkChain(EndsWithBroker, WorkChain):
+class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
     """From elements and a reference method to a potential that knows what it may meet."""
 
     @classmethod
@@ -110,9 +110,9 @@ class ActiveLearningWorkChain(EndsWithBroker, WorkChain):
         spec.exit_code(470, "ERROR_EVALUATION_FAILED", message="the potential could not be evaluated: {reason}")
 
     @property
-    def config(self) -> PipelineConfig:
-        """The settings of the run."""
-        return PipelineConfig.model_validate(self.inputs.config.get_dict())
+    def fit(self) -> Mapping[str, Data]:
+        """The outputs of the last fit."""
+        return self.ctx.fit
 
     def is_new(self) -> bool:
         """Say whether there is nothing yet to go on from."""
@@ -332,27 +332,6 @@ class ActiveLearningWorkChain(EndsWithBroker, WorkChain):
     def is_to_be_validated(self) -> bool:
         """Say whether the potential is to be validated."""
         return bool(self.inputs.validate.value)
-
-    def validate(self) -> ToContext:
-        """Validate the potential by the oracle that labelled its structures."""
-        node = self.submit(
-            ValidationWorkChain,
-            **validation_inputs(self.config, self.ctx.fit),
-            oracle=self.inputs.oracle,
-            resources=self.inputs.trainer.resources,
-            code=self.inputs.validator,
-            metadata={"call_link_label": "validate"},
-        )
-        return ToContext(validation=node)
-
-    def attach_verdict(self) -> ExitCode | None:
-        """Attach the verdict, whatever it is."""
-        validation = self.ctx.validation
-        if not validation.is_finished_ok:
-            reason = validation.exit_message or validation.process_state
-            return self.exit_codes.ERROR_NOT_VALIDATED.format(reason=reason)
-        self.out("validation", validation.outputs.validation)
-        return None
 
     @property
     def _round(self) -> int:

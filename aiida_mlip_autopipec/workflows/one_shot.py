@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, if_
+from aiida.engine import ExitCode, ProcessSpec, ToContext, if_
 from aiida.orm import AbstractCode, Bool, Data, Dict, Float, Int, List, Str, TrajectoryData
 
 from ..config.schemas.pipeline import PipelineConfig
@@ -18,10 +18,10 @@ from ..oracle.labelling import LabellingWorkChain
 from ..selection.workflow import SelectionWorkChain
 from ..trainer.workflow import PaceTrainWorkChain
 from ..worker import EndsWithBroker
-from .validation import ValidationWorkChain, validation_inputs
+from .validation import ValidatedRun
 
 
-class OneShotWorkChain(EndsWithBroker, WorkChain):
+class OneShotWorkChain(EndsWithBroker, ValidatedRun):
     """From elements and a reference method to a potential."""
 
     @classmethod
@@ -99,9 +99,9 @@ class OneShotWorkChain(EndsWithBroker, WorkChain):
         )
 
     @property
-    def config(self) -> PipelineConfig:
-        """The settings of the run."""
-        return PipelineConfig.model_validate(self.inputs.config.get_dict())
+    def fit(self) -> Mapping[str, Data]:
+        """The outputs of the fit."""
+        return self.ctx.trainer.outputs
 
     def generate(self) -> ExitCode | None:
         """Generate the structures, or those to choose from."""
@@ -210,27 +210,6 @@ class OneShotWorkChain(EndsWithBroker, WorkChain):
     def is_to_be_validated(self) -> bool:
         """Say whether the potential is to be validated."""
         return "validator" in self.inputs
-
-    def validate(self) -> ToContext:
-        """Validate the potential by the oracle that labelled its structures."""
-        node = self.submit(
-            ValidationWorkChain,
-            **validation_inputs(self.config, self.ctx.trainer.outputs),
-            oracle=self.inputs.oracle,
-            resources=self.inputs.trainer.resources,
-            code=self.inputs.validator,
-            metadata={"call_link_label": "validate"},
-        )
-        return ToContext(validation=node)
-
-    def attach_verdict(self) -> ExitCode | None:
-        """Attach the verdict, whatever it is: a potential that is no good is a result too."""
-        validation = self.ctx.validation
-        if not validation.is_finished_ok:
-            reason = validation.exit_message or validation.process_state
-            return self.exit_codes.ERROR_NOT_VALIDATED.format(reason=reason)
-        self.out("validation", validation.outputs.validation)
-        return None
 
 
 def _validate_selector(inputs: Mapping[str, Any], _: object) -> str | None:

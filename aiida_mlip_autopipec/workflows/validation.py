@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
 from aiida.orm import (
@@ -151,16 +150,42 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         return codes.get(kind, self.exit_codes.ERROR_EVALUATION_FAILED).format(message=message)
 
 
-def validation_inputs(config: PipelineConfig, fit: Mapping[str, SinglefileData]) -> dict[str, Any]:
-    """Return the inputs that validate the potential of a run by its own settings, but for `oracle`, `resources` and `code`.
+class ValidatedRun(WorkChain):
+    """Base of runs by a `PipelineConfig` whose potential may be validated in the end."""
 
-    :param fit: the outputs of its fit.
-    """
-    return {
-        "potential": fit["potential"],
-        "active_set": {"yaml": fit["potential_yaml"], "asi": fit["active_set"]},
-        "elements": List(sorted(config.elements)),
-        "settings": Dict(config.validation.model_dump(mode="json")),
-        "type": Str(config.oracle.type),
-        "reuse": Bool(config.oracle.reuse),
-    }
+    @property
+    def config(self) -> PipelineConfig:
+        """The settings of the run."""
+        return PipelineConfig.model_validate(self.inputs.config.get_dict())
+
+    @property
+    def fit(self) -> Mapping[str, Data]:
+        """The outputs of the fit that made the potential."""
+        raise NotImplementedError
+
+    def validate(self) -> ToContext:
+        """Validate the potential by the oracle that labelled its structures."""
+        config, fit = self.config, self.fit
+        node = self.submit(
+            ValidationWorkChain,
+            potential=fit["potential"],
+            active_set={"yaml": fit["potential_yaml"], "asi": fit["active_set"]},
+            elements=List(sorted(config.elements)),
+            settings=Dict(config.validation.model_dump(mode="json")),
+            type=Str(config.oracle.type),
+            oracle=self.inputs.oracle,
+            reuse=Bool(config.oracle.reuse),
+            resources=self.inputs.trainer.resources,
+            code=self.inputs.validator,
+            metadata={"call_link_label": "validate"},
+        )
+        return ToContext(validation=node)
+
+    def attach_verdict(self) -> ExitCode | None:
+        """Attach the verdict, whatever it is: a potential that is no good is a result too."""
+        validation = self.ctx.validation
+        if not validation.is_finished_ok:
+            reason = validation.exit_message or validation.process_state
+            return self.exit_codes.ERROR_NOT_VALIDATED.format(reason=reason)
+        self.out("validation", validation.outputs.validation)
+        return None
