@@ -40,7 +40,7 @@ def test_a_hot_walker_hands_in_frames_between_the_limits(narrow: Potential, tmp_
 
 def test_one_that_meets_nothing_unknown_hands_in_nothing(narrow: Potential, tmp_path: Path) -> None:
     walkers = [near_equilibrium(0, temperature=300.0), near_equilibrium(1, kind="relaxation", pressure=0.0)]
-    outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi)
+    outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi, select_grade=5.0)
     assert outcome.status == 0, outcome.log
     assert [way["ended"] for way in outcome.report["walkers"]] == ["all_steps", "relaxed"]
     assert outcome.frames == []

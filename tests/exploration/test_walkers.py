@@ -25,12 +25,12 @@ def test_walkers_are_sound_and_small_enough(elements: list[str]) -> None:
     walkers = make_walkers(elements, config, 0)
     assert [walker.info["walker"] for walker in walkers] == list(range(config.walkers.total))
     assert Counter(walker.info["family"] for walker in walkers) == {
-        "explored_md": 20,
-        "explored_vacancy": 5,
-        "explored_surface": 5,
-        "explored_cluster": 5,
-        "explored_deformation": 10,
-        "explored_relaxation": 15,
+        "explored_md": 12,
+        "explored_vacancy": 3,
+        "explored_surface": 3,
+        "explored_cluster": 3,
+        "explored_deformation": 6,
+        "explored_relaxation": 9,
     }
     for walker in walkers:
         assert 1 <= len(walker) <= 20
