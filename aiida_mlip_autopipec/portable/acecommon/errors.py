@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-import traceback
-from collections.abc import Callable
-from pathlib import Path
 
 FAILURES = {
     "bad_input": 10,
@@ -30,8 +25,6 @@ INSTALL_TENSORPOT = " && ".join(
     ]
 )
 
-_FAILURE = Path("failure.json")
-
 
 class ExplainedError(Exception):
     """A failure that is explained to the user."""
@@ -47,19 +40,3 @@ _START = time.monotonic()
 def log(message: str) -> None:
     """Write a line to the log, after the seconds since the start."""
     print(f"{time.monotonic() - _START:7.1f} s  {message}", flush=True)
-
-
-def run_program(work: Callable[[], None]) -> int:
-    """Do the work of a program and return its exit status; a failure is told in `failure.json` too."""
-    _FAILURE.unlink(missing_ok=True)
-    try:
-        work()
-        return 0
-    except ExplainedError as error:
-        kind, message = error.kind, str(error)
-    except Exception as error:
-        traceback.print_exc(file=sys.stdout)
-        kind, message = "unexpected", f"{type(error).__name__}: {error}"
-    log(f"failed ({kind}): {message}")
-    _FAILURE.write_text(json.dumps({"kind": kind, "message": message}))
-    return FAILURES[kind]
