@@ -52,8 +52,9 @@ def test_a_potential_that_does_not_pass_is_told_by_the_exit_status(mlip_auto: Co
 def test_a_killed_run_begins_again_with_the_labels_it_had(mlip_auto: Command, tmp_path: Path) -> None:
     # Another method than that of the other runs, whose labels it would take.
     oracle = {**SMALL["oracle"], "parameters": {"asap_cutoff": True}}
-    slow = {"oracle": {"prepend_text": "sleep 5"}}
-    run = submit(mlip_auto, tmp_path, oracle=oracle, resources=slow)
+    first, free = tmp_path / "first", tmp_path / "free"
+    held = {"oracle": {"prepend_text": f"mkdir '{first}' 2>/dev/null || [ -e '{free}' ] || sleep 600"}}
+    run = submit(mlip_auto, tmp_path, oracle=oracle, resources=held)
     deadline = time.monotonic() + 120
     while "10 of 20 labelled" not in (shown := mlip_auto("status", run)).stdout:
         assert time.monotonic() < deadline, shown
@@ -62,6 +63,7 @@ def test_a_killed_run_begins_again_with_the_labels_it_had(mlip_auto: Command, tm
     after = mlip_auto("status", run)
     assert ": killed" in after.stdout and f"mlip-auto resume {run}" in after.stderr
 
+    free.touch()
     resumed = mlip_auto("resume", run)
     again = re.search(r"^Run (\d+) submitted, with the inputs of", resumed.stdout, re.M)
     assert again, resumed.stdout + resumed.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ from .modules.told_emt import EAT, FREE
 from .victim import LABEL_JOBS, Victim, wait_for
 
 Strike = Callable[[Victim], None]
+
+MINUTE = 60.0
 
 TAKE_TASKS = """
 from aiida import load_profile
@@ -101,13 +104,15 @@ def restarted(service: str) -> Strike:
 
 
 def out_of_reach(service: str) -> Strike:
-    """Stop a service until AiiDA has tried in vain, and tried again later, while the jobs end."""
+    """Stop a service for a minute, while AiiDA tries in vain and the jobs end."""
 
     def strike(victim: Victim) -> None:
         victim.held_jobs()
         with fault(service):
+            over = time.monotonic() + MINUTE
             victim.release()
             wait_for("attempts", lambda: victim.attempts() >= 2 * LABEL_JOBS)
+            wait_for("end of the minute", lambda: time.monotonic() >= over)
 
     return strike
 

@@ -40,9 +40,10 @@ UNDISTURBED = {"COMPLETED": LABEL_JOBS + 1}
 """Jobs of a run to which nothing happens, by what became of them."""
 
 SETTINGS = {
-    # AiiDA waits as long before it tries again to reach a cluster, then twice as long, and so on. By default 20 s, 5 attempts.
-    "transport.task_retry_initial_interval": "2",
-    "transport.task_maximum_attempts": "4",
+    # AiiDA waits as long before it tries again to reach a cluster, then twice as long, and so on: longer than a minute, and
+    # by default, from 20 s on, than five.
+    "transport.task_retry_initial_interval": "5",
+    "transport.task_maximum_attempts": "5",
     "daemon.default_workers": "2",
 }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 from aiida import orm
 from ase import Atoms
+
+from aiida_mlip_autopipec.workflows.live import fit_progress
 
 from .conftest import run_fit, with_prepended
 
@@ -32,7 +35,12 @@ def test_a_short_nonlinear_fit(thirty_copper: list[Atoms], resources: orm.Dict, 
     )
     assert metrics["engine"] == better
     log = node.called[-1].outputs.stdout.get_content()
-    assert "batch_size" in log or "Batch size" in log or "Iteration" in log
+    assert re.search(r"Batch size: 10\b", log)
+    # What `status` would have told in the middle of it.
+    begun = log[: log.index("Iteration   #7 ")]
+    told, left = fit_progress(begun)
+    assert re.fullmatch(r"iteration 6 of at most 30, loss \d\.\d+e[-+]\d\d", told)
+    assert left is not None and left >= 0.0
 
 
 def _product(errors: dict[str, float]) -> float:

@@ -51,8 +51,10 @@ def configured(**changes: dict[str, Any]) -> PipelineConfig:
     return PipelineConfig(**{**SETTINGS, **{key: {**SETTINGS.get(key, {}), **value} for key, value in changes.items()}})
 
 
-def learn(config: PipelineConfig, previous: orm.WorkChainNode | None = None) -> orm.WorkChainNode:
-    _, node = run_get_node(build_learning(config, previous=previous))
+def learn(
+    config: PipelineConfig, previous: orm.WorkChainNode | None = None, validate: bool = False
+) -> orm.WorkChainNode:
+    _, node = run_get_node(build_learning(config, validate=validate, previous=previous))
     return node
 
 
@@ -138,12 +140,19 @@ def test_it_ends_when_exploration_meets_nothing_new(aiida_profile: Profile, monk
     assert (history["select_grade"], history["idle"]) == (3e8, 3)
 
 
-def test_it_ends_at_the_target(learned: orm.WorkChainNode) -> None:
-    node = learn(configured(learning={"target_force_rmse": 100.0}))
+def test_it_ends_at_the_target_and_validates_its_last_potential(learned: orm.WorkChainNode) -> None:
+    config = configured(learning={"target_force_rmse": 100.0}, validation={"parts": ["elastic"]})
+    node = learn(config, validate=True)
     history = node.outputs.learning.get_dict()
     assert history["ended"] == "target"
     assert len(history["rounds"]) == 2
     assert history["rounds"][1]["fresh_force_rmse_eV_per_A"] < 100.0
+    (validation,) = [called for called in node.called if called.process_label == "ValidationWorkChain"]
+    assert validation.inputs.potential.uuid == node.outputs.potential.uuid
+    assert node.outputs.validation.uuid == validation.outputs.validation.uuid
+    assert "bulk_modulus" in {check["name"] for check in node.outputs.validation["checks"]}
+    assert (stages(node)[-1].name, stages(node)[-1].state) == ("validation", "done")
+    assert "bulk modulus" in render(collect(node))
 
 
 def test_structures_on_which_the_oracle_fails_are_told_and_the_others_used(
