@@ -62,8 +62,8 @@ class TrainingConfig(Settings):
     max_epochs: PositiveInt = 1000
     """Nonlinear engine: largest number of iterations of the optimiser."""
 
-    batch_size: PositiveInt = 100
-    """Nonlinear engine with tensorpot: structures evaluated at once; more need more memory."""
+    batch_size: PositiveInt = 10
+    """Nonlinear engine with tensorpot: structures evaluated at once; more need more memory, and are faster only on a GPU."""
 
     test_fraction: float = Field(default=0.1, ge=0.0, le=0.9)
     """Part of the structures kept out of the fit to measure its errors, 0 to 0.9."""

@@ -50,6 +50,12 @@ class Solution:
     selection: Selection
     choice: Choice
 
+    def functions(self, *, all_pairs: bool = False) -> np.ndarray:
+        """Return those that were chosen, with all of one neighbour after them if asked."""
+        chosen = self.selection.functions
+        pairs = [index for index, key in enumerate(self.basis.functions) if all_pairs and len(key[2]) == 1]
+        return np.concatenate([chosen, np.setdiff1d(np.array(pairs, dtype=int), chosen)])
+
     def configuration(self, without: int | None = None, *, all_pairs: bool = False) -> Any:
         """Return the configuration of the potential.
 
@@ -62,9 +68,8 @@ class Solution:
         coefficients = Ridge.of_rows(rows, problem.penalty[functions]).solve(self.choice.ridge)
         if not np.isfinite(coefficients).all():
             raise ExplainedError("diverged", "the solution of the linear fit is not finite")
-        pairs = [index for index, key in enumerate(self.basis.functions) if all_pairs and len(key[2]) == 1]
-        more = np.setdiff1d(np.array(pairs, dtype=int), functions)
-        return self.basis.reduced([*functions, *more], [*coefficients, *np.zeros(len(more))])
+        functions = self.functions(all_pairs=all_pairs)
+        return self.basis.reduced(functions, np.pad(coefficients, (0, len(functions) - len(coefficients))))
 
     def report(self) -> dict[str, Any]:
         """Return what was chosen and why."""

@@ -23,15 +23,16 @@ from .data import Frame, ReferenceEnergies, assign_folds
 from .design import frame_weights
 from .evaluation import predict
 from .linear import Solution
+from .second_density import part_of_second_density, scale_of_coefficients, slope_of_root, with_second_density
 from .settings import Settings
-
-EMBEDDING = {"npoti": "FinnisSinclairShiftedScaled", "fs_parameters": [1.0, 1.0, 1.0, 0.5], "ndensityi": 2}
-"""A linear density, in which the linear solution stands, and one under a square root, at first without coefficients."""
 
 REGULARISATION = 0.01
 """Part of the loss at the start that is the penalty on the coefficients."""
 
 INTERIM = "interim_potential_0.yaml"
+START = "start.yaml"
+SCALE = "scale.npy"
+SCALED_PACEMAKER = Path(__file__).with_name("scaled_pacemaker.py")
 
 
 def fit_nonlinear(
@@ -53,20 +54,24 @@ def fit_nonlinear(
     left_out = min(folds) if len(set(folds)) > 1 else None
     fitted = [frame for frame, fold in zip(training, folds, strict=True) if fold != left_out]
     judged = [frame for frame, fold in zip(training, folds, strict=True) if fold == left_out] or fitted
+    without = None if left_out is None else 0
     # tensorpotential numbers the functions of one neighbour without gaps.
-    linear = solution.configuration(without=None if left_out is None else 0, all_pairs=True)
+    linear = solution.configuration(without, all_pairs=True)
     before = _validation_error(linear, judged, reference, workers)
 
-    start = NONLINEAR / "start.yaml"
+    energy = float(np.mean([(frame.energy - reference.of(frame.atoms)) / len(frame.atoms) for frame in fitted]))
+    part = part_of_second_density(energy)
+    slope = slope_of_root(part * energy)
     interim = NONLINEAR / INTERIM
     if _is_potential(interim):
-        shutil.copyfile(interim, start)
+        shutil.copyfile(interim, NONLINEAR / START)
         log("nonlinear fit: going on from the last potential")
     else:
-        ACEBBasisSet(_with_second_density(linear)).save(str(start))
-    penalty = _write_input(settings, solution, fitted, reference, linear, workers)
-    log(f"nonlinear fit: at most {settings.raw['fit']['maxiter']} iterations, L2 penalty {penalty:.1e}")
-    _run([*command, "pacemaker.yaml", "-p", "start.yaml", "--no-predict"], settings, deadline)
+        ACEBBasisSet(with_second_density(linear, part, slope)).save(str(NONLINEAR / START))
+    sum_of_weights = _write_input(settings, solution, fitted, reference, linear, workers)
+    np.save(NONLINEAR / SCALE, scale_of_coefficients(solution, without, sum_of_weights, slope))
+    log(f"nonlinear fit: at most {settings.raw['fit']['maxiter']} iterations")
+    _run([*command, "pacemaker.yaml", "-p", START, "--no-predict"], settings, deadline)
     final = NONLINEAR / "output_potential.yaml"
     nonlinear = BBasisConfiguration(str(final if final.exists() else interim))
     after = _validation_error(nonlinear, judged, reference, workers)
@@ -85,8 +90,11 @@ def fit_nonlinear(
 
 
 def _program(settings: Settings) -> list[str]:
-    if settings.raw["backend"]["evaluator"] == "tensorpot" and importlib.util.find_spec("tensorpotential") is None:
-        raise ExplainedError("not_installed", f"the evaluator tensorpot is not installed: {INSTALL_TENSORPOT}")
+    """Return the command, but for its arguments."""
+    if settings.raw["backend"]["evaluator"] == "tensorpot":
+        if importlib.util.find_spec("tensorpotential") is None:
+            raise ExplainedError("not_installed", f"the evaluator tensorpot is not installed: {INSTALL_TENSORPOT}")
+        return [sys.executable, str(SCALED_PACEMAKER), SCALE]
     beside = Path(sys.executable).with_name("pacemaker")
     program = str(beside) if beside.exists() else shutil.which("pacemaker")
     if program is None:
@@ -100,22 +108,6 @@ def _is_potential(path: Path) -> bool:
         return path.is_file() and ACEBBasisSet(str(path)) is not None
     except Exception:
         return False
-
-
-def _with_second_density(linear: Any) -> Any:
-    """Return the same potential with a second density that is still zero."""
-    configuration = ACEBBasisSet(linear).to_BBasisConfiguration()
-    # pyace hands out copies: what is changed must be set again.
-    blocks = configuration.funcspecs_blocks
-    for block in blocks:
-        functions = block.funcspecs
-        for function in functions:
-            function.coeffs = [function.coeffs[0], 0.0]
-        block.funcspecs = functions
-        for name, value in EMBEDDING.items():
-            setattr(block, name, value)
-    configuration.funcspecs_blocks = blocks
-    return configuration
 
 
 def _validation_error(
@@ -141,7 +133,7 @@ def _write_input(
     linear: Any,
     workers: int,
 ) -> float:
-    """Write pacemaker's files with the weights of the linear fit; return the strength of the penalty."""
+    """Write pacemaker's files with the weights of the linear fit; return their sum."""
     # pacemaker drops a structure without neighbours in silence; it adds nothing to the fit.
     frames = [frame for frame in frames if len(frame.atoms) > 1 or frame.atoms.pbc.all()]
     of_energies, of_forces = [], []
@@ -174,12 +166,12 @@ def _write_input(
         coefficients += sum(function.coeffs[0] ** 2 for function in block.funcspecs)
     penalty = REGULARISATION * error / (sum_energies + sum_forces) / coefficients
     raw = {key: value for key, value in settings.raw.items() if key != "pace_train"}
-    raw["potential"] = {"filename": "start.yaml"}
+    raw["potential"] = {"filename": START}
     raw["data"] = {"filename": "train.pckl.gzip"}
     raw["fit"] = {**raw["fit"], "loss": {"kappa": kappa, "L1_coeffs": 0.0, "L2_coeffs": penalty}}
     with (NONLINEAR / "pacemaker.yaml").open("w") as handle:
         YAML(typ="safe").dump(raw, handle)
-    return penalty
+    return sum_energies + sum_forces
 
 
 def _run(command: Sequence[str], settings: Settings, deadline: Deadline) -> None:

@@ -1,0 +1,43 @@
+"""Upstream's `pacemaker`, whose optimiser sees scaled coefficients.
+
+    python scaled_pacemaker.py scale.npy [arguments of pacemaker]
+
+`scale.npy` is a matrix (n, n): coefficients are those at the start plus the matrix times what is optimised.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def scaled(minimize: Callable[..., Any], scale: np.ndarray) -> Callable[..., Any]:
+    """Return scipy's `minimize` for functions that return their gradient too, in scaled variables."""
+
+    def minimize_scaled(
+        function: Callable[..., Any], start: Any, *, callback: Callable[..., Any], **options: Any
+    ) -> Any:
+        begun = np.array(start)
+
+        def of_scaled(variables: np.ndarray, *arguments: Any) -> tuple[float, np.ndarray]:
+            value, gradient = function(begun + scale @ variables, *arguments)
+            return value, scale.T @ gradient
+
+        found = minimize(
+            of_scaled, np.zeros(len(begun)), callback=lambda variables: callback(begun + scale @ variables), **options
+        )
+        found.x = begun + scale @ found.x
+        return found
+
+    return minimize_scaled
+
+
+if __name__ == "__main__":
+    from pyace.cli.pacemaker import main
+    from tensorpotential.compat.pace import fit
+
+    fit.minimize = scaled(fit.minimize, np.load(sys.argv.pop(1), allow_pickle=False))
+    main()
