@@ -176,7 +176,7 @@ def main() -> None:
             rms = [float(np.sqrt(np.mean(np.square(values)))) for values in (energies, np.concatenate(forces))]
             print(f"{label:40s} {1000 * rms[0]:8.3f} meV/atom {rms[1]:8.4f} eV/A", flush=True)
 
-        show(prepared / "nonlinear" / "start.yaml", "linear")
+        show(prepared / "nonlinear" / "start.yaml", "start")
         for variant in arguments.variants:
             there = run_variant(variant, arguments.tensorpot.absolute(), prepared, arguments.seconds, folder / variant)
             for spent, path in there:

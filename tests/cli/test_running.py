@@ -115,6 +115,8 @@ def test_a_run_that_the_daemon_lost_is_given_to_it_again(
     assert at_work.returncode != 0 and "nothing of it is paused or lost" in at_work.stderr
     assert run_program("verdi", "config", "set", "daemon.timeout", "60").returncode == 0
     assert run_program("verdi", "daemon", "stop").returncode == 0
+    # A start takes as long.
+    assert run_program("verdi", "config", "unset", "daemon.timeout").returncode == 0
     home = Path(run_program("python", "-c", "import os; print(os.environ['AIIDA_PATH'])").stdout.strip())
     tasks = list(home.glob(".aiida/broker/*/storage/tasks/*/*.json"))
     assert tasks
