@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from acefit.choices import Selection, best_ridge, choose, select_functions, usual_weights
+from acefit.choices import (
+    FEW_FUNCTIONS,
+    Selection,
+    best_ridge,
+    choose,
+    select_and_choose,
+    select_functions,
+    try_candidates,
+    usual_weights,
+)
 from acefit.design import Factors
 from acefit.problem import Problem, Ridge
 from acefit.settings import Settings
@@ -59,3 +68,24 @@ def test_chance_is_not_taken_for_knowledge() -> None:
     spread = float(np.sqrt((target**2).mean()))
     assert too_good.force_error < 0.95 * spread
     assert honest.force_error > spread
+
+
+def test_a_small_problem_is_not_left_in_the_first_hollow() -> None:
+    """Errors that rise before they fall further do not end the search where all candidates can be tried."""
+    few = problem_of(np.zeros((10, 3)), np.zeros(10))
+    many = problem_of(np.zeros((10, FEW_FUNCTIONS + 1)), np.zeros(10))
+    errors = dict(enumerate([1.0, 5.0, 4.0, 3.0, 3.5, 2.0]))
+    assert try_candidates(list(errors), 3, errors.__getitem__, few) == errors
+    assert try_candidates(list(errors), 3, errors.__getitem__, many) == {3: 3.0, 4: 3.5, 2: 4.0}
+    assert try_candidates(list(errors), 4, errors.__getitem__, many) == {4: 3.5, 5: 2.0}
+
+
+def test_functions_are_chosen_again_with_the_weights_that_are_found() -> None:
+    generator = np.random.default_rng(11)
+    matrix = generator.normal(size=(300, 40))
+    settings = Settings({})
+    problem = problem_of(matrix, matrix[:, :6] @ np.arange(1.0, 7.0) + generator.normal(size=300))
+    once = select_functions(settings, problem, usual_weights(settings), 12, 1)
+    again, choice = select_and_choose(settings, problem, 12, 1)
+    assert choice.error <= choose(settings, problem, once, 1).error
+    assert set(range(6)) <= set(again.functions.tolist())

@@ -18,12 +18,12 @@ from .problem import Problem, Ridge, Weights
 from .settings import Settings
 
 RIDGES = tuple((10.0 ** np.arange(-15.0, 0.1, 0.5)).tolist())
-ENERGY_WEIGHTS = (5.0, 10.0, 20.0, 40.0, 80.0)
-VIRIAL_WEIGHTS = (0.01, 0.03, 0.1, 0.3)
+ENERGY_WEIGHTS = (0.3, 0.6, 1.25, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
+VIRIAL_WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Weights of a derivative by strain against an energy."""
 
 USUAL_WEIGHTS = (20.0, 0.03)
-"""Weights of energies and of derivatives by strain from which the search starts; it goes on as long as the errors fall."""
+"""Weights of energies and of derivatives by strain from which the search starts."""
 
 BETTER = 0.98
 """Other weights, but for larger ones of energies, must make the validation error this much smaller: less is noise."""
@@ -38,6 +38,15 @@ USUAL_ELIMINATION_RIDGE = 1e-10
 Which functions matter depends on it: exact labels tell small coefficients apart, noisy ones only large ones.
 """
 
+FEW_FUNCTIONS = 600
+"""Number of functions up to which all candidates are tried, and functions are chosen anew with the weights that were found.
+
+That takes seconds, and few labels make rugged errors. With more, a search goes on as long as the errors fall.
+"""
+
+ROUNDS = 3
+"""How often, at most, functions and then weights are chosen."""
+
 SMALLEST_PART = 0.3
 """Part of the functions allowed below which elimination does not go."""
 
@@ -46,6 +55,7 @@ NOISE = 1.03
 calmly."""
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,8 @@ def select_functions(settings: Settings, problem: Problem, weights: Weights, mos
         log(f"  elimination with ridge strength {ridge:g}: validation error {best:.3g}")
         return best
 
-    ridge = _descend(ELIMINATION_RIDGES if settings.ridge == "auto" else [given], given, error)
+    errors = try_candidates(ELIMINATION_RIDGES if settings.ridge == "auto" else [given], given, error, problem)
+    ridge = min(errors, key=lambda one: errors[one])
     merit, left = tried[ridge]
     number = int(np.flatnonzero(merit <= NOISE * merit.min())[0])
     by_size = ", ".join(f"{n}: {value / merit.min():.3f}" for n, value in zip(sizes, merit, strict=True))
@@ -146,19 +157,21 @@ def select_functions(settings: Settings, problem: Problem, weights: Weights, mos
     return Selection(functions, [of_fold[number] for of_fold in left])
 
 
-def _descend(candidates: Sequence[float], start: float, error: Callable[[float], float]) -> float:
-    """Return the candidate where the error stops to fall, going up from the start, or else down."""
+def try_candidates(candidates: Sequence[C], start: C, error: Callable[[C], float], problem: Problem) -> dict[C, float]:
+    """Return the errors of the candidates that are tried: all if the problem is small; else from the start up, or else down,
+    until one is worse.
+    """
     place = candidates.index(start)
-    best, least = start, error(start)
+    errors = {start: error(start)}
     for rest in (candidates[place + 1 :], candidates[:place][::-1]):
         for candidate in rest:
-            value = error(candidate)
-            if value >= least:
+            least = min(errors.values())
+            errors[candidate] = error(candidate)
+            if len(problem.penalty) > FEW_FUNCTIONS and errors[candidate] >= least:
                 break
-            best, least = candidate, value
-        if best != start:
+        if len(problem.penalty) > FEW_FUNCTIONS and min(errors.values()) < errors[start]:
             break
-    return best
+    return errors
 
 
 def _validation_errors(job: tuple[Weights, int, tuple[float, ...]]) -> np.ndarray:
@@ -182,6 +195,23 @@ def best_ridge(
     return Choice(weights, ridges[best], *mean[best].tolist())
 
 
+def select_and_choose(settings: Settings, problem: Problem, most: int, workers: int) -> tuple[Selection, Choice]:
+    """Choose the functions to keep, at most so many, and the weights and the ridge strength, as far as they are `auto`."""
+    weights = usual_weights(settings)
+    best: tuple[Selection, Choice] | None = None
+    for _ in range(1 if len(problem.penalty) > FEW_FUNCTIONS else ROUNDS):
+        selection = select_functions(settings, problem, weights, most, workers)
+        choice = choose(settings, problem, selection, workers)
+        if best is not None and not choice.error < best[1].error:
+            break
+        best = selection, choice
+        if choice.weights == weights:
+            break
+        weights = choice.weights
+    assert best is not None
+    return best
+
+
 def choose(settings: Settings, problem: Problem, selection: Selection, workers: int) -> Choice:
     """Choose the weights and the ridge strength, as far as they are `auto`."""
     ridges = RIDGES if settings.ridge == "auto" else (float(settings.ridge),)
@@ -195,9 +225,9 @@ def choose(settings: Settings, problem: Problem, selection: Selection, workers: 
 
     best = error(usual)
     if settings.energy_weight == "auto":
-        best = _search(best, [Weights(energy, usual.virial) for energy in ENERGY_WEIGHTS], error)
+        best = _search(best, [Weights(energy, usual.virial) for energy in ENERGY_WEIGHTS], error, problem)
     if any(len(one.virial) for one in problem.factors):
-        best = _search(best, [Weights(best.weights.energy, virial) for virial in VIRIAL_WEIGHTS], error)
+        best = _search(best, [Weights(best.weights.energy, virial) for virial in VIRIAL_WEIGHTS], error, problem)
     return best
 
 
@@ -207,19 +237,20 @@ def usual_weights(settings: Settings) -> Weights:
     return usual if settings.energy_weight == "auto" else Weights(float(settings.energy_weight), usual.virial)
 
 
-def _search(best: Choice, candidates: Sequence[Weights], choice_with: Callable[[Weights], Choice]) -> Choice:
-    """Return the best choice from the one given up or down the candidates, as long as the errors fall."""
-    first, start = best, candidates.index(best.weights)
-    for rest in (candidates[start + 1 :], candidates[:start][::-1]):
-        for weights in rest:
-            choice = choice_with(weights)
-            log(
-                f"  energy weight {weights.energy:g}, virial weight {weights.virial:g}: {choice.error / best.error:.3f}"
-            )
-            # Energies are few: if it costs nothing, they weigh more.
-            if choice.error >= (1.0 if weights.energy > best.weights.energy else BETTER) * best.error:
-                break
-            best = choice
-        if best is not first:
-            break
-    return best
+def _search(
+    start: Choice, candidates: Sequence[Weights], choice_with: Callable[[Weights], Choice], problem: Problem
+) -> Choice:
+    """Return the best choice with weights of the candidates, that at the start among them."""
+    choices = {start.weights: start}
+
+    def handicapped(weights: Weights) -> float:
+        if weights not in choices:
+            choices[weights] = choice_with(weights)
+            told = f"energy weight {weights.energy:g}, virial weight {weights.virial:g}"
+            log(f"  {told}: {choices[weights].error / start.error:.3f}")
+        # Energies are few: if it costs nothing, they weigh more.
+        preferred = weights == start.weights or weights.energy > start.weights.energy
+        return choices[weights].error / (1.0 if preferred else BETTER)
+
+    errors = try_candidates(candidates, start.weights, handicapped, problem)
+    return choices[min(errors, key=lambda weights: errors[weights])]

@@ -21,9 +21,7 @@ from .choices import (
     Choice,
     Selection,
     best_ridge,
-    choose,
-    select_functions,
-    usual_weights,
+    select_and_choose,
 )
 from .data import Frame, ReferenceEnergies, assign_folds
 from .design import accumulate
@@ -110,8 +108,7 @@ def fit_linear(
     factors = accumulate(basis, training, assign_folds(training), reference, workers, deadline)
     problem = Problem(factors, _penalty(basis), settings.force_weight)
     begun = time.monotonic()
-    selection = select_functions(settings, problem, usual_weights(settings), most, workers)
-    choice = choose(settings, problem, selection, workers)
+    selection, choice = select_and_choose(settings, problem, most, workers)
     log(
         f"chosen by {len(factors)}-fold cross-validation in {time.monotonic() - begun:.0f} s: {len(selection.functions)} "
         f"functions, weights {choice.weights}, ridge {choice.ridge:g}"
