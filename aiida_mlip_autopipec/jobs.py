@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiida.common.exceptions import NotExistent
-from aiida.orm import CalcFunctionNode, CalcJobNode, Computer, Dict, load_computer
+from aiida.orm import CalcFunctionNode, Computer, Dict, load_computer
 from pydantic import BaseModel
 
 from .config.schemas.resources import ResourcesConfig
@@ -49,12 +49,6 @@ def limit_options(resources: Dict) -> list[str]:
     config = ResourcesConfig.model_validate(resources.get_dict())
     given = {"--workers": config.cores, "--walltime": config.walltime}
     return [word for name, value in given.items() if value is not None for word in (name, str(value))]
-
-
-def failure_of(job: CalcJobNode) -> tuple[str, str]:
-    """Return the kind of failure of a portable program's job, and what is to be said of it."""
-    failure = job.outputs.failure.get_dict() if "failure" in job.outputs else {}
-    return failure.get("kind", ""), str(failure.get("message") or job.exit_message or job.exception)
 
 
 def link_label(filename: str) -> str:

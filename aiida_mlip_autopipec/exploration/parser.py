@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aiida.orm import Data, Dict
+from aiida.orm import Data
 
-from ..trainer.parser import explained, unexplained
-
-SCRIPT, DONE = "explore_structures", "exploration.json"
+from ..explained import no_nodes, outcome
 
 
 def parse_explore_structures(dirpath: Path) -> dict[str, Data]:
@@ -16,8 +14,4 @@ def parse_explore_structures(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    if failure := explained(dirpath):
-        return {"failure": Dict(failure)}
-    if (dirpath / DONE).exists():
-        return {}
-    return {"failure": Dict(unexplained(dirpath, SCRIPT, "not_installed"))}
+    return outcome(dirpath, "explore_structures", {"exploration.json": no_nodes})

@@ -10,8 +10,9 @@ from aiida.orm import AbstractCode, CalcJobNode, Dict, Float, Int, List, Singlef
 from aiida_shell import ShellJob
 
 from ..config.schemas.exploration import ExplorationConfig
-from ..jobs import failed, failure_of, job_metadata, limit_options, link_label, validate_resources, validates
-from ..trainer.workflow import ENDED, PREVIOUS, path_of
+from ..explained import ENDED, FAILURE, failure_of
+from ..jobs import failed, job_metadata, limit_options, link_label, validate_resources, validates
+from ..trainer.workflow import PREVIOUS, path_of
 from ..worker import EndsWithBroker
 from .process import (
     SETTINGS,
@@ -160,7 +161,7 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
             outputs=[_FRAMES, _REPORT],
             parser=PARSER,
             metadata={
-                **job_metadata(self.inputs.resources, redirect_stderr=True, additional_retrieve=["failure.json"]),
+                **job_metadata(self.inputs.resources, redirect_stderr=True, additional_retrieve=[FAILURE]),
                 "call_link_label": "explore",
             },
         )

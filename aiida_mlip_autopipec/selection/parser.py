@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aiida.orm import Data, Dict
+from aiida.orm import Data
 
-from ..trainer.parser import explained, unexplained
+from ..explained import no_nodes, outcome
 
-SCRIPT, SELECTION = "select_structures", "selection.json"
+SELECTION = "selection.json"
 
 
 def parse_select_structures(dirpath: Path) -> dict[str, Data]:
@@ -16,8 +16,4 @@ def parse_select_structures(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    if failure := explained(dirpath):
-        return {"failure": Dict(failure)}
-    if (dirpath / SELECTION).exists():
-        return {}
-    return {"failure": Dict(unexplained(dirpath, SCRIPT, "not_installed"))}
+    return outcome(dirpath, "select_structures", {SELECTION: no_nodes})

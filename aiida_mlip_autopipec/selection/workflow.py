@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, ProcessSpec, process_handler, while_
-from aiida.orm import AbstractCode, CalcJobNode, Dict, Int, TrajectoryData
-from aiida_shell import ShellJob
+from aiida.engine import ProcessSpec, while_
+from aiida.orm import AbstractCode, Dict, Int, TrajectoryData
 
 from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.selection import SelectionConfig
 from ..dataset.trajectory import count_frames
-from ..jobs import job_metadata, validate_resources, validates
-from ..trainer.parser import FAILURE
-from ..trainer.workflow import link_label
-from ..worker import EndsWithBroker
+from ..explained import FAILURE, ExplainedJobWorkChain
+from ..jobs import job_metadata, link_label, validate_resources, validates
 from .parser import SELECTION
 from .process import CANDIDATE, CANDIDATES, KNOWN, OF_KNOWN, SETTINGS, take_selected, write_selection_files
 
@@ -30,10 +29,14 @@ def _validate_settings(settings: Dict | None, port: object) -> str | None:
     return fault
 
 
-class SelectionWorkChain(EndsWithBroker, BaseRestartWorkChain):
+class SelectionWorkChain(ExplainedJobWorkChain):
     """Chooses structures by a ShellJob of the portable script `select_structures`."""
 
-    _process_class = ShellJob
+    EXIT_CODES: ClassVar = {
+        "bad_input": "ERROR_BAD_INPUT",
+        "killed": "ERROR_KILLED",
+        "not_installed": "ERROR_SELECTOR_MISSING",
+    }
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -89,25 +92,6 @@ class SelectionWorkChain(EndsWithBroker, BaseRestartWorkChain):
                 "metadata": job_metadata(self.inputs.resources, redirect_stderr=True, additional_retrieve=[FAILURE]),
             }
         )
-
-    @process_handler(priority=500)
-    def handle_explained_failure(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Submit a killed job once more; else pass on what `select_structures` said."""
-        if node.is_finished_ok or "failure" not in node.outputs:
-            return None
-        failure = node.outputs.failure.get_dict()
-        if failure["kind"] == "killed" and self.ctx.iteration < self.inputs.max_iterations.value:
-            self.report(f"job {node.pk} was ended and is submitted once more: {failure['message']}")
-            return ProcessHandlerReport(do_break=True)
-        codes = {
-            "bad_input": self.exit_codes.ERROR_BAD_INPUT,
-            "killed": self.exit_codes.ERROR_KILLED,
-            "not_installed": self.exit_codes.ERROR_SELECTOR_MISSING,
-        }
-        code = codes.get(failure["kind"], self.exit_codes.ERROR_UNEXPECTED)
-        # Else AiiDA says in the last job allowed only that there were too many.
-        self.ctx.is_finished = True
-        return ProcessHandlerReport(do_break=True, exit_code=code.format(message=failure["message"]))
 
     def results(self) -> None:
         """Attach the structures that the last job chose."""

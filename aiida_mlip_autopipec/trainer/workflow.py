@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from aiida.common import AttributeDict
-from aiida.engine import (
-    BaseRestartWorkChain,
-    ExitCode,
-    ProcessHandlerReport,
-    ProcessSpec,
-    calcfunction,
-    process_handler,
-    while_,
-)
+from aiida.engine import ExitCode, ProcessSpec, calcfunction, while_
 from aiida.orm import AbstractCode, CalcJobNode, Dict, RemoteData, SinglefileData, Str, TrajectoryData
-from aiida_shell import ShellJob
 
 from ..config.schemas.training import TrainingConfig
+from ..explained import FAILURE, ExplainedJobWorkChain
 from ..jobs import failed, job_metadata, limit_options, link_label, validate_resources, validates
-from ..worker import EndsWithBroker
 from .files import write_training_files
 from .input import DATASET, INPUT
 
@@ -28,9 +21,6 @@ OUTPUTS = {
     "predictions": "predictions.npz",
 }
 """The files of a finished fit, by the name of their output."""
-
-ENDED = ("killed", "out_of_time")
-"""Kinds of failure after which another job goes on."""
 
 PREVIOUS = "previous"
 """Name of the input that tells a job the folder of the one before."""
@@ -44,10 +34,18 @@ def path_of(folder: RemoteData) -> Str:
     return Str(folder.get_remote_path())
 
 
-class PaceTrainWorkChain(EndsWithBroker, BaseRestartWorkChain):
+class PaceTrainWorkChain(ExplainedJobWorkChain):
     """Fits an ACE potential to a dataset by a ShellJob of the portable script `pace_train`."""
 
-    _process_class = ShellJob
+    EXIT_CODES: ClassVar = {
+        "bad_input": "ERROR_BAD_INPUT",
+        "no_neighbours": "ERROR_NO_NEIGHBOURS",
+        "too_few_atoms": "ERROR_TOO_FEW_ATOMS",
+        "diverged": "ERROR_DIVERGED",
+        "out_of_time": "ERROR_OUT_OF_TIME",
+        "killed": "ERROR_KILLED",
+        "not_installed": "ERROR_TRAINER_MISSING",
+    }
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -97,38 +95,12 @@ class PaceTrainWorkChain(EndsWithBroker, BaseRestartWorkChain):
                 "arguments": [*limit_options(self.inputs.resources), "{input}", "{dataset}"],
                 "outputs": [*OUTPUTS.values(), "metrics.json"],
                 "parser": PARSER,
-                "metadata": job_metadata(
-                    self.inputs.resources, redirect_stderr=True, additional_retrieve=["failure.json"]
-                ),
+                "metadata": job_metadata(self.inputs.resources, redirect_stderr=True, additional_retrieve=[FAILURE]),
             }
         )
         return None
 
-    @process_handler(priority=500)
-    def handle_explained_failure(self, node: CalcJobNode) -> ProcessHandlerReport | None:
-        """Go on in another job if this one was ended; else pass on what `pace_train` said."""
-        if node.is_finished_ok or "failure" not in node.outputs:
-            return None
-        failure = node.outputs.failure.get_dict()
-        if failure["kind"] in ENDED and self.ctx.iteration < self.inputs.max_iterations.value:
-            self.report(f"job {node.pk} was ended and another goes on from it: {failure['message']}")
-            self._go_on_from(node)
-            return ProcessHandlerReport(do_break=True)
-        codes = {
-            "bad_input": self.exit_codes.ERROR_BAD_INPUT,
-            "no_neighbours": self.exit_codes.ERROR_NO_NEIGHBOURS,
-            "too_few_atoms": self.exit_codes.ERROR_TOO_FEW_ATOMS,
-            "diverged": self.exit_codes.ERROR_DIVERGED,
-            "out_of_time": self.exit_codes.ERROR_OUT_OF_TIME,
-            "killed": self.exit_codes.ERROR_KILLED,
-            "not_installed": self.exit_codes.ERROR_TRAINER_MISSING,
-        }
-        code = codes.get(failure["kind"], self.exit_codes.ERROR_UNEXPECTED)
-        # Else AiiDA says in the last job allowed only that there were too many.
-        self.ctx.is_finished = True
-        return ProcessHandlerReport(do_break=True, exit_code=code.format(message=failure["message"]))
-
-    def _go_on_from(self, node: CalcJobNode) -> None:
+    def go_on_from(self, node: CalcJobNode) -> None:
         """Tell the next job the folder of an ended one: what was done stands there."""
         inputs = self.ctx.inputs
         if PREVIOUS not in inputs.nodes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiida.orm import AbstractCode, CalcJobNode, Dict, SinglefileData
 
+from ..explained import FAILURE
 from ..jobs import job_metadata, link_label
 
 LABELS, DYNAMICS = "labels.npz", "dynamics.npz"
@@ -70,7 +71,7 @@ def _job(
         "outputs": outputs,
         "parser": _PARSER,
         "metadata": {
-            **job_metadata(resources, redirect_stderr=True, additional_retrieve=["failure.json"]),
+            **job_metadata(resources, redirect_stderr=True, additional_retrieve=[FAILURE]),
             "call_link_label": arguments[0],
         },
     }

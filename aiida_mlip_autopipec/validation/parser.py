@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from aiida.orm import Data, Dict
+from aiida.orm import Data
 
-from ..trainer.parser import explained, unexplained
-
-SCRIPT, EQUILIBRIUM, DONE = "validate_potential", "equilibrium.json", "labels.npz"
+from ..explained import json_as, no_nodes, outcome
 
 
 def parse_validate_potential(dirpath: Path) -> dict[str, Data]:
@@ -17,10 +14,5 @@ def parse_validate_potential(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    if failure := explained(dirpath):
-        return {"failure": Dict(failure)}
-    if (dirpath / EQUILIBRIUM).exists():
-        return {"equilibrium": Dict(json.loads((dirpath / EQUILIBRIUM).read_text()))}
-    if (dirpath / DONE).exists():
-        return {}
-    return {"failure": Dict(unexplained(dirpath, SCRIPT, "not_installed"))}
+    results = {"equilibrium.json": json_as("equilibrium"), "labels.npz": no_nodes}
+    return outcome(dirpath, "validate_potential", results)

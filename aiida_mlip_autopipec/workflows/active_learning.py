@@ -12,8 +12,9 @@ from aiida_shell import ShellJob
 from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.process import curate_labels
 from ..dataset.trajectory import count_frames
+from ..explained import failure_of
 from ..exploration.workflow import ExplorationWorkChain
-from ..jobs import failed, failure_of, validates
+from ..jobs import failed, validates
 from ..learning.history import may_be_lower, reached
 from ..learning.process import (
     add_failed_round,

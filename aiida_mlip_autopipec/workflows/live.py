@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from aiida import orm
 from aiida_shell import ShellJob
 
+from ..explained import STDOUT
 from ..oracle.calculation import AseLabelCalculation
-from ..trainer.parser import STDOUT
 from .progress import Stage, active_of
 
 _LOGS = {AseLabelCalculation: ("labels", AseLabelCalculation.LOG), ShellJob: ("fit", STDOUT)}

@@ -22,7 +22,8 @@ from aiida_shell import ShellJob
 from ..config.schemas.pipeline import PipelineConfig
 from ..config.schemas.validation import ValidationConfig
 from ..dataset.trajectory import count_frames
-from ..jobs import failure_of, validate_resources, validates
+from ..explained import failure_of
+from ..jobs import validate_resources, validates
 from ..oracle.labelling import LabellingWorkChain
 from ..validation.job import DYNAMICS, LABELS, equilibrium_job, evaluation_job, output_of
 from ..validation.process import (

@@ -140,7 +140,7 @@ def test_the_script(pool: list[Atoms], tmp_path: Path) -> None:
     assert [one["index"] for one in selection["chosen"]] == chosen(pool, 10, pool[40:])
     assert len(selection["chosen"]) + len(selection["left_out"]) == len(pool)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "settings.json", "candidates.traj", "known.traj", "selection.json"
+        "settings.json", "candidates.traj", "known.traj", "selection.json", "lock"
     }  # fmt: skip
 
 
