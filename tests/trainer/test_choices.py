@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from acefit.choices import (
+    ENOUGH_STRUCTURES,
     FEW_FUNCTIONS,
     Selection,
     best_ridge,
@@ -72,12 +73,16 @@ def test_chance_is_not_taken_for_knowledge() -> None:
 
 def test_a_small_problem_is_not_left_in_the_first_hollow() -> None:
     """Errors that rise before they fall further do not end the search where all candidates can be tried."""
-    few = problem_of(np.zeros((10, 3)), np.zeros(10))
-    many = problem_of(np.zeros((10, FEW_FUNCTIONS + 1)), np.zeros(10))
+    enough = ENOUGH_STRUCTURES
+    few, *others = (
+        problem_of(np.zeros((structures, functions)), np.zeros(structures))
+        for structures, functions in ((enough, 3), (enough, FEW_FUNCTIONS + 1), (enough - 1, 3))
+    )
     errors = dict(enumerate([1.0, 5.0, 4.0, 3.0, 3.5, 2.0]))
     assert try_candidates(list(errors), 3, errors.__getitem__, few) == errors
-    assert try_candidates(list(errors), 3, errors.__getitem__, many) == {3: 3.0, 4: 3.5, 2: 4.0}
-    assert try_candidates(list(errors), 4, errors.__getitem__, many) == {4: 3.5, 5: 2.0}
+    for other in others:
+        assert try_candidates(list(errors), 3, errors.__getitem__, other) == {3: 3.0, 4: 3.5, 2: 4.0}
+        assert try_candidates(list(errors), 4, errors.__getitem__, other) == {4: 3.5, 5: 2.0}
 
 
 def test_functions_are_chosen_again_with_the_weights_that_are_found() -> None:

@@ -150,9 +150,9 @@ def test_it_ends_at_the_target_and_validates_its_last_potential(learned: orm.Wor
     (validation,) = [called for called in node.called if called.process_label == "ValidationWorkChain"]
     assert validation.inputs.potential.uuid == node.outputs.potential.uuid
     assert node.outputs.validation.uuid == validation.outputs.validation.uuid
-    assert "bulk_modulus" in {check["name"] for check in node.outputs.validation["checks"]}
+    assert "elastic_constant" in {check["name"] for check in node.outputs.validation["checks"]}
     assert (stages(node)[-1].name, stages(node)[-1].state) == ("validation", "done")
-    assert "bulk modulus" in render(collect(node))
+    assert "elastic constant" in render(collect(node))
 
 
 def test_structures_on_which_the_oracle_fails_are_told_and_the_others_used(

@@ -18,8 +18,8 @@ from .problem import Problem, Ridge, Weights
 from .settings import Settings
 
 RIDGES = tuple((10.0 ** np.arange(-15.0, 0.1, 0.5)).tolist())
-ENERGY_WEIGHTS = (0.3, 0.6, 1.25, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
-VIRIAL_WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0)
+ENERGY_WEIGHTS = (5.0, 10.0, 20.0, 40.0, 80.0)
+VIRIAL_WEIGHTS = (0.01, 0.03, 0.1, 0.3)
 """Weights of a derivative by strain against an energy."""
 
 USUAL_WEIGHTS = (20.0, 0.03)
@@ -38,10 +38,12 @@ USUAL_ELIMINATION_RIDGE = 1e-10
 Which functions matter depends on it: exact labels tell small coefficients apart, noisy ones only large ones.
 """
 
-FEW_FUNCTIONS = 600
-"""Number of functions up to which all candidates are tried, and functions are chosen anew with the weights that were found.
+FEW_FUNCTIONS, ENOUGH_STRUCTURES = 600, 40
+"""Number of functions up to which all candidates are tried, and functions are chosen anew with the weights that were found, if
+there are so many structures.
 
-That takes seconds, and few labels make rugged errors. With more, a search goes on as long as the errors fall.
+That takes seconds, and labels that are not many make rugged errors. With more functions, a search goes on as long as the errors
+fall; so it does with fewer structures, whose errors tell too little to go far from the usual.
 """
 
 ROUNDS = 3
@@ -157,8 +159,13 @@ def select_functions(settings: Settings, problem: Problem, weights: Weights, mos
     return Selection(functions, [of_fold[number] for of_fold in left])
 
 
+def _is_thorough(problem: Problem) -> bool:
+    structures = sum(one.n_energies for one in problem.factors)
+    return len(problem.penalty) <= FEW_FUNCTIONS and structures >= ENOUGH_STRUCTURES
+
+
 def try_candidates(candidates: Sequence[C], start: C, error: Callable[[C], float], problem: Problem) -> dict[C, float]:
-    """Return the errors of the candidates that are tried: all if the problem is small; else from the start up, or else down,
+    """Return the errors of the candidates that are tried: all if that is worth it; else from the start up, or else down,
     until one is worse.
     """
     place = candidates.index(start)
@@ -167,9 +174,9 @@ def try_candidates(candidates: Sequence[C], start: C, error: Callable[[C], float
         for candidate in rest:
             least = min(errors.values())
             errors[candidate] = error(candidate)
-            if len(problem.penalty) > FEW_FUNCTIONS and errors[candidate] >= least:
+            if not _is_thorough(problem) and errors[candidate] >= least:
                 break
-        if len(problem.penalty) > FEW_FUNCTIONS and min(errors.values()) < errors[start]:
+        if not _is_thorough(problem) and min(errors.values()) < errors[start]:
             break
     return errors
 
@@ -199,7 +206,7 @@ def select_and_choose(settings: Settings, problem: Problem, most: int, workers: 
     """Choose the functions to keep, at most so many, and the weights and the ridge strength, as far as they are `auto`."""
     weights = usual_weights(settings)
     best: tuple[Selection, Choice] | None = None
-    for _ in range(1 if len(problem.penalty) > FEW_FUNCTIONS else ROUNDS):
+    for _ in range(ROUNDS if _is_thorough(problem) else 1):
         selection = select_functions(settings, problem, weights, most, workers)
         choice = choose(settings, problem, selection, workers)
         if best is not None and not choice.error < best[1].error:
