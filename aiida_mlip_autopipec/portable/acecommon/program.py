@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +16,16 @@ from .errors import FAILURES, ExplainedError, log
 FAILURE = Path("failure.json")
 
 
-def run_program(work: Callable[[], None], result: str, until: float = math.inf) -> int:
+def run_program(work: Callable[[], None], result: str, walltime: float | None = None) -> int:
     """Do the work of a program and return its exit status; a failure is told in `failure.json` too.
 
     Started twice in a folder, the second waits for the first, and has nothing to do if that one was done.
 
     :param result: name of the file that is there, when the work is done.
-    :param until: the moment (of `time.monotonic`) at which the job must be over.
+    :param walltime: seconds after which the job will be killed.
     """
     try:
-        with alone(until) as waited:
+        with alone(math.inf if walltime is None else time.monotonic() + walltime) as waited:
             if waited and Path(result).exists() and not FAILURE.exists():
                 return 0
             FAILURE.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from typing import Any
 from acecommon.deadline import Deadline
 from acecommon.errors import ExplainedError, log
 from acecommon.parallel import pool, shared
+from acecommon.whole import whole
 from ase import Atoms
 from ase.io.trajectory import Trajectory
 
@@ -135,9 +136,8 @@ def _write(store: Store, limits: Limits, asked: int) -> None:
     records, frames = store.records(), store.frames()
     report = {"limits": asdict(limits), "asked": asked, "done": len(records), "walkers": records}
     _write_frames(frames)
-    beside = REPORT.with_suffix(".part")
-    beside.write_text(json.dumps(report))
-    beside.replace(REPORT)
+    with whole(REPORT) as beside:
+        beside.write_text(json.dumps(report))
     ends = Counter(record["ended"] for record in records)
     counts = ", ".join(f"{number} {ended}" for ended, number in ends.most_common())
     log(f"{len(records)} of {asked} walkers: {counts}; {len(frames)} frames handed in")
@@ -145,10 +145,9 @@ def _write(store: Store, limits: Limits, asked: int) -> None:
 
 def _write_frames(frames: Sequence[Atoms]) -> None:
     """Write the file of frames; it is empty if there are none."""
-    beside = FRAMES.with_suffix(".part")
-    beside.write_bytes(b"")
-    if frames:
-        with Trajectory(str(beside), "w") as file:
-            for atoms in frames:
-                file.write(atoms)
-    beside.replace(FRAMES)
+    with whole(FRAMES) as beside:
+        beside.write_bytes(b"")
+        if frames:
+            with Trajectory(str(beside), "w") as file:
+                for atoms in frames:
+                    file.write(atoms)

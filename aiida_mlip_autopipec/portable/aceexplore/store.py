@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from acecommon.errors import log
+from acecommon.whole import whole
 from ase import Atoms
 from ase.io.trajectory import Trajectory
 
@@ -68,10 +68,10 @@ class Store:
         """Keep a way, and return its record."""
         number, record = way.walker.number, way.record()
         if way.frames:
-            with _whole(_path(number, "traj")) as beside, Trajectory(str(beside), "w") as file:
+            with whole(_path(number, "traj")) as beside, Trajectory(str(beside), "w") as file:
                 for atoms in way.frames:
                     file.write(atoms)
-        with _whole(_path(number, "json")) as beside:
+        with whole(_path(number, "json")) as beside:
             beside.write_text(json.dumps(record))
         return record
 
@@ -99,11 +99,3 @@ class Store:
 
 def _path(number: int, ending: str) -> Path:
     return FINISHED / f"{number:06d}.{ending}"
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Any:
-    """Yield the path to write to instead, so that a file is there whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
-    yield beside
-    beside.replace(path)

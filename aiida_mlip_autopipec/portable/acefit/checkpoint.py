@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from acecommon.errors import log
+from acecommon.whole import whole
 
 from .data import FOLDS
 
@@ -66,8 +67,6 @@ class Checkpoint:
         arrays: dict[str, Any] = {"key": self._key, "done": done}
         for fold, parts in enumerate(factors):
             arrays |= {f"{fold}_{part}": array for part, array in zip(PARTS, parts, strict=True)}
-        beside = CHECKPOINT.with_name("checkpoint.part.npz")
-        with beside.open("wb") as handle:
+        with whole(CHECKPOINT) as beside, beside.open("wb") as handle:
             np.savez(handle, **arrays)
-        beside.replace(CHECKPOINT)
         self._written = time.monotonic()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from acecommon.errors import ExplainedError, log
+from acecommon.whole import whole
 from ase import Atoms
 
 from .basis import generic_basis
@@ -95,6 +96,5 @@ def _check(name: str, structures: Sequence[Atoms]) -> None:
 
 def write_selection(selection: dict[str, Any]) -> None:
     """Write the file into the working folder, whole or not at all."""
-    unfinished = SELECTION.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(selection))
-    unfinished.replace(SELECTION)
+    with whole(SELECTION) as beside:
+        beside.write_text(json.dumps(selection))
