@@ -56,12 +56,7 @@ def _kappa(value: float) -> Callable[[Content], None]:
     return change
 
 
-def _from_nothing(content: Content) -> None:
-    content["potential"] = content["asked"]
-
-
 def _ladder(content: Content) -> None:
-    _from_nothing(content)
     content["fit"].update(ladder_step=[10, 0.2], maxiter=100)
 
 
@@ -79,11 +74,14 @@ VARIANTS: dict[str, Callable[[Content], None]] = {
     "penalty_x10": _penalty(10.0),
     "kappa_0.3": _kappa(0.3),
     "functions_alone": _functions_alone,
-    "from_nothing": _from_nothing,
+    "from_nothing": lambda content: None,
     "ladder": _ladder,
 }
 
-UNSCALED = ("unscaled", "Adam")
+FROM_NOTHING = ("from_nothing", "ladder")
+"""Variants that begin with the potential that was asked for, without coefficients."""
+
+UNSCALED = (*FROM_NOTHING, "unscaled", "Adam")
 """Variants whose optimiser sees the coefficients as they are."""
 
 
@@ -112,16 +110,15 @@ def run_variant(name: str, tensorpot: Path, prepared: Path, seconds: float, fold
     """Run pacemaker; return its interim potentials with the processor time when they were there."""
     folder.mkdir()
     content = yaml.safe_load((prepared / "nonlinear" / "pacemaker.yaml").read_text())
-    content["asked"] = yaml.safe_load((prepared / INPUT).read_text())["potential"]
-    given = content["potential"]
     VARIANTS[name](content)
-    started = ["-p", "start.yaml"] if content["potential"] == given else []
-    content.pop("asked", None)
+    started = ["-p", "start.yaml"]
+    if name in FROM_NOTHING:
+        content["potential"], started = yaml.safe_load((prepared / INPUT).read_text())["potential"], []
     (folder / "pacemaker.yaml").write_text(yaml.safe_dump(content))
     for file in ("start.yaml", "scale.npy", "train.pckl.gzip"):
         (folder / file).write_bytes((prepared / "nonlinear" / file).read_bytes())
     program = [str(tensorpot / "bin" / "pacemaker")]
-    if started and name not in UNSCALED:
+    if name not in UNSCALED:
         program = [str(tensorpot / "bin" / "python"), str(PORTABLE / "acefit" / "scaled_pacemaker.py"), "scale.npy"]
     command = [*program, "pacemaker.yaml", *started, "--no-predict"]
     with (folder / "out.txt").open("w") as log:

@@ -168,15 +168,15 @@ def try_candidates(candidates: Sequence[C], start: C, error: Callable[[C], float
     """Return the errors of the candidates that are tried: all if that is worth it; else from the start up, or else down,
     until one is worse.
     """
-    place = candidates.index(start)
+    place, thorough = candidates.index(start), _is_thorough(problem)
     errors = {start: error(start)}
     for rest in (candidates[place + 1 :], candidates[:place][::-1]):
         for candidate in rest:
             least = min(errors.values())
             errors[candidate] = error(candidate)
-            if not _is_thorough(problem) and errors[candidate] >= least:
+            if not thorough and errors[candidate] >= least:
                 break
-        if not _is_thorough(problem) and min(errors.values()) < errors[start]:
+        if not thorough and min(errors.values()) < errors[start]:
             break
     return errors
 
@@ -204,18 +204,21 @@ def best_ridge(
 
 def select_and_choose(settings: Settings, problem: Problem, most: int, workers: int) -> tuple[Selection, Choice]:
     """Choose the functions to keep, at most so many, and the weights and the ridge strength, as far as they are `auto`."""
-    weights = usual_weights(settings)
-    best: tuple[Selection, Choice] | None = None
-    for _ in range(ROUNDS if _is_thorough(problem) else 1):
+
+    def chosen_with(weights: Weights) -> tuple[Selection, Choice]:
         selection = select_functions(settings, problem, weights, most, workers)
-        choice = choose(settings, problem, selection, workers)
-        if best is not None and not choice.error < best[1].error:
+        return selection, choose(settings, problem, selection, workers)
+
+    weights = usual_weights(settings)
+    best = chosen_with(weights)
+    for _ in range(ROUNDS - 1 if _is_thorough(problem) else 0):
+        if best[1].weights == weights:
             break
-        best = selection, choice
-        if choice.weights == weights:
+        weights = best[1].weights
+        again = chosen_with(weights)
+        if not again[1].error < best[1].error:
             break
-        weights = choice.weights
-    assert best is not None
+        best = again
     return best
 
 

@@ -95,6 +95,11 @@ class Ridge:
         right = vectors.T[::-1]
         return cls(scale, np.maximum(values[::-1], 0.0), right, right @ (scale * products[:-1, -1]))
 
+    def inverse(self, ridge: float) -> np.ndarray:
+        """Return the inverse of the products of the columns, (m, m), with the prior of a ridge strength."""
+        vectors = self._scale[:, None] * self._right.T
+        return np.asarray(vectors @ (vectors / (self._values + ridge * self._values[0])).T)
+
     def solve(self, ridge: float) -> np.ndarray:
         """Return the coefficients for a ridge strength, relative to the square of the largest singular value."""
         return self._scale * (self._right.T @ (self._projected / (self._values + ridge * self._values[0])))

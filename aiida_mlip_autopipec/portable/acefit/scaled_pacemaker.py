@@ -22,14 +22,17 @@ def scaled(minimize: Callable[..., Any], scale: np.ndarray) -> Callable[..., Any
     ) -> Any:
         begun = np.array(start)
 
+        def unscaled(variables: np.ndarray) -> np.ndarray:
+            return np.asarray(begun + scale @ variables)
+
         def of_scaled(variables: np.ndarray, *arguments: Any) -> tuple[float, np.ndarray]:
-            value, gradient = function(begun + scale @ variables, *arguments)
+            value, gradient = function(unscaled(variables), *arguments)
             return value, scale.T @ gradient
 
         found = minimize(
-            of_scaled, np.zeros(len(begun)), callback=lambda variables: callback(begun + scale @ variables), **options
+            of_scaled, np.zeros(len(begun)), callback=lambda variables: callback(unscaled(variables)), **options
         )
-        found.x = begun + scale @ found.x
+        found.x = unscaled(found.x)
         return found
 
     return minimize_scaled

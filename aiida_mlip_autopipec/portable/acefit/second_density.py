@@ -11,7 +11,7 @@ import numpy as np
 from pyace import ACEBBasisSet
 
 from .linear import Solution
-from .problem import column_scale
+from .problem import Ridge
 
 EMBEDDING = {"npoti": "FinnisSinclairShiftedScaled", "fs_parameters": [1.0, 1.0, 1.0, 0.5], "ndensityi": 2}
 """A linear density and one under a square root (Bochkarev et al., Phys. Rev. Mater. 6, 013804 (2022))."""
@@ -69,13 +69,9 @@ def scale_of_coefficients(solution: Solution, without: int | None, sum_of_weight
     """
     problem, functions = solution.problem, solution.functions(all_pairs=True)
     folds = range(len(problem.factors)) if without is None else problem.others(without)
-    products = problem.products(solution.choice.weights, folds, functions)[:-1, :-1]
-    scale = column_scale(np.sqrt(np.diag(products)), problem.penalty[functions])
-    values, vectors = np.linalg.eigh(products * np.outer(scale, scale))
-    vectors = scale[:, None] * vectors
-    inverse = (
-        vectors @ (vectors / (np.maximum(values, 0.0) + solution.choice.ridge * values[-1])).T * sum_of_weights / 2.0
-    )
+    products = problem.products(solution.choice.weights, folds, functions)
+    fit = Ridge.of_products(products, problem.penalty[functions])
+    inverse = fit.inverse(solution.choice.ridge) * sum_of_weights / 2.0
     place, n_radial = _order_of_pyace(solution, functions)
     densities = np.array([[slope**2 + SLOPE_VARIANCE, -slope], [-slope, 1.0]]) / SLOPE_VARIANCE
     whole = RADIAL * np.eye(n_radial + 2 * len(functions))
