@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,32 +20,23 @@ _TAIL = 30
 _CANNOT_START = (126, 127)
 
 
-def outcome(dirpath: Path, script: str, results: dict[str, Callable[[str], dict[str, Data]]]) -> dict[str, Data]:
+def outcome(dirpath: Path, script: str, results: dict[str, str | None]) -> dict[str, Data]:
     """Return the nodes that a parser makes of a job: of its result, or `failure` with the `kind` and `message` of it.
 
     :param dirpath: the folder of the job's retrieved files.
     :param script: the portable program it ran.
-    :param results: files of which one is there if the job was done, and what is made of its path.
+    :param results: files of which one is there if the job was done, and the label under which what it holds, JSON, becomes a
+        node; None if the file itself is output enough.
     """
     path = dirpath / FAILURE
     # On a full disk it is there, and empty.
     failure = json.loads(path.read_text() or "{}") if path.exists() else {}
     if not failure:
-        for name, read in results.items():
+        for name, label in results.items():
             if (dirpath / name).exists():
-                return read(str(dirpath / name))
+                return {} if label is None else {label: Dict(json.loads((dirpath / name).read_text()))}
         failure = _unexplained(dirpath, script)
     return {"failure": Dict(failure)}
-
-
-def no_nodes(_: str) -> dict[str, Data]:
-    """Make nothing of a result: the file itself is an output."""
-    return {}
-
-
-def json_as(label: str) -> Callable[[str], dict[str, Data]]:
-    """Make a dictionary of a result that is JSON, under a label."""
-    return lambda path: {label: Dict(json.loads(Path(path).read_text()))}
 
 
 def _unexplained(dirpath: Path, script: str) -> dict[str, str]:
@@ -92,7 +82,7 @@ class ExplainedJobWorkChain(EndsWithBroker, BaseRestartWorkChain):
             return None
         kind, message = failure_of(node)
         if kind in ENDED and self.ctx.iteration < self.inputs.max_iterations.value:
-            self.report(f"job {node.pk} was ended and another goes on from it: {message}")
+            self.report(f"job {node.pk} was ended, and another is submitted: {message}")
             self.go_on_from(node)
             return ProcessHandlerReport(do_break=True)
         code = self.exit_codes[self.EXIT_CODES.get(kind, "ERROR_UNEXPECTED")]

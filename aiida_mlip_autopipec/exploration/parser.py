@@ -6,7 +6,9 @@ from pathlib import Path
 
 from aiida.orm import Data
 
-from ..explained import no_nodes, outcome
+from ..explained import outcome
+
+REPORT = "exploration.json"
 
 
 def parse_explore_structures(dirpath: Path) -> dict[str, Data]:
@@ -14,4 +16,4 @@ def parse_explore_structures(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    return outcome(dirpath, "explore_structures", {"exploration.json": no_nodes})
+    return outcome(dirpath, "explore_structures", {REPORT: None})

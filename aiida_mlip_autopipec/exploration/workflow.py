@@ -14,6 +14,7 @@ from ..explained import ENDED, FAILURE, failure_of
 from ..jobs import failed, job_metadata, limit_options, link_label, validate_resources, validates
 from ..trainer.workflow import PREVIOUS, path_of
 from ..worker import EndsWithBroker
+from .parser import REPORT
 from .process import (
     SETTINGS,
     WALKERS,
@@ -24,7 +25,7 @@ from .process import (
 )
 
 PARSER = "aiida.parsers:mlip_autopipec.explore_structures"
-_FRAMES, _REPORT = "frames.traj", "exploration.json"
+_FRAMES = "frames.traj"
 _FILENAMES = {"settings": SETTINGS, "walkers": WALKERS, "yaml": "potential.yaml", "asi": "potential.asi"}
 """Names of the files of a job, by the name of their node."""
 
@@ -124,7 +125,7 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
         if not self.ctx.found:
             return self._exit_code(*self.ctx.given_up)
         jobs = {part: self.ctx.jobs[number] for part, number in self.ctx.found.items()}
-        reports = {part: job.outputs[link_label(_REPORT)] for part, job in jobs.items()}
+        reports = {part: job.outputs[link_label(REPORT)] for part, job in jobs.items()}
         report = report_exploration(self.inputs.settings, **reports)
         candidates = collect_candidates(**{part: job.outputs[link_label(_FRAMES)] for part, job in jobs.items()})
         self.out("candidates", candidates or {})
@@ -158,7 +159,7 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
             nodes=nodes,
             filenames=_FILENAMES,
             arguments=[*options, *files],
-            outputs=[_FRAMES, _REPORT],
+            outputs=[_FRAMES, REPORT],
             parser=PARSER,
             metadata={
                 **job_metadata(self.inputs.resources, redirect_stderr=True, additional_retrieve=[FAILURE]),
@@ -179,6 +180,6 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
 
 def _has_found(job: CalcJobNode) -> bool:
     """Tell whether any walker of a job came to its end, and what it found is there."""
-    if not {link_label(_REPORT), link_label(_FRAMES)} <= set(job.outputs):
+    if not {link_label(REPORT), link_label(_FRAMES)} <= set(job.outputs):
         return False
-    return json.loads(job.outputs[link_label(_REPORT)].get_content(mode="r"))["done"] > 0
+    return json.loads(job.outputs[link_label(REPORT)].get_content(mode="r"))["done"] > 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiida.orm import Data
 
-from ..explained import no_nodes, outcome
+from ..explained import outcome
 
 SELECTION = "selection.json"
 
@@ -16,4 +16,4 @@ def parse_select_structures(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    return outcome(dirpath, "select_structures", {SELECTION: no_nodes})
+    return outcome(dirpath, "select_structures", {SELECTION: None})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiida.orm import Data
 
-from ..explained import json_as, outcome
+from ..explained import outcome
 
 METRICS = "metrics.json"
 
@@ -16,4 +16,4 @@ def parse_pace_train(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    return outcome(dirpath, "pace_train", {METRICS: json_as("metrics")})
+    return outcome(dirpath, "pace_train", {METRICS: "metrics"})

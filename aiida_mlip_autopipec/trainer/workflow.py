@@ -13,6 +13,7 @@ from ..explained import FAILURE, ExplainedJobWorkChain
 from ..jobs import failed, job_metadata, limit_options, link_label, validate_resources, validates
 from .files import write_training_files
 from .input import DATASET, INPUT
+from .parser import METRICS
 
 OUTPUTS = {
     "potential": "potential.yace",
@@ -93,7 +94,7 @@ class PaceTrainWorkChain(ExplainedJobWorkChain):
                 "nodes": {"input": files["input"], "dataset": files["dataset"]},
                 "filenames": {"input": INPUT, "dataset": DATASET},
                 "arguments": [*limit_options(self.inputs.resources), "{input}", "{dataset}"],
-                "outputs": [*OUTPUTS.values(), "metrics.json"],
+                "outputs": [*OUTPUTS.values(), METRICS],
                 "parser": PARSER,
                 "metadata": job_metadata(self.inputs.resources, redirect_stderr=True, additional_retrieve=[FAILURE]),
             }

@@ -10,7 +10,7 @@ from aiida.orm import AbstractCode, CalcJobNode, Dict, SinglefileData
 from ..explained import FAILURE
 from ..jobs import job_metadata, link_label
 
-LABELS, DYNAMICS = "labels.npz", "dynamics.npz"
+EQUILIBRIUM, LABELS, DYNAMICS = "equilibrium.json", "labels.npz", "dynamics.npz"
 
 _PARSER = "aiida.parsers:mlip_autopipec.validate_potential"
 _FILENAMES = {
@@ -29,7 +29,7 @@ def equilibrium_job(
 ) -> dict[str, Any]:
     """Return the inputs of the ShellJob that finds at which sizes crystals have their energy's minimum."""
     nodes = {"potential": potential, "structures": crystals}
-    return _job(code, resources, ["equilibrium", "{potential}", "{structures}"], nodes, ["equilibrium.json"])
+    return _job(code, resources, ["equilibrium", "{potential}", "{structures}"], nodes, [EQUILIBRIUM])
 
 
 def evaluation_job(

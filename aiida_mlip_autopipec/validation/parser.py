@@ -6,7 +6,8 @@ from pathlib import Path
 
 from aiida.orm import Data
 
-from ..explained import json_as, no_nodes, outcome
+from ..explained import outcome
+from .job import EQUILIBRIUM, LABELS
 
 
 def parse_validate_potential(dirpath: Path) -> dict[str, Data]:
@@ -14,5 +15,4 @@ def parse_validate_potential(dirpath: Path) -> dict[str, Data]:
 
     :param dirpath: the folder of the job's retrieved files.
     """
-    results = {"equilibrium.json": json_as("equilibrium"), "labels.npz": no_nodes}
-    return outcome(dirpath, "validate_potential", results)
+    return outcome(dirpath, "validate_potential", {EQUILIBRIUM: "equilibrium", LABELS: None})
