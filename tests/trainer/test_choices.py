@@ -44,6 +44,20 @@ def test_both_decompositions_give_the_same_coefficients() -> None:
         assert strength == pytest.approx(np.full(12, strength.max()), rel=1e-3, abs=1e-12)
 
 
+def test_the_root_of_the_inverse() -> None:
+    generator = np.random.default_rng(12)
+    rows, penalty = generator.normal(size=(50, 13)) * np.geomspace(1, 1e-3, 13), generator.uniform(1, 10, 12)
+    rows[:, 4] = 0.0
+    told = np.delete(np.arange(12), 4)
+    normal, ridge = rows[:, :-1].T @ rows[:, :-1], 1e-4
+    scale = 1.0 / (penalty * np.sqrt(np.diag(normal)))[told]
+    largest = np.linalg.eigvalsh(normal[np.ix_(told, told)] * np.outer(scale, scale))[-1]
+    expected = np.linalg.inv(normal[np.ix_(told, told)] + ridge * largest * np.diag(scale**-2))
+    root = Ridge.of_products(rows.T @ rows, penalty).root_of_inverse(ridge)
+    assert np.array_equal(root[4], np.zeros(12)), "nothing is known of it"
+    assert (root @ root.T)[np.ix_(told, told)] == pytest.approx(expected, rel=1e-8)
+
+
 def test_the_functions_that_matter_are_kept() -> None:
     generator = np.random.default_rng(9)
     matrix = generator.normal(size=(400, 60))

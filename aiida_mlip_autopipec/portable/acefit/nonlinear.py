@@ -69,7 +69,8 @@ def fit_nonlinear(
     else:
         ACEBBasisSet(with_second_density(linear, part, slope)).save(str(NONLINEAR / START))
     sum_of_weights = _write_input(settings, solution, fitted, reference, linear, workers)
-    np.save(NONLINEAR / SCALE, scale_of_coefficients(solution, without, sum_of_weights, slope))
+    if SCALE in command:
+        np.save(NONLINEAR / SCALE, scale_of_coefficients(solution, without, sum_of_weights, slope))
     log(f"nonlinear fit: at most {settings.raw['fit']['maxiter']} iterations")
     _run([*command, "pacemaker.yaml", "-p", START, "--no-predict"], settings, deadline)
     final = NONLINEAR / "output_potential.yaml"

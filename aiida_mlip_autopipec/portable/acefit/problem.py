@@ -95,10 +95,12 @@ class Ridge:
         right = vectors.T[::-1]
         return cls(scale, np.maximum(values[::-1], 0.0), right, right @ (scale * products[:-1, -1]))
 
-    def inverse(self, ridge: float) -> np.ndarray:
-        """Return the inverse of the products of the columns, (m, m), with the prior of a ridge strength."""
-        vectors = self._scale[:, None] * self._right.T
-        return np.asarray(vectors @ (vectors / (self._values + ridge * self._values[0])).T)
+    def root_of_inverse(self, ridge: float) -> np.ndarray:
+        """Return a matrix (m, k): times its transpose, it is the inverse of the columns' products with the prior.
+
+        Rows of functions whose columns are zero are zero.
+        """
+        return np.asarray(self._scale[:, None] * self._right.T / np.sqrt(self._values + ridge * self._values[0]))
 
     def solve(self, ridge: float) -> np.ndarray:
         """Return the coefficients for a ridge strength, relative to the square of the largest singular value."""

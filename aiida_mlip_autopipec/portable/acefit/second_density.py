@@ -59,7 +59,7 @@ def with_second_density(linear: Any, part: float, slope: float) -> Any:
 
 
 def scale_of_coefficients(solution: Solution, without: int | None, sum_of_weights: float, slope: float) -> np.ndarray:
-    """Return the matrix (n, n) by which pacemaker's coefficients are scaled.
+    """Return the matrix (n, n) by which pacemaker's coefficients are scaled; those of which no data tell stay as they are.
 
     In scaled coefficients the curvature of the loss is about that of a sphere. ACE functions are alike and differ in size by
     orders of magnitude: an optimiser would first need as many steps as there are coefficients to learn that.
@@ -71,12 +71,12 @@ def scale_of_coefficients(solution: Solution, without: int | None, sum_of_weight
     folds = range(len(problem.factors)) if without is None else problem.others(without)
     products = problem.products(solution.choice.weights, folds, functions)
     fit = Ridge.of_products(products, problem.penalty[functions])
-    inverse = fit.inverse(solution.choice.ridge) * sum_of_weights / 2.0
+    root = fit.root_of_inverse(solution.choice.ridge) * np.sqrt(sum_of_weights / 2.0)
     place, n_radial = _order_of_pyace(solution, functions)
     densities = np.array([[slope**2 + SLOPE_VARIANCE, -slope], [-slope, 1.0]]) / SLOPE_VARIANCE
-    whole = RADIAL * np.eye(n_radial + 2 * len(functions))
-    whole[n_radial:, n_radial:] = np.kron(inverse[np.ix_(place, place)], densities)
-    return np.asarray(np.linalg.cholesky((whole + whole.T) / 2.0))
+    whole = np.sqrt(RADIAL) * np.eye(n_radial + 2 * len(functions))
+    whole[n_radial:, n_radial:] = np.kron(root[place], np.linalg.cholesky(densities))
+    return np.asarray(whole)
 
 
 def _order_of_pyace(solution: Solution, functions: np.ndarray) -> tuple[np.ndarray, int]:
