@@ -48,11 +48,14 @@ def write_exploration_files(
     except ValueError as error:
         return ExitCode(310, f"no walkers can be made: {error}")
     files = {f"{WALKERS_OF}{number}": _file(part) for number, part in enumerate(divide(walkers, config.jobs))}
-    return {"settings": SinglefileData(io.BytesIO(json.dumps(limits_of(config)).encode()), filename=SETTINGS), **files}
+    return {
+        "settings": SinglefileData(io.BytesIO(json.dumps(settings_of(config)).encode()), filename=SETTINGS),
+        **files,
+    }
 
 
-def limits_of(config: ExplorationConfig) -> dict[str, float]:
-    """Return the settings of the program by the names of its `Limits`."""
+def settings_of(config: ExplorationConfig) -> dict[str, float | str | None]:
+    """Return the settings of the program: by the names of its `Limits`, and the one of LAMMPS."""
     return {
         "select_grade": config.select_grade,
         "stop_grade": config.stop_grade,
@@ -60,6 +63,7 @@ def limits_of(config: ExplorationConfig) -> dict[str, float]:
         "min_distance_fraction": config.min_distance_fraction,
         "hottest": config.max_temperature_ratio,
         "expansion": config.max_volume_ratio,
+        "lammps": config.lammps,
     }
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiida import orm
-from aiida.common.links import LinkType
 
 from ..learning.process import add_failed_round, add_round, begin_history, lower_limit, sum_reports
 from ..trainer.workflow import OUTPUTS
+from .progress import called_by
 
 _RECORDERS = [function.__name__ for function in (begin_history, add_round, add_failed_round, lower_limit)]
 
@@ -75,11 +75,10 @@ def history_of(run: orm.WorkChainNode) -> orm.Dict | None:
 
 def _labellings(run: orm.WorkChainNode) -> list[orm.WorkChainNode]:
     """Return the labellings of a run in their order, that of its start first."""
-    called = {link.link_label: link.node for link in run.base.links.get_outgoing(link_type=LinkType.CALL_WORK).all()}
+    called = called_by(run)
     found = []
     if "start" in called:
-        start = called["start"].base.links.get_outgoing(link_type=LinkType.CALL_WORK, link_label_filter="label")
-        found += start.all_nodes()
+        found += [node for label, node in called_by(called["start"]).items() if label == "label"]
     rounds = [node for label, node in called.items() if label.startswith("label_")]
     return [*found, *sorted(rounds, key=lambda node: node.pk)]
 

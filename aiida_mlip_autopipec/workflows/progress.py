@@ -78,7 +78,7 @@ def stages(run: orm.WorkChainNode) -> list[Stage]:
     """Return the stages of a run in order."""
     if run.process_label == TRAINING:
         return [_given_dataset(run), fit_stage(run)]
-    called = {link.link_label: link.node for link in _links_to_called(run)}
+    called = called_by(run)
     if run.process_label == VALIDATION:
         return _first_unfinished(run, [labels_stage(called.get("label")), verdict_stage(run)])
     outputs = run.outputs
@@ -144,7 +144,7 @@ def labels_stage(labelling: orm.WorkChainNode | None) -> Stage:
         labelled, failed = report["labelled"], len(report["failed"])
         detail = f"{labelled} of {asked} labelled" + (f", {failed} failed" if failed else "")
         return Stage("labels", state_of(labelling), detail + _known(report["reused"]))
-    oracle = next((link.node for link in _links_to_called(labelling) if link.link_label == "oracle"), None)
+    oracle = called_by(labelling).get("oracle")
     if oracle is None:
         return Stage("labels", state_of(labelling), f"0 of {asked} labelled")
     known = asked - count_frames(oracle.inputs.structures)
@@ -205,8 +205,10 @@ def _known(reused: int) -> str:
     return f", {reused} known already" if reused else ""
 
 
-def _links_to_called(node: orm.WorkChainNode) -> list[Any]:
-    return list(node.base.links.get_outgoing(link_type=LinkType.CALL_WORK))
+def called_by(run: orm.WorkChainNode) -> dict[str, orm.WorkChainNode]:
+    """Return the WorkChains that one has called, by their labels."""
+    links = run.base.links.get_outgoing(link_type=LinkType.CALL_WORK)
+    return {link.link_label: link.node for link in links}
 
 
 def _dataset(run: orm.WorkChainNode, curated: bool) -> Stage:
@@ -262,8 +264,7 @@ def verdict_stage(validation: orm.WorkChainNode | None) -> Stage:
     if validation is None or ("validation" not in validation.outputs and validation.caller is None):
         return Stage("validation", "waiting")
     if "validation" not in validation.outputs:
-        called = {link.link_label: link.node for link in _links_to_called(validation)}
-        labels = labels_stage(called.get("label"))
+        labels = labels_stage(called_by(validation).get("label"))
         return Stage("validation", state_of(validation), labels.detail, labels.seconds_left)
     checks = validation.outputs.validation["checks"]
     passed = sum(check["passed"] for check in checks)

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from aiida import orm
-from aiida.common.links import LinkType
 
 from ..learning.history import ENDS
 from .continuing import history_of
-from .progress import LEARNING, Stage, fit_stage, labels_stage, selection_stage, state_of, verdict_stage
+from .progress import LEARNING, Stage, called_by, fit_stage, labels_stage, selection_stage, state_of, verdict_stage
 from .progress import stages as plain_stages
 
 
@@ -20,7 +19,7 @@ def stages(run: orm.WorkChainNode) -> list[Stage]:
 
 
 def _learning(run: orm.WorkChainNode) -> list[Stage]:
-    called = {link.link_label: link.node for link in run.base.links.get_outgoing(link_type=LinkType.CALL_WORK).all()}
+    called = called_by(run)
     history = history_of(run)
     rows = [] if history is None else history["rounds"]
     found = [_recorded(row) for row in rows]

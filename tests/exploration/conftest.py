@@ -21,7 +21,7 @@ from ase.io.trajectory import Trajectory
 from aiida_mlip_autopipec.config.schemas.exploration import ExplorationConfig, WalkerCounts
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
 from aiida_mlip_autopipec.environment import PORTABLE, ensure_code
-from aiida_mlip_autopipec.exploration.process import limits_of
+from aiida_mlip_autopipec.exploration.process import settings_of
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
 from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
 
@@ -118,6 +118,11 @@ class Outcome:
             return list(file)
 
 
+def write_settings(folder: Path, **settings: Any) -> None:
+    """Write the program's settings into a folder."""
+    (folder / "settings.json").write_text(json.dumps(settings_of(ExplorationConfig(**settings))))
+
+
 def explore(
     folder: Path, walkers: Sequence[Atoms], potential: Path, active_set: Path, *options: str, **settings: Any
 ) -> Outcome:
@@ -126,7 +131,7 @@ def explore(
     with Trajectory(str(folder / "walkers.traj"), "w") as file:
         for atoms in walkers:
             file.write(atoms)
-    (folder / "settings.json").write_text(json.dumps(limits_of(ExplorationConfig(**settings))))
+    write_settings(folder, **settings)
     files = ["settings.json", "walkers.traj", str(potential), str(active_set)]
     ended = subprocess.run(
         [sys.executable, str(SCRIPT), "--workers", "1", *options, *files],

@@ -67,6 +67,10 @@ class ExplorationConfig(Settings):
     timestep: PositiveFloat | Literal["auto"] = "auto"
     """Step of molecular dynamics, in fs, or `auto`: 2, less with atoms lighter than oxygen, 0.5 with hydrogen."""
 
+    lammps: str | None = Field(default=None, min_length=1)
+    """The program of a LAMMPS with the package ML-PACE, on the computer of the trainer: it runs molecular dynamics in place of
+    ASE. Larger cells gain most by it."""
+
     deformation_steps: PositiveInt = 40
     """Steps of a deformation."""
 

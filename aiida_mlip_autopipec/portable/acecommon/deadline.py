@@ -34,6 +34,9 @@ class Deadline:
         :raises ExplainedError: of the kind `out_of_time`.
         """
         if self.has_come:
-            raise ExplainedError(
-                "out_of_time", f"the walltime ended during {what}; what was done is kept for a restart"
-            )
+            raise self.error(what)
+
+    @staticmethod
+    def error(what: str) -> ExplainedError:
+        """Return what is raised when it comes."""
+        return ExplainedError("out_of_time", f"the walltime ended during {what}; what was done is kept for a restart")

@@ -10,8 +10,8 @@ from ase import Atoms
 from .walker import Walker
 
 
-def deformation(atoms: Atoms, walker: Walker) -> Iterator[None]:
-    """Strain a cell from where it starts to its last shape in equal steps, each with other displacements; yield at each."""
+def deformation(atoms: Atoms, walker: Walker) -> Iterator[int]:
+    """Strain a cell to its last shape in equal steps, each with other displacements; yield the numbers of the steps."""
     random = np.random.RandomState(walker.seed)
     assert walker.strain is not None
     for step in range(walker.steps + 1):
@@ -20,4 +20,4 @@ def deformation(atoms: Atoms, walker: Walker) -> Iterator[None]:
         atoms.set_positions(
             walker.start.positions @ shape + random.normal(0.0, walker.rattle, walker.start.positions.shape)
         )
-        yield
+        yield step

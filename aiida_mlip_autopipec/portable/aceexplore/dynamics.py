@@ -27,8 +27,8 @@ _LARGEST_CHANGE = 0.03
 """Largest change of the volume at once, relative."""
 
 
-def dynamics(atoms: Atoms, walker: Walker) -> Iterator[None]:
-    """Run Langevin dynamics, at constant pressure with stochastic cell rescaling; yield at the start and after each step.
+def dynamics(atoms: Atoms, walker: Walker) -> Iterator[int]:
+    """Run Langevin dynamics, at constant pressure with stochastic cell rescaling; yield the numbers of its steps.
 
     The cell keeps its shape. Bernetti and Bussi, J. Chem. Phys. 153, 114107 (2020): of first order in the volume, so that it
     does not swing, and right in its fluctuations.
@@ -47,7 +47,7 @@ def dynamics(atoms: Atoms, walker: Walker) -> Iterator[None]:
     )
     stiffness = None if walker.pressure is None else _bulk_modulus(atoms)
     for step, _ in enumerate(langevin.irun(walker.steps)):
-        yield
+        yield step
         if stiffness is not None and step and step % _BAROSTAT_STEPS == 0:
             _rescale(atoms, walker, stiffness, random)
 

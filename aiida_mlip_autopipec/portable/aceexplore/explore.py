@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,20 @@ from ase import Atoms
 from ase.io.trajectory import Trajectory
 
 from .store import ATTEMPTS, Store
-from .walk import Way, walk
+from .walk import PATHS, Steps, Way, walk
 from .walker import Limits, Walker
 
 FRAMES, REPORT = Path("frames.traj"), Path("exploration.json")
 
 
-def read_limits(path: Path) -> Limits:
-    """Return the limits that `settings.json` holds.
+def read_settings(path: Path) -> tuple[Limits, str | None]:
+    """Return the limits that `settings.json` holds, and the program of LAMMPS if there is one.
 
     :raises ExplainedError: if the file is no JSON, or a limit is missing or makes no sense.
     """
     try:
         content = json.loads(path.read_text())
+        lammps = content.get("lammps")
         limits = Limits(**{field.name: float(content[field.name]) for field in fields(Limits)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExplainedError(
@@ -40,7 +41,7 @@ def read_limits(path: Path) -> Limits:
         raise ExplainedError(
             "bad_input", f"{path}: 0 < select_grade <= stop_grade, growth and expansion > 1 are needed"
         )
-    return limits
+    return limits, lammps
 
 
 def check_elements(walkers: Sequence[Walker], known: Sequence[str]) -> None:
@@ -61,6 +62,7 @@ class _Task:
     store: Store
     deadline: Deadline
     progress: _Progress
+    paths: Mapping[str, Steps]
 
 
 class _Progress:
@@ -84,9 +86,17 @@ class _Progress:
 
 
 def explore(
-    walkers: Sequence[Walker], calculator: Any, limits: Limits, store: Store, workers: int, deadline: Deadline
+    walkers: Sequence[Walker],
+    calculator: Any,
+    limits: Limits,
+    store: Store,
+    workers: int,
+    deadline: Deadline,
+    paths: Mapping[str, Steps] = PATHS,
 ) -> None:
     """Let all walkers go that have not come to their end yet, and write what all have found.
+
+    :param paths: what each kind of walker does.
 
     :raises ExplainedError: of the kind `out_of_time` if some did not come to their end; what the others found is written.
     """
@@ -95,7 +105,7 @@ def explore(
     if finished:
         log(f"{len(finished)} of {len(walkers)} walkers had come to their end before")
     progress = _Progress(walkers, finished)
-    task = _Task({walker.number: walker for walker in waiting}, calculator, limits, store, deadline, progress)
+    task = _Task({walker.number: walker for walker in waiting}, calculator, limits, store, deadline, progress, paths)
     # One of those that were on their way when a job was killed may be what killed it: each of them goes alone.
     suspects = [walker.number for walker in waiting if store.begun(walker.number)]
     others = [walker.number for walker in waiting if walker.number not in suspects]
@@ -124,7 +134,7 @@ def _walk(number: int) -> bool:
     else:
         task.store.begin(number)
         try:
-            record = task.store.add(walk(walker, task.calculator, task.limits, task.deadline))
+            record = task.store.add(walk(walker, task.calculator, task.limits, task.deadline, task.paths))
         except ExplainedError:
             task.store.leave(number)
             return False

@@ -17,11 +17,11 @@ _LARGEST_STEP = 0.1
 """Å; longer ones may pass over what is to be met on the way."""
 
 
-def relaxation(atoms: Atoms, walker: Walker) -> Iterator[None]:
-    """Follow the forces, and the stress if there is a pressure to relax to, by FIRE; yield at the start and after each step."""
+def relaxation(atoms: Atoms, walker: Walker) -> Iterator[int]:
+    """Follow the forces, and the stress if there is a pressure to relax to, by FIRE; yield the numbers of its steps."""
     target = atoms
     if walker.pressure is not None:
         target = FrechetCellFilter(atoms, scalar_pressure=walker.pressure * units.GPa)
     optimizer = FIRE(target, logfile=None, maxstep=_LARGEST_STEP)
-    for _ in optimizer.irun(fmax=_LARGEST_FORCE, steps=walker.steps):
-        yield
+    for step, _ in enumerate(optimizer.irun(fmax=_LARGEST_FORCE, steps=walker.steps)):
+        yield step

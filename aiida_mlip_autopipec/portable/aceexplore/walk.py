@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,10 @@ from .relaxation import relaxation
 from .walker import Limits, Walker
 from .watch import STOP_GRADE, UNKNOWN_START, Watch
 
-PATHS = {"md": dynamics, "deformation": deformation, "relaxation": relaxation}
-"""The way of each kind of walker: it yields after each step, its atoms having changed."""
+Steps = Callable[[Atoms, Walker], Iterator[int]]
+"""What a kind of walker does: it yields how many steps are done, from 0 on, its atoms having changed."""
+
+PATHS: Mapping[str, Steps] = {"md": dynamics, "deformation": deformation, "relaxation": relaxation}
 
 ALL_STEPS, RELAXED = "all_steps", "relaxed"
 
@@ -54,9 +57,12 @@ class Way:
         }
 
 
-def walk(walker: Walker, calculator: Any, limits: Limits, deadline: Deadline) -> Way:
+def walk(
+    walker: Walker, calculator: Any, limits: Limits, deadline: Deadline, paths: Mapping[str, Steps] = PATHS
+) -> Way:
     """Let a walker go.
 
+    :param paths: what each kind of walker does.
     :raises ExplainedError: of the kind `out_of_time`, at the deadline.
     """
     atoms = walker.start.copy()
@@ -64,7 +70,7 @@ def walk(walker: Walker, calculator: Any, limits: Limits, deadline: Deadline) ->
     watch = Watch(walker, limits)
     ended, reason = ALL_STEPS, "it has done all its steps"
     try:
-        for step, _ in enumerate(PATHS[walker.kind](atoms, walker)):
+        for step in paths[walker.kind](atoms, walker):
             deadline.check(str(walker))
             watch.look(atoms, step)
         if walker.kind == "relaxation" and watch.steps < walker.steps:

@@ -1,0 +1,175 @@
+"""Molecular dynamics by LAMMPS, which watches the extrapolation grade itself, in place of ASE's."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from acecommon.deadline import Deadline
+from acecommon.errors import ExplainedError, log
+from ase import Atoms
+from ase.io import iread, write
+
+from .walker import Limits, Walker
+
+PAIR_STYLE = "pace/extrapolation"
+
+LOOK_EVERY = 5
+"""Steps between two looks at the grade: a step with a look costs several times as much as one without."""
+
+_SECONDS_TO_ANSWER = 60.0
+_DAMPING, _BAROSTAT_TIME = 0.05, 0.5
+"""ps"""
+
+_BAR = 1e4
+"""of a GPa"""
+
+_FOLDER = Path("lammps")
+_INPUT, _START, _FRAMES, _LOG = "in.lammps", "start.data", "frames.dump", "log.lammps"
+_POTENTIAL, _ACTIVE_SET = "potential.yaml", "potential.asi"
+
+
+@dataclass(frozen=True)
+class Lammps:
+    """The dynamics of a walker, run by LAMMPS up to the limit.
+
+    :param program: LAMMPS with the package ML-PACE; one process of it for a walker.
+    :param potential: a `.yaml`, and its active set, an `.asi`.
+    """
+
+    program: str
+    potential: Path
+    active_set: Path
+    limits: Limits
+    deadline: Deadline
+
+    def check(self) -> None:
+        """Ask the program whether it can evaluate a potential and its grades.
+
+        :raises ExplainedError: if it cannot, or is not there.
+        """
+        try:
+            told = subprocess.run(
+                [self.program, "-help"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_SECONDS_TO_ANSWER,
+            ).stdout
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ExplainedError("not_installed", f"LAMMPS cannot be run as {self.program!r}: {error}") from error
+        if PAIR_STYLE not in told.split():
+            raise ExplainedError(
+                "not_installed",
+                f"{self.program!r} has no pair_style {PAIR_STYLE}: build LAMMPS with the package ML-PACE, or leave away "
+                "exploration.lammps for molecular dynamics by ASE",
+            )
+        log(f"molecular dynamics by {next(line for line in told.splitlines() if line.strip()).strip()}")
+
+    def __call__(self, atoms: Atoms, walker: Walker) -> Iterator[int]:
+        """Run dynamics; yield the number of steps done at the start, and then wherever the grade was looked at.
+
+        :raises ExplainedError: of the kind `out_of_time`, at the deadline.
+        :raises RuntimeError: if LAMMPS ends by an error, after what it did before.
+        """
+        _turn(atoms)
+        yield 0
+        folder = _FOLDER / f"{walker.number:06d}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            failed = self._run(folder, atoms, walker)
+            for number, frame in enumerate(
+                iread(folder / _FRAMES, format="lammps-dump-text", specorder=_species(atoms))
+            ):
+                if number:
+                    _take(atoms, frame)
+                    yield number * LOOK_EVERY
+            if failed:
+                raise RuntimeError(failed)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _run(self, folder: Path, atoms: Atoms, walker: Walker) -> str | None:
+        """Run LAMMPS in a folder; return what it says of an error."""
+        (folder / _POTENTIAL).symlink_to(self.potential.resolve())
+        (folder / _ACTIVE_SET).symlink_to(self.active_set.resolve())
+        boxed = atoms.copy()
+        if not boxed.pbc.all():
+            boxed.center(vacuum=1.0)
+        write(folder / _START, boxed, format="lammps-data", specorder=_species(atoms), masses=True)
+        (folder / _INPUT).write_text(script(atoms, walker, self.limits))
+        left = max(0.0, self.deadline.at - time.monotonic())
+        try:
+            ended = subprocess.run(
+                [self.program, "-in", _INPUT, "-log", _LOG, "-screen", "none"],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=None if math.isinf(left) else left,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+        except subprocess.TimeoutExpired as error:
+            raise self.deadline.error(str(walker)) from error
+        if ended.returncode == 0:
+            return None
+        lines = (folder / _LOG).read_text(errors="replace").splitlines() if (folder / _LOG).exists() else []
+        errors = [line for line in lines if line.startswith("ERROR")]
+        return f"LAMMPS ended with status {ended.returncode}: {(errors or lines or ['it wrote no log'])[-1]}"
+
+
+def script(atoms: Atoms, walker: Walker, limits: Limits) -> str:
+    """Return the input of LAMMPS for a walker."""
+    assert walker.temperature is not None
+    seed = 1 + walker.seed % 900_000_000
+    heat = f"{walker.temperature} {walker.temperature}"
+    pressure = None if walker.pressure is None else f"{walker.pressure * _BAR} {walker.pressure * _BAR}"
+    motion = "nve" if pressure is None else f"nph iso {pressure} {_BAROSTAT_TIME}"
+    return f"""\
+units metal
+boundary {"p p p" if atoms.pbc.all() else "s s s"}
+box tilt large
+read_data {_START}
+pair_style {PAIR_STYLE}
+pair_coeff * * {_POTENTIAL} {_ACTIVE_SET} {" ".join(_species(atoms))}
+neigh_modify every 1 delay 0 check yes
+timestep {walker.timestep / 1000}
+velocity all create {walker.temperature} {seed} mom yes rot no
+fix move all {motion}
+fix heat all langevin {heat} {_DAMPING} {seed}
+fix grade all pair {LOOK_EVERY} {PAIR_STYLE} gamma 1
+compute largest all reduce max f_grade
+variable largest equal c_largest
+fix stop all halt {LOOK_EVERY} v_largest >= {limits.stop_grade} error soft message no
+dump frames all custom {LOOK_EVERY} {_FRAMES} id type xu yu zu vx vy vz
+dump_modify frames sort id format float %.16g
+thermo {walker.steps}
+run {walker.steps}
+"""
+
+
+def _species(atoms: Atoms) -> list[str]:
+    return sorted(set(atoms.symbols))
+
+
+def _turn(atoms: Atoms) -> None:
+    """Turn a cell as LAMMPS wants it: the first vector along x, the second in the plane of x and y."""
+    if atoms.pbc.all():
+        atoms.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)
+
+
+def _take(atoms: Atoms, frame: Atoms) -> None:
+    """Let a structure become a frame of LAMMPS's."""
+    if atoms.pbc.all():
+        atoms.set_cell(frame.cell)
+    atoms.set_positions(frame.positions)
+    atoms.set_velocities(frame.get_velocities())
