@@ -87,9 +87,7 @@ class Lammps:
         folder.mkdir(parents=True)
         try:
             failed = self._run(folder, atoms, walker)
-            for number, frame in enumerate(
-                iread(folder / _FRAMES, format="lammps-dump-text", specorder=_species(atoms))
-            ):
+            for number, frame in enumerate(_frames(folder, _species(atoms))):
                 if number:
                     _take(atoms, frame)
                     yield number * LOOK_EVERY
@@ -155,6 +153,13 @@ dump_modify frames sort id format float %.16g
 thermo {walker.steps}
 run {walker.steps}
 """
+
+
+def _frames(folder: Path, species: list[str]) -> Iterator[Atoms]:
+    """Yield what LAMMPS wrote, from the start on; nothing if it did not come so far."""
+    path = folder / _FRAMES
+    if path.exists():
+        yield from iread(path, format="lammps-dump-text", specorder=species)
 
 
 def _species(atoms: Atoms) -> list[str]:
