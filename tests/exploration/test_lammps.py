@@ -90,7 +90,7 @@ def test_a_cluster_has_no_cell(dynamics: Any) -> None:
     cluster = Atoms("Cu4", positions=[[0, 0, 0], [2.4, 0, 0], [0, 2.4, 0], [0, 0, 2.4]])
     cluster.info = near_equilibrium(temperature=300.0, steps=10).info
     frames = [atoms.copy() for atoms in dynamics(cluster)]
-    assert len(frames) == 3 and not any(atoms.pbc.any() for atoms in frames)
+    assert len(frames) == 2 and not any(atoms.pbc.any() for atoms in frames)
     moved = np.linalg.norm(frames[-1].get_all_distances() - frames[0].get_all_distances())
     assert 0 < moved < 0.5
 

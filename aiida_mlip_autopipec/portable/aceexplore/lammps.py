@@ -20,7 +20,7 @@ from .walker import Limits, Walker
 
 PAIR_STYLE = "pace/extrapolation"
 
-LOOK_EVERY = 5
+LOOK_EVERY = 10
 """Steps between two looks at the grade: a step with a look costs several times as much as one without."""
 
 _SECONDS_TO_ANSWER = 60.0
