@@ -2,15 +2,17 @@
 
 The matrix X of the linear fit has a row for each energy, force component and derivative by strain, a column for each
 function. Only R of X = QR is needed for any least-squares problem with X, and the R of two parts stacked is again such a
-factor: so chunks are reduced by all processes and merged, and memory does not grow with the number of structures.
+factor: so chunks are reduced by all processes and merged fold by fold, folds that are done wait in files, and memory does not
+grow with the number of structures.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from acecommon.deadline import Deadline
@@ -47,6 +49,32 @@ class Factors:
         energy, forces = (float(np.sum((part @ solution) ** 2)) for part in (self.energy, self.forces))
         tiny = np.finfo(float).tiny
         return (energy / self.n_energies) ** 0.5 + tiny, (forces / self.n_forces) ** 0.5 + tiny
+
+
+class StoredFactors(Sequence[Factors]):
+    """Factors that stay in their files: what is used of them is read each time.
+
+    :param sizes: numbers of energies and forces by fold.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, sizes: Mapping[int, tuple[int, int]]) -> None:
+        self._checkpoint, self._sizes = checkpoint, list(sizes.items())
+
+    def __len__(self) -> int:
+        """Return the number of folds."""
+        return len(self._sizes)
+
+    def __getitem__(self, number: Any) -> Any:
+        """Return the factors of a fold."""
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        fold, sizes = self._sizes[number]
+        return _factors([self._checkpoint.factor(fold, part) for part in PARTS], sizes)
+
+
+def _factors(parts: Sequence[np.ndarray], sizes: tuple[int, int]) -> Factors:
+    energy, forces, virial = parts
+    return Factors(energy, forces, virial, *sizes)
 
 
 def triangle(rows: np.ndarray) -> np.ndarray:
@@ -128,39 +156,48 @@ def accumulate(
     deadline: Deadline,
     *,
     trial: bool = False,
-) -> list[Factors]:
+) -> Sequence[Factors]:
     """Reduce the design matrix of the frames to factors, one for each fold that has frames.
 
-    :param trial: whether this is but a trial, of which nothing is kept.
+    :param trial: whether this is but a trial, a small one of which nothing is kept.
     """
     chunks = _chunks(frames, folds, basis.n_functions)
-    checkpoint = Checkpoint(problem_key(basis, frames))
-    factors = [[np.zeros((0, basis.n_functions + 1))] * len(PARTS) for _ in range(FOLDS)]
-    done = 0
-    loaded = None if trial else checkpoint.load()
-    if loaded is not None:
-        done, factors = loaded
-        log(f"  design matrix: going on after {done} of {len(chunks)} parts")
-    sizes = [sum(len(frames[index].atoms) for index in indices) for _, indices in chunks]
-    begun, first = time.monotonic(), done
-    with pool(workers, _Work(RowBuilder(basis), frames, reference)) as mapped:
-        reduced = mapped(_reduce_chunk, [indices for _, indices in chunks[done:]])
-        for (fold, _), parts in zip(chunks[done:], reduced, strict=True):
-            factors[fold] = [triangle(np.vstack(pair)) for pair in zip(factors[fold], parts, strict=True)]
-            done += 1
-            if trial:
-                deadline.check("a trial")
-                continue
-            left = (time.monotonic() - begun) * sum(sizes[done:]) / max(1, sum(sizes[first:done]))
-            log(f"  design matrix: {sum(sizes[:done])} of {sum(sizes)} atoms, {left:.0f} s left")
-            checkpoint.save(done, factors, now=deadline.has_come)
-            deadline.check("the design matrix")
-    sizes_of = [
-        [3 * len(frame.atoms) for frame, of in zip(frames, folds, strict=True) if of == fold and frame.first]
+    sizes = {
+        fold: (len(atoms), 3 * sum(atoms))
         for fold in range(FOLDS)
-    ]
-    return [
-        Factors(energy, forces, virial, n_energies=len(sizes), n_forces=sum(sizes))
-        for (energy, forces, virial), sizes in zip(factors, sizes_of, strict=True)
-        if sizes
-    ]
+        if (atoms := [len(frame.atoms) for frame, of in zip(frames, folds, strict=True) if of == fold and frame.first])
+    }
+    nothing = [np.zeros((0, basis.n_functions + 1))] * len(PARTS)
+    work = _Work(RowBuilder(basis), frames, reference)
+    if trial:
+        found = dict.fromkeys(sizes, nothing)
+        with pool(workers, work) as mapped:
+            for (fold, _), new in zip(chunks, mapped(_reduce_chunk, [indices for _, indices in chunks]), strict=True):
+                found[fold] = _merged(found[fold], new)
+                deadline.check("a trial")
+        return [_factors(found[fold], counts) for fold, counts in sizes.items()]
+
+    checkpoint = Checkpoint(problem_key(basis, frames))
+    done, factors = checkpoint.load() or (0, nothing)
+    if done:
+        log(f"  design matrix: going on after {done} of {len(chunks)} parts")
+    atoms_of = [sum(len(frames[index].atoms) for index in indices) for _, indices in chunks]
+    begun, first = time.monotonic(), done
+    with pool(workers, work) as mapped:
+        reduced = mapped(_reduce_chunk, [indices for _, indices in chunks[done:]])
+        for (fold, _), new in zip(chunks[done:], reduced, strict=True):
+            factors = _merged(factors, new)
+            done += 1
+            is_whole = done == len(chunks) or chunks[done][0] != fold
+            if is_whole:
+                checkpoint.finish(fold, factors)
+                factors = nothing
+            left = (time.monotonic() - begun) * sum(atoms_of[done:]) / max(1, sum(atoms_of[first:done]))
+            log(f"  design matrix: {sum(atoms_of[:done])} of {sum(atoms_of)} atoms, {left:.0f} s left")
+            checkpoint.save(done, factors, now=is_whole or deadline.has_come)
+            deadline.check("the design matrix")
+    return StoredFactors(checkpoint, sizes)
+
+
+def _merged(factors: Sequence[np.ndarray], new: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [triangle(np.vstack(pair)) for pair in zip(factors, new, strict=True)]

@@ -5,7 +5,7 @@ Witt et al., J. Chem. Phys. 159, 164101 (2023), for the prior.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +55,15 @@ class Problem:
         solution[functions], solution[-1] = coefficients, -1.0
         return self.factors[fold].errors(solution)
 
-    def _weighted(self, fold: int, weights: Weights, functions: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    def _weighted(self, fold: int, weights: Weights, functions: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
         one, columns = self.factors[fold], np.append(functions, len(self.penalty))
         weighted = (
             (weights.energy, one.energy),
             (self.force_weight, one.forces),
             (weights.virial * weights.energy, one.virial),
         )
-        return [(weight, part[:, columns]) for weight, part in weighted]
+        for weight, part in weighted:
+            yield weight, np.asarray(part[:, columns])
 
 
 class Ridge:

@@ -1,0 +1,50 @@
+"""The files of a reduction under way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from acefit.checkpoint import FACTORS, Checkpoint, clear, take_over
+
+PARTS = [np.arange(12.0).reshape(3, 4), np.eye(4), np.zeros((0, 4))]
+
+
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_another_job_finds_what_one_has_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Checkpoint("this problem")
+    assert first.load() is None
+    first.finish(0, PARTS)
+    first.save(5, PARTS[::-1], now=True)
+    (tmp_path / "next").mkdir()
+    monkeypatch.chdir(tmp_path / "next")
+    take_over(tmp_path)
+    second = Checkpoint("this problem")
+    done, at_work = second.load() or (0, [])
+    assert done == 5
+    assert all(np.array_equal(*pair) for pair in zip(at_work, PARTS[::-1], strict=True))
+    for name, part in zip(("energy", "forces", "virial"), PARTS, strict=True):
+        assert np.array_equal(second.factor(0, name), part)
+
+
+def test_what_is_of_another_problem_or_damaged_counts_as_nothing() -> None:
+    Checkpoint("this problem").save(5, PARTS, now=True)
+    (FACTORS / "at_work.npz").write_bytes(b"PK but no more")
+    assert Checkpoint("this problem").load() is None
+    Checkpoint("this problem").save(5, PARTS, now=True)
+    assert Checkpoint("another problem").load() is None
+    assert not (FACTORS / "at_work.npz").exists()
+
+
+def test_states_are_not_written_all_the_time() -> None:
+    checkpoint = Checkpoint("this problem")
+    checkpoint.save(1, PARTS)
+    assert checkpoint.load() is None
+    clear()
+    assert not FACTORS.exists()
