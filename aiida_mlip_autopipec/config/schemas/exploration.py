@@ -69,7 +69,7 @@ class ExplorationConfig(Settings):
 
     lammps: str | None = Field(default=None, min_length=1)
     """The program of a LAMMPS with the package ML-PACE, on the computer of the trainer: it runs molecular dynamics in place of
-    ASE. Larger cells gain most by it."""
+    ASE."""
 
     deformation_steps: PositiveInt = 40
     """Steps of a deformation."""

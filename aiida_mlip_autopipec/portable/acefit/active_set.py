@@ -5,7 +5,7 @@ Lysogorskiy et al., Phys. Rev. Mater. 7, 043801 (2023).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,21 @@ def write_active_set(basis_set: Any, training: Sequence[Frame], path: Path) -> N
     elements = sorted(basis_set.elements_to_index_map, key=basis_set.elements_to_index_map.get)
     active: dict[int, np.ndarray] = {}
     for batch in _batches(training):
-        projections = compute_B_projections(basis_set, [frame.atoms for frame in batch])
-        for species, matrix in projections.items():
-            known = [active[species]] if species in active else [np.asarray(_floor(matrix))]
-            projections[species] = np.vstack([matrix, *known])
-        active |= compute_active_set(projections, tol=1.001, max_iters=300, verbose=False)
+        active |= _spanning(basis_set, batch, active)
     for species, matrix in active.items():
         missing = int((np.count_nonzero(matrix, axis=1) == 1).sum())
         if missing:
             log(f"the environments of {elements[species]} span {len(matrix) - missing} of {len(matrix)} functions")
     save_active_inverse_set(str(path), compute_A_active_inverse(active), elements_name=elements)
+
+
+def _spanning(basis_set: Any, batch: Sequence[Frame], active: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Return those of the environments of a batch, and of those known to be active, that span the most."""
+    projections = compute_B_projections(basis_set, [frame.atoms for frame in batch])
+    for species in projections:
+        matrix = projections[species]
+        projections[species] = np.vstack([matrix, active[species] if species in active else _floor(matrix)])
+    return dict(compute_active_set(projections, tol=1.001, max_iters=300, verbose=False))
 
 
 def _batches(training: Sequence[Frame]) -> Iterator[list[Frame]]:
@@ -59,7 +64,7 @@ def _batches(training: Sequence[Frame]) -> Iterator[list[Frame]]:
         yield batch
 
 
-def _floor(matrix: np.ndarray) -> np.ndarray:
+def _floor(matrix: Any) -> np.ndarray:
     """Return tiny directions, one along each function."""
     lengths = np.linalg.norm(matrix, axis=0)
     return np.diag(ACTIVE_SET_FLOOR * np.where(lengths > 0, lengths, lengths.max() or 1.0))

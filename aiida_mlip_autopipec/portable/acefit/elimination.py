@@ -34,7 +34,9 @@ def eliminate(
     left = np.arange(len(penalty))
     for size in sizes:
         while True:
-            inverse = _inverse(normal[np.ix_(left, left)] + floor * np.eye(len(left)))
+            of_left = normal[np.ix_(left, left)]
+            np.fill_diagonal(of_left, np.diag(of_left) + floor)
+            inverse = _inverse(of_left)
             coefficients = inverse @ target[left]
             if len(left) <= size:
                 break
@@ -54,9 +56,12 @@ def falling_sizes(largest: int, smallest: int) -> list[int]:
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
     """Return the inverse of a positive definite matrix, which may be written over."""
-    factor, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
+    # It is symmetric: turned, it lies in memory as LAPACK wants it, and is not copied.
+    factor, failed = lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)
     if failed:
         raise np.linalg.LinAlgError("the normal matrix is not positive definite")
     inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
     lower = np.tril(inverse)
-    return np.asarray(lower + np.tril(lower, -1).T)
+    del inverse
+    lower += np.tril(lower, -1).T
+    return np.asarray(lower)

@@ -38,7 +38,9 @@ class Problem:
         total = np.zeros((len(functions) + 1,) * 2)
         for fold in folds:
             for weight, part in self._weighted(fold, weights, functions):
-                total += weight**2 * (part.T @ part)
+                products = part.T @ part
+                products *= weight**2
+                total += products
         return total
 
     def stack(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
@@ -56,14 +58,15 @@ class Problem:
         return self.factors[fold].errors(solution)
 
     def _weighted(self, fold: int, weights: Weights, functions: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
-        one, columns = self.factors[fold], np.append(functions, len(self.penalty))
-        weighted = (
-            (weights.energy, one.energy),
-            (self.force_weight, one.forces),
-            (weights.virial * weights.energy, one.virial),
-        )
-        for weight, part in weighted:
-            yield weight, np.asarray(part[:, columns])
+        columns = np.append(functions, len(self.penalty))
+        weight_of = {
+            "energy": weights.energy,
+            "forces": self.force_weight,
+            "virial": weights.virial * weights.energy,
+        }
+        for part, weight in weight_of.items():
+            # Factors in files take memory as long as they are held.
+            yield weight, np.asarray(getattr(self.factors[fold], part)[:, columns])
 
 
 class Ridge:
