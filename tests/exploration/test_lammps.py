@@ -33,6 +33,19 @@ def test_a_program_that_cannot_do_it(program: str, told: str, narrow: Potential,
     assert outcome.failure["kind"] == "not_installed" and told in outcome.failure["message"]
 
 
+def test_a_program_that_fails_whatever_it_is_given(narrow: Potential, tmp_path: Path) -> None:
+    program = tmp_path / "lmp"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = -help ] && echo "LAMMPS: pace/extrapolation" && exit\necho "ERROR: too old" >"$4"; exit 1\n'
+    )
+    program.chmod(0o755)
+    walkers = [near_equilibrium(0, kind="relaxation"), near_equilibrium(1)]
+    outcome = explore(tmp_path / "run", walkers, narrow.yaml, narrow.asi, lammps=str(program))
+    assert outcome.status != 0
+    assert outcome.failure["kind"] == "potential_unusable"
+    assert "cannot use the potential: LAMMPS ended with status 1: ERROR: too old" in outcome.failure["message"]
+
+
 @real
 def test_a_walker_ends_at_the_limit_and_hands_in_what_came_before(narrow: Potential, tmp_path: Path) -> None:
     walkers = [near_equilibrium(0), near_equilibrium(1, pressure=5.0), near_equilibrium(2, temperature=300.0)]

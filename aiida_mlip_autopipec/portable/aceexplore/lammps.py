@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acecommon.deadline import Deadline
@@ -49,8 +49,8 @@ class Lammps:
     limits: Limits
     deadline: Deadline
 
-    def check(self) -> None:
-        """Ask the program whether it can evaluate a potential and its grades.
+    def check(self, walkers: Sequence[Walker]) -> None:
+        """Ask the program whether it can evaluate a potential and its grades, and try it on the first walker of dynamics.
 
         :raises ExplainedError: if it cannot, or is not there.
         """
@@ -73,6 +73,13 @@ class Lammps:
                 "exploration.lammps for molecular dynamics by ASE",
             )
         log(f"molecular dynamics by {next(line for line in told.splitlines() if line.strip()).strip()}")
+        for walker in [one for one in walkers if one.kind == "md"][:1]:
+            try:
+                list(self(walker.start.copy(), replace(walker, steps=0)))
+            except RuntimeError as error:
+                raise ExplainedError(
+                    "potential_unusable", f"{self.program!r} cannot use the potential: {error}"
+                ) from error
 
     def __call__(self, atoms: Atoms, walker: Walker) -> Iterator[int]:
         """Run dynamics; yield the number of steps done at the start, and then wherever the grade was looked at.
