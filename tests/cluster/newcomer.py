@@ -109,8 +109,9 @@ class Newcomer:
         return connect(yaml.safe_load((self.home / "profile.yaml").read_text())["postgres"])
 
     def jobs_in_the_queue(self) -> list[str]:
-        """Return the jobs that the scheduler has."""
-        return login(self.description, "squeue --noheader --format=%i").stdout.split()
+        """Return the jobs that the scheduler has, but for those that it has ended and cleans up after."""
+        waiting_or_at_work = "PENDING,CONFIGURING,RUNNING,SUSPENDED"
+        return login(self.description, f"squeue --noheader --format=%i --states={waiting_or_at_work}").stdout.split()
 
 
 def set_up(description: dict[str, Any], home: Path) -> Newcomer:
