@@ -1,4 +1,4 @@
-"""What a run stands on: a profile, a computer, the portable codes and a daemon, made where they are missing."""
+"""What a run stands on: a profile, a computer and the portable codes, made where they are missing."""
 
 from __future__ import annotations
 
@@ -15,17 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from aiida import orm
 from aiida.common.exceptions import NotExistent
-from aiida.engine.daemon.client import (
-    DaemonClient,
-    DaemonNotRunningException,
-    DaemonStalePidException,
-    DaemonTimeoutException,
-    get_daemon_client,
-)
-from aiida.manage.configuration import Profile, create_profile, get_config, get_config_option, load_profile
+from aiida.manage.configuration import Profile, create_profile, get_config, load_profile
 from aiida.manage.configuration.settings import AiiDAConfigDir
 from aiida.plugins import BrokerFactory
 
@@ -57,12 +49,13 @@ class Backend:
     settings: dict[str, Any]
 
 
+EMBEDDED_BROKER = "core.zeromq"
 EMBEDDED_STORAGE = Backend("core.sqlite_dos", {})
 
 
 def embedded_broker() -> Backend:
     """Return the broker that the daemon starts itself."""
-    return Backend("core.zeromq", BrokerFactory("core.zeromq").get_default_config())
+    return Backend(EMBEDDED_BROKER, BrokerFactory(EMBEDDED_BROKER).get_default_config())
 
 
 def ensure_profile(name: str | None = None, *, make: bool = True) -> tuple[Profile, bool]:
@@ -247,54 +240,3 @@ def with_this_python(resources: ResourcesConfig) -> ResourcesConfig:
         return resources
     line = f"export PATH={shlex.quote(str(Path(sys.prefix) / 'bin'))}:$PATH"
     return resources.model_copy(update={"prepend_text": f"{line}\n{resources.prepend_text}".rstrip()})
-
-
-def ensure_daemon() -> DaemonClient:
-    """Return the client of a running daemon, starting one if there is none.
-
-    :raises ConfigError: if the profile has no broker, so that it can have no daemon.
-    """
-    profile = load_profile()
-    if profile.process_control_backend is None:
-        raise ConfigError(
-            f"profile '{profile.name}' has no broker, so runs cannot be given to a daemon; "
-            f"give it one by `verdi profile configure-broker core.zeromq {profile.name}`, or choose another by --profile"
-        )
-    client = get_daemon_client(profile.name)
-    with alone():
-        if not _is_alive(client):
-            _forget_dead_broker(profile)
-            client.start_daemon(get_config_option("daemon.default_workers"))
-    return client
-
-
-def is_outdated(client: DaemonClient) -> bool:
-    """Tell whether a daemon was started before this package was last changed: it runs on with what it has loaded."""
-    pid = client.get_daemon_pid()
-    newest = max(path.stat().st_mtime for path in Path(__file__).parent.rglob("*.py"))
-    try:
-        return pid is not None and psutil.Process(pid).create_time() < newest
-    except psutil.Error:
-        return False
-
-
-def _is_alive(client: DaemonClient) -> bool:
-    """Tell whether the daemon runs, by asking it: its pid file outlives a daemon that was killed."""
-    try:
-        client.get_status()
-    except (DaemonNotRunningException, DaemonStalePidException):
-        return False
-    except DaemonTimeoutException:
-        # It is there, and busy.
-        return True
-    return True
-
-
-def _forget_dead_broker(profile: Profile) -> None:
-    """Remove the addresses that the ZeroMQ broker of a daemon that was killed, or of a machine that died, left behind.
-
-    Else workers and commands may read them before the new broker writes its own, and talk to nobody for ever.
-    """
-    folder = Path(get_config().filepaths(profile)["broker_service"]["dir"])
-    for name in ("broker.sockets", "broker.pid"):
-        (folder / name).unlink(missing_ok=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +31,10 @@ from aiida_mlip_autopipec.workflows.builder import build_one_shot
 from . import postgres
 
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+_PROGRAMS = Path(sys.executable).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -127,3 +134,18 @@ def finished_run(aiida_profile: Profile, small_config: PipelineConfig) -> orm.Wo
     _, node = run_get_node(build_one_shot(small_config))
     assert node.is_finished_ok, node.exit_message
     return node
+
+
+@pytest.fixture(scope="module")
+def run_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """Run a program of this Python environment on a machine on which AiiDA was never used; the daemon is stopped at the end."""
+    home = tmp_path_factory.mktemp("home")
+    environment = {**os.environ, "AIIDA_PATH": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
+
+    def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [_PROGRAMS / program, *arguments], env=environment, cwd=home, capture_output=True, text=True, check=False
+        )
+
+    yield run
+    run("verdi", "daemon", "stop")

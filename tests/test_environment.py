@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import pytest
 from aiida import orm
-from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage.configuration import Profile
 
 from aiida_mlip_autopipec.config.read import ConfigError
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
-from aiida_mlip_autopipec.environment import ensure_code, ensure_computer, ensure_profile, is_outdated, with_this_python
+from aiida_mlip_autopipec.environment import ensure_code, ensure_computer, ensure_profile, with_this_python
 
 pytestmark = pytest.mark.usefixtures("aiida_profile")
 
@@ -70,14 +67,3 @@ def test_options_hold_what_is_set(tmp_path: Path) -> None:
     ).options()
     assert (told["account"], told["qos"]) == ("project", "high")
     assert told["custom_scheduler_commands"] == "#SBATCH --gres=gpu:1\n#SBATCH -C a100"
-
-
-def test_a_daemon_older_than_the_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = get_daemon_client()
-    monkeypatch.setattr(client, "get_daemon_pid", os.getpid)
-    monkeypatch.setattr("psutil.Process.create_time", lambda process: 0.0)
-    assert is_outdated(client)
-    monkeypatch.setattr("psutil.Process.create_time", lambda process: time.time())
-    assert not is_outdated(client)
-    monkeypatch.setattr(client, "get_daemon_pid", lambda: None)
-    assert not is_outdated(client)

@@ -127,7 +127,7 @@ def resume(identifier: str, profile: str | None) -> None:
     What begins again takes the labels that exist, whatever computed them, unless its config says not to.
     """
     load_profile(profile, make=False)
-    from ..environment import ensure_daemon
+    from ..daemon import ensure_daemon
     from ..workflows.control import RESUMES, begin_again, play, revive
 
     run = load_run(identifier)
@@ -152,7 +152,7 @@ def resume(identifier: str, profile: str | None) -> None:
 def kill(identifier: str, profile: str | None) -> None:
     """End a run and its jobs, in the queues too. What is labelled stays, and `mlip-auto resume` begins again from there."""
     load_profile(profile, make=False)
-    from ..environment import ensure_daemon
+    from ..daemon import ensure_daemon
     from ..workflows.control import kill as kill_run
 
     run = load_run(identifier)

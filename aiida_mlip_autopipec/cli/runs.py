@@ -179,7 +179,7 @@ def _validation_config(
 def watch(identifier: str, output: Path | None, profile: str | None) -> None:
     """Watch a run until it ends; write its results if asked to."""
     load_profile(profile)
-    from ..environment import ensure_daemon
+    from ..daemon import ensure_daemon
 
     node = load_run(identifier)
     if output is not None:

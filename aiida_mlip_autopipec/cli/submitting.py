@@ -77,7 +77,7 @@ def submit_to_daemon(build: Callable[[], ProcessBuilder]) -> orm.WorkChainNode:
     from aiida.manage import get_manager
     from sqlalchemy.exc import OperationalError
 
-    from ..environment import ensure_daemon, is_outdated
+    from ..daemon import ensure_daemon, is_outdated
 
     if is_outdated(ensure_daemon()):
         click.echo(

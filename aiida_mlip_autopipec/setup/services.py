@@ -9,7 +9,7 @@ from aiida.manage import get_manager
 from aiida.manage.configuration import get_config_option, load_profile
 
 from ..config.read import ConfigError
-from ..environment import ensure_daemon, is_outdated
+from ..daemon import ensure_daemon, is_outdated
 from .finding import Finding, one_line
 from .private import exposure
 from .profile import config_files

@@ -14,7 +14,7 @@ from kiwipy import UnroutableError
 from plumpy.futures import unwrap_kiwi_future
 from plumpy.process_comms import create_continue_body
 
-from ..environment import ensure_daemon
+from ..daemon import ensure_daemon
 from .progress import active_of
 
 REPLY_SECONDS = 5.0

@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--picoseconds", type=float, default=100.0)
     arguments = parser.parse_args()
     with temporary_profile():
-        from aiida_mlip_autopipec.environment import ensure_daemon
+        from aiida_mlip_autopipec.daemon import ensure_daemon
 
         daemon = ensure_daemon()
         try:

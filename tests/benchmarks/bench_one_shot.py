@@ -150,7 +150,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     with temporary_profile() as home:
-        from aiida_mlip_autopipec.environment import ensure_daemon
+        from aiida_mlip_autopipec.daemon import ensure_daemon
 
         daemon = ensure_daemon()
         report: dict[str, Any] = {"element": arguments.element, "python": sys.version.split()[0], "runs": []}

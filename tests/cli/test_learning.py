@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ..conftest import Command
 from ..workflows.test_active_learning import SETTINGS
-from .conftest import Command
 from .test_running import SMALL
 
 

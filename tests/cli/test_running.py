@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import Command
+from ..conftest import Command
 
 SMALL: dict[str, Any] = {
     "elements": ["Cu"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import Command
+from ..conftest import Command
 
 
 def test_profile_codes_and_check_of_this_machine(mlip_auto: Command) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from acecommon.deadline import Deadline
 from acecommon.errors import log
 from acecommon.parallel import pool, shared
@@ -78,8 +79,19 @@ def _factors(parts: Sequence[np.ndarray], sizes: tuple[int, int]) -> Factors:
 
 
 def triangle(rows: np.ndarray) -> np.ndarray:
-    """Return R of the QR factorisation of rows, or the rows themselves if they are few."""
-    return np.asarray(np.linalg.qr(rows, mode="r")) if len(rows) > rows.shape[1] else rows
+    """Return R of the QR factorisation of rows, which may be written over, or the rows themselves if they are few."""
+    if len(rows) <= rows.shape[1]:
+        return rows
+    # numpy's needs three times the memory.
+    _, factor = scipy.linalg.qr(rows, mode="raw", overwrite_a=True, check_finite=False)
+    return np.asarray(factor)
+
+
+def stacked(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """Return rows above each other, as LAPACK wants them in memory."""
+    rows = list(parts)
+    whole = np.empty((sum(map(len, rows)), rows[0].shape[1]), order="F")
+    return np.concatenate(rows, out=whole)
 
 
 def frame_weights(frame: Frame) -> tuple[float, float]:
@@ -118,7 +130,7 @@ def _reduce_chunk(indices: Sequence[int]) -> list[np.ndarray]:
         rows[1].append(of_forces * np.column_stack([one.forces, frame.forces.ravel()]))
         if frame.virial is not None:
             rows[2].append(of_energy * frame.equal**0.5 * np.column_stack([one.virial, frame.virial]))
-    return [triangle(np.vstack(part)) for part in rows]
+    return [triangle(stacked(rows.pop(0))) for _ in PARTS]
 
 
 def _chunks(frames: Sequence[Frame], folds: Sequence[int], n_functions: int) -> list[tuple[int, list[int]]]:
@@ -170,15 +182,15 @@ def accumulate(
     nothing = [np.zeros((0, basis.n_functions + 1))] * len(PARTS)
     work = _Work(RowBuilder(basis), frames, reference)
     if trial:
-        found = dict.fromkeys(sizes, nothing)
+        found = {fold: list(nothing) for fold in sizes}
         with pool(workers, work) as mapped:
             for (fold, _), new in zip(chunks, mapped(_reduce_chunk, [indices for _, indices in chunks]), strict=True):
-                found[fold] = _merged(found[fold], new)
+                _merge(found[fold], new)
                 deadline.check("a trial")
         return [_factors(found[fold], counts) for fold, counts in sizes.items()]
 
     checkpoint = Checkpoint(problem_key(basis, frames))
-    done, factors = checkpoint.load() or (0, nothing)
+    done, factors = checkpoint.load() or (0, list(nothing))
     if done:
         log(f"  design matrix: going on after {done} of {len(chunks)} parts")
     atoms_of = [sum(len(frames[index].atoms) for index in indices) for _, indices in chunks]
@@ -186,12 +198,12 @@ def accumulate(
     with pool(workers, work) as mapped:
         reduced = mapped(_reduce_chunk, [indices for _, indices in chunks[done:]])
         for (fold, _), new in zip(chunks[done:], reduced, strict=True):
-            factors = _merged(factors, new)
+            _merge(factors, new)
             done += 1
             is_whole = done == len(chunks) or chunks[done][0] != fold
             if is_whole:
                 checkpoint.finish(fold, factors)
-                factors = nothing
+                factors = list(nothing)
             left = (time.monotonic() - begun) * sum(atoms_of[done:]) / max(1, sum(atoms_of[first:done]))
             log(f"  design matrix: {sum(atoms_of[:done])} of {sum(atoms_of)} atoms, {left:.0f} s left")
             checkpoint.save(done, factors, now=is_whole or deadline.has_come)
@@ -199,5 +211,7 @@ def accumulate(
     return StoredFactors(checkpoint, sizes)
 
 
-def _merged(factors: Sequence[np.ndarray], new: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [triangle(np.vstack(pair)) for pair in zip(factors, new, strict=True)]
+def _merge(factors: list[np.ndarray], new: list[np.ndarray]) -> None:
+    """Merge new factors into others, part after part: of the former nothing is left."""
+    for _ in PARTS:
+        factors.append(triangle(stacked([factors.pop(0), new.pop(0)])))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .design import Factors, triangle
+from .design import Factors, stacked, triangle
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Problem:
         factor = np.zeros((0, len(functions) + 1))
         for fold in folds:
             parts = [weight * part for weight, part in self._weighted(fold, weights, functions)]
-            factor = triangle(np.vstack([factor, *parts]))
+            factor = triangle(stacked([factor, *parts]))
         return factor
 
     def errors(self, fold: int, functions: np.ndarray, coefficients: np.ndarray) -> tuple[float, float]:
