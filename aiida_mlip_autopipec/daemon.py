@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -82,10 +83,16 @@ def _await_workers(client: DaemonClient, folder: Path, number: int) -> None:
 
     A worker that looks for the broker's address in the moment in which that is written reads an empty file, and waits for
     nobody for ever (aiida-core 2.9).
+
+    :raises ConfigError: if it does not know them then either.
     """
+    if _are_known(folder, number):
+        return
+    with contextlib.suppress(DaemonTimeoutException):
+        # It goes on if nobody waits for it.
+        client.restart_daemon(wait=True, timeout=round(PATIENCE))
     if not _are_known(folder, number):
-        client.restart_daemon(wait=True)
-        _are_known(folder, number)
+        raise ConfigError("the daemon's workers do not reach its broker: run `verdi daemon restart`, and try again")
 
 
 def _are_known(folder: Path, number: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from acecommon.deadline import Deadline
+from acecommon.errors import ExplainedError
 from acecommon.potential import load_potential
 from aceexplore.explore import read_settings
 from aceexplore.lammps import LOOK_EVERY, Lammps
@@ -33,17 +35,98 @@ def test_a_program_that_cannot_do_it(program: str, told: str, narrow: Potential,
     assert outcome.failure["kind"] == "not_installed" and told in outcome.failure["message"]
 
 
-def test_a_program_that_fails_whatever_it_is_given(narrow: Potential, tmp_path: Path) -> None:
-    program = tmp_path / "lmp"
-    program.write_text(
-        '#!/bin/sh\n[ "$1" = -help ] && echo "LAMMPS: pace/extrapolation" && exit\necho "ERROR: too old" >"$4"; exit 1\n'
-    )
+FRAME = """ITEM: TIMESTEP
+{step}
+ITEM: NUMBER OF ATOMS
+1
+ITEM: BOX BOUNDS pp pp pp
+0.0 4.0
+0.0 4.0
+0.0 4.0
+ITEM: ATOMS id type xu yu zu vx vy vz f_grade
+1 1 0.0 0.0 {step} 0.0 0.0 0.0 {grade}
+"""
+
+
+def program_that(folder: Path, *lines: str) -> Path:
+    """Return a program that says that it is LAMMPS, and does but these lines of shell."""
+    program = folder / "lmp"
+    asked = '[ "$1" = -help ] && echo "LAMMPS: pace/extrapolation" && exit'
+    program.write_text("\n".join(["#!/bin/sh", asked, *lines]) + "\n")
     program.chmod(0o755)
+    return program
+
+
+def frames(*grades: float) -> str:
+    """Return the line that writes frames with these grades."""
+    return "cat >frames.dump <<'E'\n" + "".join(FRAME.format(step=10 * n, grade=g) for n, g in enumerate(grades)) + "E"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (['echo "ERROR: too old" >"$4"; exit 1'], "LAMMPS ended with status 1: ERROR: too old"),
+        (["exit 0"], "LAMMPS ended after 0 of 0 steps, and told of no error"),
+    ],
+)
+def test_a_program_that_fails_whatever_it_is_given(
+    lines: list[str], told: str, narrow: Potential, tmp_path: Path
+) -> None:
     walkers = [near_equilibrium(0, kind="relaxation"), near_equilibrium(1)]
-    outcome = explore(tmp_path / "run", walkers, narrow.yaml, narrow.asi, lammps=str(program))
+    outcome = explore(tmp_path / "run", walkers, narrow.yaml, narrow.asi, lammps=str(program_that(tmp_path, *lines)))
     assert outcome.status != 0
     assert outcome.failure["kind"] == "potential_unusable"
-    assert "cannot use the potential: LAMMPS ended with status 1: ERROR: too old" in outcome.failure["message"]
+    assert f"cannot use the potential: {told}" in outcome.failure["message"]
+
+
+def steps_of(program: Path, potential: Potential, deadline: Deadline, steps: int = 20) -> Iterator[int]:
+    """Let a walker of one atom go."""
+    write_settings(Path(), stop_grade=12.0)
+    atom = Atoms("Cu", cell=[4.0] * 3, pbc=True, info=near_equilibrium(steps=steps).info)
+    (walker,) = read_walkers([atom])
+    lammps = Lammps.of(str(program), potential.yaml, potential.asi, read_settings(Path("settings.json"))[0], deadline)
+    return lammps(walker.start.copy(), walker)
+
+
+@pytest.mark.parametrize(
+    ("lines", "steps", "told"),
+    [
+        ([frames(1, 2)], [0, 10], "ended after 10 of 20 steps"),
+        ([frames(1, 2), "echo ITEM: TIMESTEP >>frames.dump; kill -9 $$"], [0, 10], "status -9: it wrote no log"),
+        ([frames(1, 2), 'echo "ERROR: Lost atoms" >"$4"; exit 1'], [0, 10], "status 1: ERROR: Lost atoms"),
+        ([frames(1, 13)], [0, 10], None),
+        ([frames(1, 2, 3)], [0, 10, 20], None),
+    ],
+)
+def test_what_was_done_before_an_end_is_looked_at(
+    lines: list[str],
+    steps: list[int],
+    told: str | None,
+    narrow: Potential,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    looked = []
+    try:
+        for step in steps_of(program_that(tmp_path, *lines), narrow, Deadline()):
+            looked.append(step)
+    except RuntimeError as error:
+        assert told is not None and told in str(error)
+    else:
+        assert told is None
+    assert looked == steps
+    assert not any((tmp_path / "lammps").iterdir())
+
+
+def test_nothing_goes_on_after_the_walltime(narrow: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    witness = tmp_path / "witness"
+    program = program_that(tmp_path, f"(sleep 3; touch {witness}) & sleep 60")
+    with pytest.raises(ExplainedError, match="the walltime ended"):
+        list(steps_of(program, narrow, Deadline(time.monotonic() + 1)))
+    time.sleep(4)
+    assert not witness.exists(), "what a wrapper started ends too"
 
 
 @real
@@ -72,7 +155,7 @@ def dynamics(narrow: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def run(walker: Atoms) -> Iterator[Atoms]:
         (one,) = read_walkers([walker])
         limits, _ = read_settings(Path("settings.json"))
-        lammps = Lammps(str(LAMMPS), narrow.yaml, narrow.asi, limits, Deadline())
+        lammps = Lammps.of(str(LAMMPS), narrow.yaml, narrow.asi, limits, Deadline())
         atoms = one.start.copy()
         atoms.calc = load_potential(narrow.yaml)
         for _ in lammps(atoms, one):

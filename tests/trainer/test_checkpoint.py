@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,14 @@ def test_what_is_of_another_problem_or_damaged_counts_as_nothing() -> None:
     Checkpoint("this problem").save(5, PARTS, now=True)
     (FACTORS / "at_work.npz").write_bytes(b"PK but no more")
     assert Checkpoint("this problem").load() is None
-    Checkpoint("this problem").save(5, PARTS, now=True)
+    damaged = Checkpoint("this problem")
+    damaged.finish(0, PARTS)
+    damaged.save(5, PARTS, now=True)
+    assert Checkpoint("this problem").load() is not None
+    os.truncate(FACTORS / "0_energy.npy", 150)
+    assert Checkpoint("this problem").load() is None
+    (FACTORS / "0_energy.npy").unlink()
+    assert Checkpoint("this problem").load() is None
     assert Checkpoint("another problem").load() is None
     assert not (FACTORS / "at_work.npz").exists()
 

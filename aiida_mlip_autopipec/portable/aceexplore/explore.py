@@ -32,8 +32,10 @@ def read_settings(path: Path) -> tuple[Limits, str | None]:
     try:
         content = json.loads(path.read_text())
         lammps = content.get("lammps")
+        if not (lammps is None or isinstance(lammps, str)):
+            raise TypeError(f"lammps is to be the name of a program, not {lammps!r}")
         limits = Limits(**{field.name: float(content[field.name]) for field in fields(Limits)})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExplainedError(
             "bad_input", f"{path}: cannot be used as settings: {type(error).__name__}: {error}"
         ) from error

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import math
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +18,10 @@ from pathlib import Path
 from acecommon.deadline import Deadline
 from acecommon.errors import ExplainedError, log
 from ase import Atoms
-from ase.io import iread, write
+from ase.build import bulk
+from ase.data import chemical_symbols, covalent_radii
+from ase.io import write
+from ase.io.lammpsrun import iread_lammps_dump_text
 
 from .walker import Limits, Walker
 
@@ -29,6 +36,9 @@ _DAMPING, _BAROSTAT_TIME = 0.05, 0.5
 
 _BAR = 1e4
 """of a GPa"""
+
+_PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl.h."""
 
 _FOLDER = Path("lammps")
 _INPUT, _START, _FRAMES, _LOG = "in.lammps", "start.data", "frames.dump", "log.lammps"
@@ -49,10 +59,21 @@ class Lammps:
     limits: Limits
     deadline: Deadline
 
-    def check(self, walkers: Sequence[Walker]) -> None:
-        """Ask the program whether it can evaluate a potential and its grades, and try it on the first walker of dynamics.
+    @classmethod
+    def of(cls, name: str, potential: Path, active_set: Path, limits: Limits, deadline: Deadline) -> Lammps:
+        """Find the program: a name on the PATH, or a path from here or from home.
 
-        :raises ExplainedError: if it cannot, or is not there.
+        :raises ExplainedError: if it is not there.
+        """
+        found = shutil.which(str(Path(name).expanduser()) if name.startswith("~") else name)
+        if found is None:
+            raise ExplainedError("not_installed", f"LAMMPS cannot be run as {name!r}: there is no such program")
+        return cls(str(Path(found).absolute()), potential, active_set, limits, deadline)
+
+    def check(self, walkers: Sequence[Walker]) -> None:
+        """Ask the program whether it can evaluate a potential and its grades, and try it on a small crystal.
+
+        :raises ExplainedError: if it cannot.
         """
         try:
             told = subprocess.run(
@@ -74,9 +95,11 @@ class Lammps:
             )
         log(f"molecular dynamics by {next(line for line in told.splitlines() if line.strip()).strip()}")
         for walker in [one for one in walkers if one.kind == "md"][:1]:
+            number = walker.start.numbers[0]
+            crystal = bulk(chemical_symbols[number], "fcc", a=8**0.5 * covalent_radii[number], cubic=True)
             try:
-                list(self(walker.start.copy(), replace(walker, steps=0)))
-            except RuntimeError as error:
+                list(self(crystal, replace(walker, start=crystal, steps=0)))
+            except (RuntimeError, OSError, ValueError) as error:
                 raise ExplainedError(
                     "potential_unusable", f"{self.program!r} cannot use the potential: {error}"
                 ) from error
@@ -85,21 +108,25 @@ class Lammps:
         """Run dynamics; yield the number of steps done at the start, and then wherever the grade was looked at.
 
         :raises ExplainedError: of the kind `out_of_time`, at the deadline.
-        :raises RuntimeError: if LAMMPS ends by an error, after what it did before.
+        :raises RuntimeError: if LAMMPS ends by an error or too early, after what it did before.
         """
         _turn(atoms)
         yield 0
-        folder = _FOLDER / f"{walker.number:06d}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        _FOLDER.mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{walker.number:06d}_", dir=_FOLDER))
         try:
             failed = self._run(folder, atoms, walker)
+            done, grade = -1, 0.0
             for number, frame in enumerate(_frames(folder, _species(atoms))):
+                done, grade = number * LOOK_EVERY, float(frame.arrays["f_grade"].max())
                 if number:
                     _take(atoms, frame)
-                    yield number * LOOK_EVERY
+                    yield done
             if failed:
                 raise RuntimeError(failed)
+            # A grade that is not finite is no reason to stop for LAMMPS, and one for whoever looks at the frame.
+            if done < _steps(walker) and not grade >= self.limits.stop_grade:
+                raise RuntimeError(f"LAMMPS ended after {max(0, done)} of {_steps(walker)} steps, and told of no error")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -113,23 +140,44 @@ class Lammps:
         write(folder / _START, boxed, format="lammps-data", specorder=_species(atoms), masses=True)
         (folder / _INPUT).write_text(script(atoms, walker, self.limits))
         left = max(0.0, self.deadline.at - time.monotonic())
+        process = subprocess.Popen(
+            [self.program, "-in", _INPUT, "-log", _LOG, "-screen", "none"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # What a wrapper started ends with it.
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
         try:
-            ended = subprocess.run(
-                [self.program, "-in", _INPUT, "-log", _LOG, "-screen", "none"],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=None if math.isinf(left) else left,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
+            status = process.wait(None if math.isinf(left) else left)
         except subprocess.TimeoutExpired as error:
             raise self.deadline.error(str(walker)) from error
-        if ended.returncode == 0:
+        finally:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if status == 0:
             return None
+        if -status in (signal.SIGTERM, signal.SIGINT):
+            # The job is being ended, and the walker has not come to its end.
+            raise self.deadline.error(str(walker))
         lines = (folder / _LOG).read_text(errors="replace").splitlines() if (folder / _LOG).exists() else []
         errors = [line for line in lines if line.startswith("ERROR")]
-        return f"LAMMPS ended with status {ended.returncode}: {(errors or lines or ['it wrote no log'])[-1]}"
+        return f"LAMMPS ended with status {status}: {(errors or lines or ['it wrote no log'])[-1]}"
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this process when the one that started it ends, however that does."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _steps(walker: Walker) -> int:
+    """Return how many steps are done: the last one is looked at."""
+    return -(-walker.steps // LOOK_EVERY) * LOOK_EVERY
 
 
 def script(atoms: Atoms, walker: Walker, limits: Limits) -> str:
@@ -139,6 +187,8 @@ def script(atoms: Atoms, walker: Walker, limits: Limits) -> str:
     heat = f"{walker.temperature} {walker.temperature}"
     pressure = None if walker.pressure is None else f"{walker.pressure * _BAR} {walker.pressure * _BAR}"
     motion = "nve" if pressure is None else f"nph iso {pressure} {_BAROSTAT_TIME}"
+    # An atom alone has none once its centre of mass rests.
+    velocity = f"velocity all create {walker.temperature} {seed} mom yes rot no" if len(atoms) > 1 else ""
     return f"""\
 units metal
 boundary {"p p p" if atoms.pbc.all() else "s s s"}
@@ -148,25 +198,30 @@ pair_style {PAIR_STYLE}
 pair_coeff * * {_POTENTIAL} {_ACTIVE_SET} {" ".join(_species(atoms))}
 neigh_modify every 1 delay 0 check yes
 timestep {walker.timestep / 1000}
-velocity all create {walker.temperature} {seed} mom yes rot no
+{velocity}
 fix move all {motion}
 fix heat all langevin {heat} {_DAMPING} {seed}
 fix grade all pair {LOOK_EVERY} {PAIR_STYLE} gamma 1
 compute largest all reduce max f_grade
 variable largest equal c_largest
 fix stop all halt {LOOK_EVERY} v_largest >= {limits.stop_grade} error soft message no
-dump frames all custom {LOOK_EVERY} {_FRAMES} id type xu yu zu vx vy vz
+dump frames all custom {LOOK_EVERY} {_FRAMES} id type xu yu zu vx vy vz f_grade
 dump_modify frames sort id format float %.16g
-thermo {walker.steps}
-run {walker.steps}
+thermo {_steps(walker)}
+run {_steps(walker)}
 """
 
 
 def _frames(folder: Path, species: list[str]) -> Iterator[Atoms]:
-    """Yield what LAMMPS wrote, from the start on; nothing if it did not come so far."""
-    path = folder / _FRAMES
-    if path.exists():
-        yield from iread(path, format="lammps-dump-text", specorder=species)
+    """Yield what LAMMPS wrote, from the start on, up to a frame that is not whole."""
+    with contextlib.suppress(FileNotFoundError), (folder / _FRAMES).open() as file:
+        frames = iread_lammps_dump_text(file, index=slice(None), specorder=species)
+        while True:
+            try:
+                frame = next(frames)
+            except (StopIteration, ValueError, IndexError, KeyError):
+                return
+            yield frame
 
 
 def _species(atoms: Atoms) -> list[str]:

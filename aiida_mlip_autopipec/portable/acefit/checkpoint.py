@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import zipfile
@@ -24,6 +25,9 @@ NONLINEAR = Path("nonlinear")
 
 PARTS = ("energy", "forces", "virial")
 """Factors of a fold."""
+
+FORMAT = 2
+"""Of the files of a reduction."""
 
 _KEY, _AT_WORK = "key", "at_work.npz"
 
@@ -52,6 +56,7 @@ class Checkpoint:
 
     def __init__(self, key: str) -> None:
         self._written = time.monotonic()
+        self._finished: list[int] = []
         path = FACTORS / _KEY
         if path.is_file() and path.read_text() == key:
             return
@@ -61,19 +66,26 @@ class Checkpoint:
             beside.write_text(key)
 
     def load(self) -> tuple[int, list[np.ndarray]] | None:
-        """Return the number of chunks done, and the factors of the fold at work; None if nothing is done."""
+        """Return the number of chunks done, and the factors of the fold at work; None if nothing is done, or is not whole."""
         try:
             with np.load(FACTORS / _AT_WORK, allow_pickle=False) as arrays:
-                return int(arrays["done"]), [arrays[part] for part in PARTS]
+                finished = arrays["finished"].tolist()
+                found = int(arrays["done"]), [arrays[part] for part in PARTS]
+            for fold in finished:
+                for part in PARTS:
+                    self.factor(fold, part)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
+        self._finished = finished
+        return found
 
     def save(self, done: int, factors: Sequence[np.ndarray], now: bool = False) -> None:
         """Write the state of the fold at work, if the last one is old or `now`."""
         if not now and time.monotonic() - self._written < SECONDS:
             return
         with whole(FACTORS / _AT_WORK) as beside, beside.open("wb") as handle:
-            arrays: dict[str, Any] = {"done": done, **dict(zip(PARTS, factors, strict=True))}
+            arrays: dict[str, Any] = {"done": done, "finished": np.array(self._finished, dtype=int)}
+            arrays |= dict(zip(PARTS, factors, strict=True))
             np.savez(handle, **arrays)
         self._written = time.monotonic()
 
@@ -82,6 +94,9 @@ class Checkpoint:
         for part, array in zip(PARTS, factors, strict=True):
             with whole(_path(fold, part)) as beside, beside.open("wb") as handle:
                 np.save(handle, array)
+                handle.flush()
+                os.fsync(handle.fileno())
+        self._finished.append(fold)
 
     def factor(self, fold: int, part: str) -> np.ndarray:
         """Return a factor of a fold that is done, read from its file where it is looked at."""

@@ -21,7 +21,7 @@ from acecommon.errors import log
 from acecommon.parallel import pool, shared
 
 from .basis import Basis
-from .checkpoint import PARTS, Checkpoint
+from .checkpoint import FORMAT, PARTS, Checkpoint
 from .data import FOLDS, Frame, ReferenceEnergies
 from .rows import RowBuilder
 
@@ -150,12 +150,23 @@ def _chunks(frames: Sequence[Frame], folds: Sequence[int], n_functions: int) -> 
     return chunks
 
 
-def problem_key(basis: Basis, frames: Sequence[Frame]) -> str:
-    """Return a hash of the functions and the data."""
-    digest = hashlib.blake2b(repr((basis.cutoff, basis.settings, basis.functions)).encode(), digest_size=16)
+def problem_key(basis: Basis, frames: Sequence[Frame], chunks: Sequence[Any], reference: ReferenceEnergies) -> str:
+    """Return a hash of the functions, the data, and how they are divided."""
+    facts = (FORMAT, basis.cutoff, basis.settings, basis.functions, chunks, sorted(reference.of_element.items()))
+    digest = hashlib.blake2b(repr(facts).encode(), digest_size=16)
     for frame in frames:
-        digest.update(np.ascontiguousarray(frame.atoms.positions).tobytes())
-        digest.update(np.ascontiguousarray(frame.forces).tobytes() + np.float64(frame.energy).tobytes())
+        digest.update(repr((frame.equal, frame.first, frame.atoms.pbc.tolist())).encode())
+        virial = np.zeros(0) if frame.virial is None else frame.virial
+        numbers = (
+            frame.atoms.numbers,
+            frame.atoms.cell.array,
+            frame.atoms.positions,
+            frame.forces,
+            virial,
+            frame.energy,
+        )
+        for array in numbers:
+            digest.update(np.asarray(array, dtype=float).tobytes())
     return digest.hexdigest()
 
 
@@ -189,7 +200,7 @@ def accumulate(
                 deadline.check("a trial")
         return [_factors(found[fold], counts) for fold, counts in sizes.items()]
 
-    checkpoint = Checkpoint(problem_key(basis, frames))
+    checkpoint = Checkpoint(problem_key(basis, frames, chunks, reference))
     done, factors = checkpoint.load() or (0, list(nothing))
     if done:
         log(f"  design matrix: going on after {done} of {len(chunks)} parts")
