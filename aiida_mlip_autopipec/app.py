@@ -13,8 +13,11 @@ from . import __version__
 from .cli import data, running, runs
 from .cli import setup as setting_up
 from .cli.learning import learn
+from .cli.properties import properties
 from .cli.report import report
-from .config.read import ConfigError
+from .config.errors import UserError, safe_message
+from .host import verdi
+from .host.workarounds.waiting_database import why_waiting
 
 
 class _Group(click.Group):
@@ -23,8 +26,18 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except ConfigError as error:
-            raise click.ClickException(str(error)) from error
+        except click.ClickException as error:
+            error.message = safe_message(error.message)
+            raise
+        except UserError as error:
+            raise click.ClickException(safe_message(str(error))) from error
+        except Exception as error:
+            reason = why_waiting(error)
+            if reason is None:
+                raise
+            raise click.ClickException(
+                f"{reason}: try this command again when it is not. Runs wait, and go on then"
+            ) from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,12 +50,26 @@ def main() -> None:
         os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
 
 
+@click.command(
+    verdi.COMMAND,
+    hidden=True,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def daemon_verdi(arguments: tuple[str, ...]) -> None:
+    """Run a command of `verdi` with the repairs of aiida-core, as the processes of the daemon do."""
+    verdi.run(arguments)
+
+
 for _command in (
+    daemon_verdi,
     runs.run,
     runs.run_cycle_02,
     learn,
     runs.train,
     runs.validate,
+    properties,
     runs.watch,
     running.submit,
     running.status,

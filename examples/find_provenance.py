@@ -3,12 +3,13 @@
 
     verdi run examples/find_provenance.py PK|UUID
 
-`aiida_mlip_autopipec.provenance.trace` answers the same and more; this shows how to ask one's own questions.
+`aiida_mlip_autopipec.provenance.queries.trace` answers the same and more; this shows how to ask one's own questions.
 """
 
 import sys
 
 from aiida import orm
+from aiida.common.links import LinkType
 
 if len(sys.argv) != 2:
     raise SystemExit("usage: verdi run examples/find_provenance.py PK|UUID (`mlip-auto list` shows potentials)")
@@ -17,12 +18,29 @@ if isinstance(potential, orm.WorkChainNode):
     potential = potential.outputs.potential
 
 
-def ancestors(node_class: type, project: list[str], **filters: object) -> list[tuple]:
+def find_ancestors() -> list[int]:
+    """Return the PKs of all nodes from which the potential descends, by one query for each generation.
+
+    A single query with `with_descendants` follows every path, which takes minutes after active learning.
+    """
+    found: set[int] = set()
+    generation = {potential.pk}
+    while generation:
+        query = orm.QueryBuilder()
+        query.append(orm.Node, filters={"id": {"in": list(generation)}}, tag="child")
+        links = {"type": {"in": [LinkType.INPUT_CALC.value, LinkType.CREATE.value]}}
+        query.append(orm.Node, with_outgoing="child", edge_filters=links, project="id")
+        generation = set(query.all(flat=True)) - found
+        found |= generation
+    return list(found)
+
+
+found = {"id": {"in": find_ancestors()}}
+
+
+def ancestors(node_class: type, project: list[str]) -> list[tuple]:
     """Return a projection of all nodes of a class from which the potential descends."""
-    query = orm.QueryBuilder()
-    query.append(orm.Node, filters={"uuid": potential.uuid}, tag="potential")
-    query.append(node_class, with_descendants="potential", filters=filters or None, project=project)
-    return query.distinct().all()
+    return orm.QueryBuilder().append(node_class, filters=found, project=project).distinct().all()
 
 
 print(f"{potential.uuid} was made by {potential.creator.process_label} <{potential.creator.pk}>")
@@ -39,9 +57,7 @@ print("codes:")
 for uuid, label in ancestors(orm.Code, ["uuid", "label"]):
     print(f"  {uuid}  {label}")
 
-query = orm.QueryBuilder()
-query.append(orm.Node, filters={"uuid": potential.uuid}, tag="potential")
-query.append(orm.CalculationNode, with_descendants="potential", tag="calculation")
+query = orm.QueryBuilder().append(orm.CalculationNode, filters=found, tag="calculation")
 query.append(orm.Computer, with_node="calculation", project=["label", "hostname"])
 print("computers:")
 for label, hostname in query.distinct().all():

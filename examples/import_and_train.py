@@ -12,8 +12,8 @@ from aiida.engine import run_get_node
 from aiida_mlip_autopipec.config.schemas.pipeline import TrainingRunConfig
 from aiida_mlip_autopipec.dataset.intake import intake
 from aiida_mlip_autopipec.dataset.library import store_dataset
+from aiida_mlip_autopipec.pipelines.builders import build_training
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
-from aiida_mlip_autopipec.workflows.builder import build_training
 
 if len(sys.argv) != 3:
     raise SystemExit("usage: verdi run examples/import_and_train.py DATA NAME")

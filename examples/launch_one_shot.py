@@ -14,8 +14,8 @@ from aiida.engine import submit
 
 from aiida_mlip_autopipec.config.read import parse_settings, read_yaml
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
-from aiida_mlip_autopipec.environment import ensure_daemon
-from aiida_mlip_autopipec.workflows.builder import build_one_shot
+from aiida_mlip_autopipec.host.daemon import ensure_daemon
+from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 
 if len(sys.argv) != 2:
     raise SystemExit("usage: verdi run examples/launch_one_shot.py CONFIG.yaml")

@@ -21,18 +21,29 @@ from aiida.manage.configuration import Profile
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from hypothesis import settings
 
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels
-from aiida_mlip_autopipec.environment import ensure_code, ensure_computer, with_this_python
-from aiida_mlip_autopipec.workflows.builder import build_one_shot
+from aiida_mlip_autopipec.host.computers import ensure_computer, with_this_python
+from aiida_mlip_autopipec.host.profile import enable_write_ahead_log
+from aiida_mlip_autopipec.pipelines.builders import build_one_shot
+from aiida_mlip_autopipec.programs.codes import ensure_code
 
 from . import postgres
 
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
 
+# No example is timed: the first one imports what only its function needs.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+WALLTIMES = (6, 24, 96)
+"""Walltimes (s) to try in turn where a job must do something before its walltime ends: on a busy machine it takes long to
+begin."""
 
 _PROGRAMS = Path(sys.executable).parent
 
@@ -44,6 +55,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sqlite",
         help="Storage of the temporary AiiDA profile; psql starts a PostgreSQL of its own through pgtest.",
     )
+
+
+SYSTEM = {"cli", "cluster", "docs", "faults", "host", "setup", "system"}
+"""Folders of tests of programs with a daemon of their own, as users run them."""
+
+WORKFLOW = {"pipelines", "programs", "provenance", "runs"}
+"""Folders of tests that run AiiDA processes in the tests' own Python."""
+
+WORKFLOW_FILES = {
+    "test_workflow",
+    "test_ase",
+    "test_claims",
+    "test_labelling",
+    "test_quantumespresso",
+    "test_process",
+    "test_collect",
+    "test_in_browser",
+    "test_old_archive",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it needs."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        room = path.parts[0]
+        if room in SYSTEM:
+            item.add_marker(pytest.mark.system)
+        elif room in WORKFLOW or path.stem in WORKFLOW_FILES:
+            item.add_marker(pytest.mark.workflow)
+        else:
+            item.add_marker(pytest.mark.unit)
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +105,9 @@ def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profi
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq", **storage) as profile:
         aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)
         aiida_config.store()
+        if storage["storage_backend"] == "core.sqlite_dos":
+            # As in a profile that `mlip-auto` makes.
+            enable_write_ahead_log(profile)
         yield profile
 
 
@@ -129,11 +175,19 @@ def small_config() -> PipelineConfig:
 
 
 @pytest.fixture(scope="session")
-def finished_run(aiida_profile: Profile, small_config: PipelineConfig) -> orm.WorkChainNode:
-    """A one-shot run that ended well."""
-    _, node = run_get_node(build_one_shot(small_config))
+def finished_uuid(aiida_profile: Profile, small_config: PipelineConfig) -> str:
+    """The UUID of a one-shot run that ended well; it computes all its labels, whatever tests before it have left."""
+    content = small_config.model_dump(mode="json")
+    config = PipelineConfig.model_validate({**content, "oracle": {**content["oracle"], "reuse": False}})
+    _, node = run_get_node(build_one_shot(config))
     assert node.is_finished_ok, node.exit_message
-    return node
+    return str(node.uuid)
+
+
+@pytest.fixture(scope="module")
+def finished_run(finished_uuid: str) -> orm.WorkChainNode:
+    """That run, loaded for each file: where a file loads a profile of its own, the storage is closed and opened again."""
+    return orm.load_node(finished_uuid)
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,1 @@
-"""The commands of `mlip-auto`: thin; parse, call, print. AiiDA is imported by those that need it."""
+"""Commands of `mlip-auto`: they parse arguments, call functions and print. AiiDA is imported only where needed."""

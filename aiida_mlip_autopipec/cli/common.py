@@ -1,101 +1,212 @@
-"""What several commands need: options, profiles, nodes."""
+"""Options and functions of several commands: profiles, nodes, files."""
 
 from __future__ import annotations
 
+import stat
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..config.read import ConfigError
+from ..config.errors import UserError, safe_message, shown
+from ..config.identifiers import LARGEST_PK, is_beyond_any_pk
 
 if TYPE_CHECKING:
     from aiida import orm
     from ase import Atoms
 
+    from ..config.schemas.label_keys import LabelKeys
     from ..dataset.split import Split
 
-profile_option = click.option("--profile", "-p", metavar="NAME", help="AiiDA profile; the default one if not given.")
+MAX_NAME_LENGTH = 255
+"""Maximum length of the name of a dataset."""
+
+profile_option = click.option("--profile", "-p", metavar="NAME", help="AiiDA profile; by default that of AiiDA.")
 element_option = click.option(
     "--element", "-e", "elements", multiple=True, metavar="EL", help="Element; may be repeated."
 )
 output_option = click.option(
     "--output", "-o", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for the results."
 )
+trust_pickle_option = click.option(
+    "--trust-pickle", is_flag=True, help="Unpickle .pckl.gzip files without restrictions, which runs any code in them."
+)
+LOCKED_SECONDS = 60.0
+"""Maximum time (s) that a command waits for a locked database or for disk space."""
+
 file_argument = click.Path(dir_okay=False, path_type=Path)
 
 
+def _parse_keys(_context: click.Context, _option: click.Parameter, text: str | None) -> LabelKeys | None:
+    from ..config.schemas.label_keys import LabelKeys
+
+    try:
+        return None if text is None else LabelKeys.parse(text)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+keys_option = click.option(
+    "--keys",
+    callback=_parse_keys,
+    metavar="energy=NAME,forces=NAME,...",
+    help="Names of the labels in the files, if they are unusual or ambiguous: energy, forces, "
+    "stress (eV/Å^3, ASE's sign) or virial (eV), e.g. energy=REF_energy,forces=REF_forces,virial=REF_virial.",
+)
+
+
 def check_writable(directory: Path) -> None:
-    """Find out before hours of work whether the results can be written."""
+    """Check that the folder of the results is writable, before the run starts.
+
+    :raises UserError: if it is not.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / ".mlip-auto"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=directory):
+            pass
     except OSError as error:
-        raise ConfigError(f"--output {directory}: cannot be written to: {error.strerror}") from error
+        raise UserError(f"--output {directory}: cannot be written to: {error.strerror}") from error
+
+
+def check_target(path: Path) -> None:
+    """Check that a path is free or a regular file.
+
+    Links are rejected, since another user may have placed them.
+
+    :raises UserError: if it is a folder, a device or a link.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    if stat.S_ISLNK(mode):
+        raise UserError(
+            f"{path} cannot be written: it is a link, and links are not followed; name a file, or remove the link"
+        )
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} cannot be written: it is not a regular file")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically.
+
+    :raises UserError: if it cannot be written.
+    """
+    from ..dataset.files.writing import replacing
+
+    check_target(path)
+    try:
+        with replacing(path) as beside:
+            beside.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file that is whole or not there.
+    """Write a text file atomically.
 
-    :raises ConfigError: if it cannot be written.
+    :raises UserError: if it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_bytes(path, text.encode())
+
+
+def say(text: str) -> None:
+    """Print a line with text from the user or from files, with control characters escaped."""
+    click.echo(safe_message(text))
 
 
 def load_profile(name: str | None, make: bool = True) -> None:
-    """Load a profile, making one if there is none and it may be made."""
-    from ..environment import ensure_profile
+    """Load a profile; if there is none and `make` is true, create it."""
+    from ..host.profile import ensure_profile
+    from ..host.workarounds import waiting_database
 
+    waiting_database.install(
+        LOCKED_SECONDS,
+        lambda reason: click.echo(f"{reason}: waiting for at most {LOCKED_SECONDS:.0f} s.".capitalize(), err=True),
+    )
     profile, made = ensure_profile(name, make=make)
     if made:
-        click.echo(f"Made the AiiDA profile '{profile.name}' (SQLite, no services needed).")
+        click.echo(f"Created the AiiDA profile '{profile.name}' (SQLite, no services needed).")
+
+
+def check_identifier(identifier: str) -> None:
+    """Check that an identifier is no number beyond all PKs.
+
+    :raises UserError: if it is.
+    """
+    if is_beyond_any_pk(identifier):
+        raise UserError(f"{shown(identifier)} is no PK: the largest possible is {LARGEST_PK}")
+
+
+def check_name(name: str) -> None:
+    """Check that the name of a dataset is printable and not too long.
+
+    :raises UserError: if it is not.
+    """
+    if not name.strip() or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
+        raise UserError(f"--label {shown(name)}: a name has 1 to {MAX_NAME_LENGTH} printable characters")
 
 
 def load_node(identifier: str) -> orm.Node:
     """Return a node by PK or UUID.
 
-    :raises ConfigError: if there is no single one.
+    :raises UserError: if there is no such node, or the identifier is ambiguous.
     """
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
     from aiida.orm import load_node
 
+    check_identifier(identifier)
     try:
         return load_node(identifier)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise ConfigError(f"'{identifier}' names no single node of this profile: {error}") from error
+        raise UserError(f"{shown(identifier)} names no single node of this profile: {error}") from error
 
 
 def load_run(identifier: str) -> orm.WorkChainNode:
     """Return a run by PK or UUID.
 
-    :raises ConfigError: if it is none.
+    :raises UserError: if it is not a run.
     """
-    from ..workflows.progress import is_run
+    from ..runs.progress import is_run
 
     node = load_node(identifier)
     if not is_run(node):
-        raise ConfigError(f"{identifier} is a {type(node).__name__}, not a run; `mlip-auto status` lists the runs")
+        raise UserError(f"{shown(identifier)} is a {type(node).__name__}, not a run; `mlip-auto status` lists the runs")
     return node
 
 
-def read_structures(path: Path, split: Split | None, trust_pickle: bool) -> list[Atoms]:
-    """Read labelled structures, marked with the side of the split they stand on.
+def warn(line: str) -> None:
+    """Print a warning to standard error."""
+    click.echo(f"Warning: {line}", err=True)
 
-    :raises ConfigError: if the file cannot be read or a structure has no labels, naming it.
+
+def warn_of_implausible_labels(structures: Sequence[Atoms]) -> None:
+    """Print warnings about implausible labels."""
+    from ..dataset.plausibility import find_issues
+
+    for issue in find_issues(structures):
+        warn(str(issue))
+
+
+def read_structures(path: Path, split: Split | None, trust_pickle: bool, keys: LabelKeys | None) -> list[Atoms]:
+    """Read labelled structures with their split; print what was omitted and why.
+
+    :param split: `train` or `test` for all structures; None to keep the split undecided.
+    :param keys: names of the labels in the file; by default all usual names are tried.
+    :raises UserError: if the file cannot be read or a structure has no labels, naming it.
     """
+    from ..dataset.files import read_file
     from ..dataset.intake import intake
-    from ..trainer.database import DatabaseManager
 
     try:
-        return intake(DatabaseManager().load_dataset(path, trust_pickle=trust_pickle), str(path), split)
+        read = read_file(path, keys, trust_pickle=trust_pickle, require_labels=True)
+        structures = intake(read.frames, str(path), split, warn)
     except (ValueError, OSError, ImportError) as error:
-        raise ConfigError(str(error)) from error
+        raise UserError(str(error)) from error
+    for message in read.messages():
+        warn(f"{path}: {message}")
+    return structures

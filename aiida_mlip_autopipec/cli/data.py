@@ -1,35 +1,59 @@
-"""Commands around what is stored: import, export, list, provenance, touched, compare."""
+"""Commands on stored data: import, export, list, provenance, touched, compare."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ..config.read import ConfigError
-from .common import file_argument, load_node, load_profile, profile_option, read_structures
+from ..config.errors import UserError
+from .common import (
+    check_identifier,
+    check_name,
+    check_target,
+    file_argument,
+    keys_option,
+    load_node,
+    load_profile,
+    profile_option,
+    read_structures,
+    say,
+    trust_pickle_option,
+    warn_of_implausible_labels,
+    write_bytes,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    from ..config.schemas.label_keys import LabelKeys
 
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=file_argument)
 @click.option("--label", required=True, metavar="NAME", help="Name of the dataset.")
-@click.option("--trust-pickle", is_flag=True, help="Read .pckl.gzip as it is, which runs any code in it.")
+@trust_pickle_option
+@keys_option
 @profile_option
-def import_files(files: tuple[Path, ...], label: str, trust_pickle: bool, profile: str | None) -> None:
-    """Store labelled structures of FILES as a dataset: all of them, or nothing.
+def import_files(
+    files: tuple[Path, ...], label: str, trust_pickle: bool, keys: LabelKeys | None, profile: str | None
+) -> None:
+    """Store the labelled structures of FILES as a dataset; if one of them is invalid, nothing is stored.
 
-    FILES are extended XYZ, ASE databases, .traj, .pckl.gzip, or outputs of VASP (vasprun.xml, OUTCAR) and pw.x (.pwo, .out).
+    FILES are extended XYZ, ASE databases, .traj, .pckl.gzip, or outputs of VASP (vasprun.xml, OUTCAR), pw.x, CP2K and
+    FHI-aims (.out, .pwo, .log). Steps of outputs that failed or did not converge are omitted and counted.
     """
-    structures = [atoms for path in files for atoms in read_structures(path, None, trust_pickle)]
+    check_name(label)
+    structures = [atoms for path in files for atoms in read_structures(path, None, trust_pickle, keys)]
+    warn_of_implausible_labels(structures)
     load_profile(profile)
     from ..dataset.library import store_dataset
 
     try:
         group = store_dataset(structures, label, description=", ".join(path.name for path in files))
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise UserError(str(error)) from error
     click.echo(
         f"Dataset '{label}' stored: {len(structures)} structures (group {group.pk}, `verdi group show {group.pk}`)."
     )
@@ -37,34 +61,58 @@ def import_files(files: tuple[Path, ...], label: str, trust_pickle: bool, profil
 
 @click.command()
 @click.argument("identifier", metavar="PK|UUID|NAME")
-@click.argument("file", type=file_argument)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "program",
+    type=click.Choice(["lammps", "mace", "deepmd", "nequip", "pacemaker", "citation"]),
+    help="Write for this program: a folder, or for `citation` a text file.",
+)
 @profile_option
-def export(identifier: str, file: Path, profile: str | None) -> None:
-    """Write a dataset, the dataset of a run, or a potential to FILE, whose suffix tells the format."""
-    load_profile(profile, make=False)
-    if file.suffix in (".yace", ".yaml", ".asi"):
-        from ..workflows.results import file_of
+def export(identifier: str, file: Path, program: str | None, profile: str | None) -> None:
+    """Write a dataset, the dataset of a run, or a potential to FILE; the suffix determines the format.
 
-        _write(file, lambda: file.write_bytes(file_of(load_node(identifier), file.suffix)))
-        click.echo(f"Wrote {file}.")
+    With --format, FILE is a new folder: for LAMMPS, the potential and inputs that run as they are; for MACE, DeePMD-kit, NequIP
+    and pacemaker, the dataset. `citation` writes a text for a methods section, with versions and references.
+    """
+    load_profile(profile, make=False)
+    if program is not None:
+        say(_export_for(program, identifier, file))
         return
-    from ..dataset.library import load_dataset
+    if file.suffix in (".yace", ".yaml", ".asi"):
+        from ..runs.results import file_of
+
+        write_bytes(file, file_of(load_node(identifier), file.suffix))
+        say(f"Wrote {file}.")
+        return
+    from ..dataset.library import find_datasets, load_dataset
     from ..dataset.trajectory import all_frames
     from ..trainer.database import DatabaseManager
 
+    # The name of a dataset may be a number.
+    if identifier not in {dataset.name for dataset in find_datasets()}:
+        check_identifier(identifier)
     try:
         frames = all_frames(load_dataset(identifier))
-        _write(file, lambda: DatabaseManager().save_dataset(frames, file, keep_duplicates=True))
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    click.echo(f"Wrote {file}: {len(frames)} structures.")
-
-
-def _write(file: Path, write: Callable[[], object]) -> None:
-    try:
-        write()
+        check_target(file)
+        DatabaseManager().save_dataset(frames, file, keep_duplicates=True)
     except OSError as error:
-        raise ConfigError(f"{file} cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{file} cannot be written: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    say(f"Wrote {file}: {len(frames)} structures.")
+
+
+def _export_for(program: str, identifier: str, path: Path) -> str:
+    """Write an export for a program, and return what was written."""
+    from ..runs.exporting import citation_of, export_dataset, export_lammps
+
+    if program == "citation":
+        write_text(path, citation_of(load_node(identifier)))
+        return f"Wrote {path}."
+    if program == "lammps":
+        return f"Wrote {path}: {', '.join(export_lammps(load_node(identifier), path))}."
+    return f"Wrote {path}: {export_dataset(identifier, program, path)} structures for {program}."
 
 
 @click.command("list")
@@ -73,13 +121,13 @@ def list_stored(profile: str | None) -> None:
     """List the stored datasets and potentials, newest first."""
     load_profile(profile, make=False)
     from ..dataset.library import find_datasets
-    from ..provenance import find_potentials
+    from ..provenance.queries import find_potentials
 
     datasets, potentials = find_datasets(), find_potentials()
     click.echo(f"{'DATASET':<24} {'structures':>10}  {'elements':<12} {'method':<16} date")
     for dataset in datasets:
         elements = "-".join(dataset.elements)
-        click.echo(
+        say(
             f"{dataset.name:<24} {dataset.n_structures:>10}  {elements:<12} {dataset.method:<16} "
             f"{dataset.created:%Y-%m-%d %H:%M}"
         )
@@ -99,13 +147,13 @@ def list_stored(profile: str | None) -> None:
 @click.argument("identifier", metavar="PK|UUID")
 @profile_option
 def touched(identifier: str, profile: str | None) -> None:
-    """List every potential that a node stands behind: a calculation found to be wrong, say, or structures."""
+    """List all potentials whose provenance contains a node, such as a wrong calculation or structures."""
     load_profile(profile, make=False)
-    from ..provenance import potentials_behind_which
+    from ..provenance.queries import dependent_potentials
 
-    found = potentials_behind_which(load_node(identifier))
+    found = dependent_potentials(load_node(identifier))
     if not found:
-        click.echo(f"{identifier} stands behind no potential.")
+        click.echo(f"{identifier} is in the provenance of no potential.")
     for potential in found:
         click.echo(
             f"{potential.pk:>8}  {potential.uuid}  {potential.created:%Y-%m-%d %H:%M}  {'-'.join(potential.elements)}"
@@ -117,58 +165,64 @@ def touched(identifier: str, profile: str | None) -> None:
 @click.argument("second", metavar="PK|UUID")
 @profile_option
 def compare(first: str, second: str, profile: str | None) -> None:
-    """Tell what differs between two potentials: settings, codes, structures, errors."""
+    """Show the differences of two potentials: settings, codes, structures, errors."""
     load_profile(profile, make=False)
-    from ..provenance import differences
+    from ..provenance.queries import differences
 
     found = differences(load_node(first), load_node(second))
     if not found:
-        click.echo("Nothing differs in what stands behind them.")
-    for key, (one, other) in found.items():
-        click.echo(f"{key}: {json.dumps(one)} | {json.dumps(other)}")
+        click.echo("The potentials have the same provenance.")
+    for key, (in_first, in_second) in found.items():
+        click.echo(f"{key}: {json.dumps(in_first)} | {json.dumps(in_second)}")
 
 
 @click.command()
 @click.argument("identifier", metavar="PK|UUID")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--graph", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg", help="Draw it, a box a stage."
+    "--graph", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg", help="Draw the stages as a graph."
 )
 @profile_option
 def provenance(identifier: str, as_json: bool, graph: Path | None, profile: str | None) -> None:
-    """Show what stands behind a potential, or a run's: processes, structures, codes, computers, from the generator on."""
+    """Show the provenance of a potential, or of the potential of a run: processes, structures, codes, computers."""
     load_profile(profile, make=False)
-    from ..provenance import trace
-    from ..workflows.progress import is_run
+    from ..provenance.queries import trace
+    from ..runs.progress import is_run
 
     node = load_node(identifier)
     if is_run(node) and "potential" in node.outputs:
         node = node.outputs.potential
     origin = trace(node)
     if graph is not None:
-        from ..provenance_graph import draw
+        from ..provenance.graph import draw
 
-        _write(graph, lambda: draw(origin, graph))
-        click.echo(f"Wrote {graph}.")
+        check_target(graph)
+        try:
+            draw(origin, graph)
+        except OSError as error:
+            raise UserError(f"{graph} cannot be written: {error.strerror or error}") from error
+        say(f"Wrote {graph}.")
     if as_json:
         click.echo(json.dumps(origin.as_dict(), indent=2))
         return
     click.echo(f"{identifier} (uuid {origin.potential})")
     if not origin.processes:
-        click.echo("  was made by no process of this profile")
+        click.echo("  no process of this profile made it")
         return
     click.echo("processes, in order of time:")
     for process in origin.processes:
         where = f" on {', '.join(process.computers)}" if process.computers else ""
-        what = f", code {', '.join(process.codes)}" if process.codes else ""
-        click.echo(f"  {process.count:>5} × {process.label}{what}{where}")
+        code = f", code {', '.join(process.codes)}" if process.codes else ""
+        click.echo(f"  {process.count:>5} × {process.label}{code}{where}")
         for uuid in process.uuids[:3]:
             click.echo(f"          {uuid}")
         if len(process.uuids) > 3:
             click.echo(f"          and {len(process.uuids) - 3} more (--json lists all)")
     selected = "" if origin.n_structures_selected is None else f", {origin.n_structures_selected} of them selected"
-    made = f"{origin.n_structures_generated} generated, in {len(origin.structures)} trajectories{selected}"
-    click.echo(f"structures: {made}:")
+    counts = f"{origin.n_structures_generated} generated, in {len(origin.structures)} trajectories{selected}"
+    click.echo(f"structures: {counts}:")
     click.echo(f"  {', '.join(sorted(set(origin.structures.values())))}")
+    for line in origin.given:
+        say(f"given structure: {line}")
     click.echo(f"codes: {', '.join(origin.codes) or 'none'}")
     click.echo(f"computers: {', '.join(origin.computers) or 'none'}")

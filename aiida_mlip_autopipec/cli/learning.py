@@ -1,4 +1,4 @@
-"""The command for active learning."""
+"""Command for active learning."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..config.read import ConfigError, parse_settings, read_yaml
-from .common import check_writable, load_profile, load_run, output_option
-from .submitting import config_arguments, submit_to_daemon, without_reuse
+from ..config.errors import UserError
+from .common import check_writable, load_profile, load_run, output_option, warn
+from .submitting import complete_structures, config_arguments, submit_to_daemon, without_reuse
 from .watching import next_steps
 from .watching import watch as watch_run
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 _ARGUMENTS = [
     *config_arguments,
     output_option,
-    click.option("--max-labels", type=click.IntRange(min=1), metavar="N", help="Labels to spend, in all."),
+    click.option("--max-labels", type=click.IntRange(min=1), metavar="N", help="Budget of labels."),
     click.option(
         "--target-force-rmse",
         type=click.FloatRange(min=0.0, min_open=True),
         metavar="X",
-        help="Error of the forces on fresh labels, in eV/Å, that is enough.",
+        help="Target for the error of the forces on new labels, in eV/Å.",
     ),
     click.option(
         "--from",
         "previous",
         metavar="PK|UUID",
-        help="Go on from this run of `learn`, with its settings but for those given.",
+        help="Continue from this run of `learn`, with its settings unless overridden.",
     ),
     click.option("--detach", is_flag=True, help="Return at once; `mlip-auto status` shows the run."),
 ]
@@ -40,6 +40,7 @@ _ARGUMENTS = [
 def _learn(
     config_file: Path | None,
     elements: tuple[str, ...],
+    structures: tuple[Path, ...],
     no_reuse: bool,
     validate: bool,
     output: Path | None,
@@ -49,14 +50,17 @@ def _learn(
     detach: bool,
     profile: str | None,
 ) -> None:
-    """Make a potential with few labels: explore by it, label what it does not know, fit again, until it is good enough.
+    """Make a potential with few labels by active learning: explore, select, label and fit in rounds.
 
-    Begins with a few structures as `run` makes them. Then walkers of the newest potential (dynamics, strains, relaxations) hand
-    in what it does not know, the oracle labels a choice of that, and so on, until a whole exploration meets nothing new, the
-    error on fresh labels is below --target-force-rmse, or --max-labels are spent. The run belongs to AiiDA's daemon.
-    With --from a run that ended goes on, say with a larger budget.
+    The first potential is fitted to a few structures as in `run`. In each round, MD runs, strains and relaxations by the newest
+    potential save structures with a large extrapolation grade, the oracle labels a selection of them, and the potential is
+    fitted again. The run stops when an exploration finds no structure beyond the limit, the error on new labels is below
+    --target-force-rmse, or the budget --max-labels is used up. AiiDA's daemon executes the run. --from continues an ended run,
+    for example with a larger budget.
     """
-    if config_file is None and not elements and previous is None:
+    from ..config.read import parse_settings, read_yaml
+
+    if config_file is None and not elements and not structures and previous is None:
         raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto learn --element Cu --output cu")
     content = read_yaml(config_file) if config_file is not None else {}
     if output is not None:
@@ -71,15 +75,16 @@ def _learn(
         content = {**run.inputs.config.get_dict(), **content}
     if elements:
         content["elements"] = list(elements)
-    given = {"max_labels": max_labels, "target_force_rmse": target_force_rmse}
-    content["learning"] = _with_given(content.get("learning"), given)
+    content = complete_structures(content, structures, config_file, profile)
+    overrides = {"max_labels": max_labels, "target_force_rmse": target_force_rmse}
+    content["learning"] = _with_overrides(content.get("learning"), overrides)
     from ..config.schemas.pipeline import PipelineConfig
-    from ..workflows.builder import build_learning
+    from ..pipelines.builders import build_learning
 
     config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
     if no_reuse:
         config = without_reuse(config)
-    submitted = submit_to_daemon(lambda: build_learning(config, validate=validate, previous=run))
+    submitted = submit_to_daemon(lambda: build_learning(config, validate=validate, previous=run, warn=warn))
     click.echo(f"Run {submitted.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
     if detach:
         click.echo(next_steps(submitted))
@@ -87,20 +92,20 @@ def _learn(
     sys.exit(watch_run(submitted, output))
 
 
-def _with_given(settings: Any, given: dict[str, Any]) -> Any:
+def _with_overrides(settings: Any, overrides: dict[str, Any]) -> Any:
     if settings is not None and not isinstance(settings, dict):
         return settings
-    return {**(settings or {}), **{name: value for name, value in given.items() if value is not None}}
+    return {**(settings or {}), **{name: value for name, value in overrides.items() if value is not None}}
 
 
 def _load_learning(identifier: str) -> orm.WorkChainNode:
-    from ..workflows.progress import LEARNING
+    from ..runs.progress import LEARNING
 
     run = load_run(identifier)
     if run.process_label != LEARNING:
-        raise ConfigError(f"run {run.pk} is a {run.process_label}; --from takes a run of `mlip-auto learn`")
+        raise UserError(f"run {run.pk} is a {run.process_label}; --from takes a run of `mlip-auto learn`")
     if not run.is_terminated:
-        raise ConfigError(f"run {run.pk} is at work yet: mlip-auto status {run.pk}")
+        raise UserError(f"run {run.pk} is still active: mlip-auto status {run.pk}")
     return run
 
 

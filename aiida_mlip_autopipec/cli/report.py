@@ -1,4 +1,4 @@
-"""The command that writes the report on a potential."""
+"""Command that writes the report on a potential."""
 
 from __future__ import annotations
 
@@ -6,31 +6,38 @@ from pathlib import Path
 
 import click
 
-from ..config.read import ConfigError
-from .common import file_argument, load_node, load_profile, profile_option, write_text
+from ..config.errors import UserError
+from .common import file_argument, load_node, load_profile, profile_option, say, write_text
 
 
 @click.command()
 @click.argument("identifier", metavar="PK|UUID")
+@click.option("--output", "-o", type=file_argument, metavar="FILE.html", help="Output file; report-PK.html by default.")
 @click.option(
-    "--output", "-o", type=file_argument, metavar="FILE.html", help="Where to write it; report-PK.html if not given."
+    "--literature",
+    type=file_argument,
+    metavar="VALUES.yaml",
+    help="Literature values of properties: quantities and numbers below the name of each structure.",
 )
 @profile_option
-def report(identifier: str, output: Path | None, profile: str | None) -> None:
-    """Write a report on a potential, or that of a run, as one HTML file that any browser shows without a network.
+def report(identifier: str, output: Path | None, literature: Path | None, profile: str | None) -> None:
+    """Write a report on a potential, or on the potential of a run, as a self-contained HTML file.
 
-    What was asked and what came out, errors structure by structure, what the dataset covers, what was left out, the
-    validation if there is one, where the time went, and how to make it again.
+    It shows the settings, the errors of all structures, the coverage of the dataset, omitted structures, the validation,
+    the properties that `mlip-auto properties` computed, wall times, and how to reproduce the potential.
     """
+    from ..report.properties import read_literature
+
+    values = read_literature(literature) if literature is not None else {}
     load_profile(profile, make=False)
     from ..report.collect import collect
     from ..report.page import render
 
     node = load_node(identifier)
     try:
-        page = render(collect(node))
+        page = render(collect(node, values))
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise UserError(str(error)) from error
     path = output if output is not None else Path(f"report-{node.pk}.html")
     write_text(path, page)
-    click.echo(f"Wrote {path} ({len(page) / 1e6:.1f} MB): open it in a browser.")
+    say(f"Wrote {path} ({len(page) / 1e6:.1f} MB): open it in a browser.")

@@ -1,33 +1,36 @@
-"""Commands for runs that the daemon has: submit, status, resume, kill."""
+"""Commands on runs of the daemon: submit, status, resume, kill."""
 
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from .common import load_profile, load_run, profile_option
+from .display import Shown, follow, stage_line
 from .submitting import config_arguments, load_config, submit_run, submit_to_daemon
-from .watching import INTERRUPTED, explain_failure, list_failures, next_steps, print_validation, stage_line, time_left
+from .watching import INTERRUPTED, explain_failure, list_failures, next_steps, paused_lines, print_validation
 
 if TYPE_CHECKING:
     from aiida import orm
 
-WATCH_SECONDS = 5.0
-"""Time between two looks at a run, and at the logs of its jobs."""
-
 
 def _submit(
-    config_file: Path | None, elements: tuple[str, ...], no_reuse: bool, validate: bool, profile: str | None
+    config_file: Path | None,
+    elements: tuple[str, ...],
+    structures: tuple[Path, ...],
+    no_reuse: bool,
+    validate: bool,
+    profile: str | None,
 ) -> None:
-    """Give a run, from elements to a potential, to AiiDA's daemon and return at once.
+    """Submit a run (see `mlip-auto run`) to AiiDA's daemon and return at once.
 
-    The run goes on when you log out, and on after a restart of the machine once the daemon is started again.
+    The run continues after you log out and, once the daemon is started again, after a reboot of the machine.
     """
-    run = submit_run(load_config(config_file, elements, no_reuse), profile, validate=validate)
+    run = submit_run(load_config(config_file, elements, no_reuse, structures, profile), profile, validate=validate)
     click.echo(next_steps(run))
 
 
@@ -38,12 +41,12 @@ submit = click.command("submit")(_submit)
 
 @click.command()
 @click.argument("identifier", metavar="[PK|UUID]", required=False)
-@click.option("--watch", is_flag=True, help="Show it again and again until the run ends.")
+@click.option("--watch", is_flag=True, help="Update the display until the run ends.")
 @profile_option
 def status(identifier: str | None, watch: bool, profile: str | None) -> None:
-    """Show the stages of one run, what its jobs do and how long it takes yet, or the newest runs."""
+    """Show the stages of a run, its jobs and the time left, or the newest runs."""
     if watch and identifier is None:
-        raise click.UsageError("--watch takes the PK of a run")
+        raise click.UsageError("--watch needs the PK of a run")
     load_profile(profile, make=False)
     if identifier is None:
         _list_runs()
@@ -62,38 +65,53 @@ def status(identifier: str | None, watch: bool, profile: str | None) -> None:
 
 
 def _watch(run: orm.WorkChainNode) -> None:
-    shown: list[str] = []
-    while True:
-        ended = run.is_terminated
-        lines = _lines(run)
-        if lines != shown:
-            if sys.stdout.isatty():
-                click.clear()
-            click.echo("\n".join([time.strftime("%H:%M:%S"), *lines]))
-            shown = lines
-        if ended:
-            return
-        time.sleep(WATCH_SECONDS)
+    from ..provenance.calls import last_change
+
+    follow(lambda with_logs: _shown(run, with_logs), lambda: bool(run.is_terminated), last_change)
+
+
+def _shown(run: orm.WorkChainNode, with_logs: bool) -> Shown:
+    from ..runs.live import with_job_progress
+    from ..runs.progress import paused_of
+    from ..runs.stages import stages
+
+    found = stages(run)
+    return with_job_progress(run, found) if with_logs else found, _remarks(run, paused_of(run))
 
 
 def _lines(run: orm.WorkChainNode) -> list[str]:
-    from ..workflows.live import with_live
-    from ..workflows.progress import not_begun_of, paused_of, run_state, why_paused
-    from ..workflows.stages import stages
+    from ..runs.live import with_job_progress
+    from ..runs.progress import paused_of, run_state
+    from ..runs.stages import stages
 
-    # Asked once, so that the first line and the last ones agree.
+    # Queried once, so that the first and the last lines agree.
     paused = paused_of(run)
-    lines = [f"Run {run.pk} ({run.label}): {run_state(run, paused)}"]
-    for stage in with_live(run, stages(run)):
-        lines.append(stage_line(stage) + time_left(stage))
-    for node in paused:
-        why = why_paused(node)
-        lines.append(f"Paused: {node.process_label} {node.pk}{why and f': {why}'} (mlip-auto resume {run.pk})")
-    for node in not_begun_of(run):
-        lines.append(
-            f"Not begun since {node.ctime.astimezone():%H:%M}: {node.process_label} {node.pk}; the daemon does not run "
-            f"(verdi daemon status), is busy, or has lost it (mlip-auto resume {run.pk})"
-        )
+    shown = [stage_line(stage) for stage in with_job_progress(run, stages(run))]
+    return [f"Run {run.pk} ({run.label}): {run_state(run, paused)}", *shown, *_remarks(run, paused)]
+
+
+def _remarks(run: orm.WorkChainNode, paused: Sequence[orm.ProcessNode]) -> list[str]:
+    return [*paused_lines(run, paused), *_daemon_remarks(run)]
+
+
+def _daemon_remarks(run: orm.WorkChainNode) -> list[str]:
+    """Return a line for each problem of the daemon with an active run: not running, tasks not started or lost."""
+    from ..host.daemon import is_running
+    from ..runs.lost_tasks import certainly_lost_of, have_task
+    from ..runs.progress import not_started_of
+
+    if run.is_terminated:
+        return []
+    if not is_running():
+        return [f"The daemon is not running, so the run is stopped: mlip-auto resume {run.pk} starts the daemon"]
+    waiting = not_started_of(run)
+    lines = [
+        f"Not started since {node.ctime.astimezone():%H:%M}: {node.process_label} {node.pk} waits for a worker of the daemon"
+        for node in waiting
+        if have_task([node])
+    ]
+    for node in certainly_lost_of(run):
+        lines.append(f"Lost by the daemon: {node.process_label} {node.pk} (mlip-auto resume {run.pk})")
     return lines
 
 
@@ -101,16 +119,16 @@ def _explain(run: orm.WorkChainNode) -> None:
     list_failures(run)
     explain_failure(run)
     if run.is_terminated and not run.is_finished_ok:
-        click.echo(f"To begin it again, without computing a label twice: mlip-auto resume {run.pk}", err=True)
+        click.echo(f"To start it again, with all labels reused: mlip-auto resume {run.pk}", err=True)
 
 
 def _list_runs() -> None:
-    from ..workflows.progress import find_runs, run_state
-    from ..workflows.stages import stages
+    from ..runs.progress import find_runs, run_state
+    from ..runs.stages import stages
 
     nodes = find_runs(limit=10)
     if not nodes:
-        click.echo("No runs yet: `mlip-auto run --element Cu` makes one.")
+        click.echo("No runs yet: `mlip-auto run --element Cu` starts one.")
     for node in nodes:
         current = [stage for stage in stages(node) if stage.state != "waiting"]
         at = f"{current[-1].name}: {current[-1].detail}" if current else ""
@@ -121,26 +139,29 @@ def _list_runs() -> None:
 @click.argument("identifier", metavar="PK|UUID")
 @profile_option
 def resume(identifier: str, profile: str | None) -> None:
-    """Let a run go on: what is paused is played, and what the daemon has lost is given to it again; one that failed or was
-    killed begins again with the same inputs.
+    """Resume a run: paused processes continue, and tasks lost by the daemon are sent again; a run that failed or was killed is
+    started again with the same inputs.
 
-    What begins again takes the labels that exist, whatever computed them, unless its config says not to.
+    A run that is started again reuses existing labels, unless its config forbids it.
     """
     load_profile(profile, make=False)
-    from ..daemon import ensure_daemon
-    from ..workflows.control import RESUMES, begin_again, play, revive
+    from ..host.daemon import ensure_daemon
+    from ..runs.control import RESUMES, restart_builder, resubmit_lost, resume_paused
 
     run = load_run(identifier)
     ensure_daemon()
-    played = play(run)
+    played = resume_paused(run)
     if played:
-        click.echo(f"Run {run.pk} goes on: {', '.join(f'{node.process_label} {node.pk}' for node in played)} played.")
+        click.echo(
+            f"Run {run.pk} continues: {', '.join(f'{node.process_label} {node.pk}' for node in played)} resumed."
+        )
         return
-    if revived := revive(run):
+    if revived := resubmit_lost(run):
         names = ", ".join(f"{node.process_label} {node.pk}" for node in revived)
-        click.echo(f"Run {run.pk} goes on: the daemon had lost {names}, and has it again.")
-        return
-    again = submit_to_daemon(lambda: begin_again(run))
+        click.echo(f"Run {run.pk} continues: the daemon had lost {names}, and has it again.")
+        if not run.is_terminated:
+            return
+    again = submit_to_daemon(lambda: restart_builder(run))
     again.base.extras.set(RESUMES, run.uuid)
     click.echo(f"Run {again.pk} submitted, with the inputs of {run.pk}.")
     click.echo(next_steps(again))
@@ -150,12 +171,12 @@ def resume(identifier: str, profile: str | None) -> None:
 @click.argument("identifier", metavar="PK|UUID")
 @profile_option
 def kill(identifier: str, profile: str | None) -> None:
-    """End a run and its jobs, in the queues too. What is labelled stays, and `mlip-auto resume` begins again from there."""
+    """Kill a run and its jobs, also queued ones. Labels are kept, and `mlip-auto resume` reuses them."""
     load_profile(profile, make=False)
-    from ..daemon import ensure_daemon
-    from ..workflows.control import kill as kill_run
+    from ..host.daemon import ensure_daemon
+    from ..runs.control import kill as kill_run
 
     run = load_run(identifier)
     ensure_daemon()
     kill_run(run)
-    click.echo(f"Run {run.pk} is killed, and so are its jobs. To begin it again: mlip-auto resume {run.pk}")
+    click.echo(f"Run {run.pk} and its jobs are killed. To start it again: mlip-auto resume {run.pk}")

@@ -1,4 +1,4 @@
-"""Commands around runs: run, train, validate, watch, init."""
+"""Commands that start or watch runs: run, train, validate, watch, init."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..config.read import ConfigError, parse_settings, read_yaml
+from ..config.errors import UserError
 from .common import (
+    check_target,
     check_writable,
     element_option,
     file_argument,
+    keys_option,
     load_node,
     load_profile,
     load_run,
     output_option,
     profile_option,
     read_structures,
+    say,
+    trust_pickle_option,
+    warn_of_implausible_labels,
     write_text,
 )
 from .submitting import config_arguments, load_config, submit_run, submit_to_daemon, without_reuse
@@ -27,19 +32,21 @@ from .watching import watch as watch_run
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from ..config.schemas.label_keys import LabelKeys
     from ..config.schemas.pipeline import PipelineConfig
-    from ..workflows.potentials import Potential
+    from ..pipelines.potentials import Potential
 
 
 def _run(
     config_file: Path | None,
     elements: tuple[str, ...],
+    structures: tuple[Path, ...],
     no_reuse: bool,
     validate: bool,
     output: Path | None,
     profile: str | None,
 ) -> None:
-    config = load_config(config_file, elements, no_reuse)
+    config = load_config(config_file, elements, no_reuse, structures, profile)
     if output is not None:
         check_writable(output)
     sys.exit(watch_run(submit_run(config, profile, validate=validate), output))
@@ -47,10 +54,10 @@ def _run(
 
 _RUN_ARGUMENTS = [*config_arguments, output_option]
 
-_RUN_HELP = """Go from elements to a potential: generate, label, curate, train.
+_RUN_HELP = """Make a potential for given elements or structures: generate, select, label, curate, train.
 
-The run belongs to AiiDA's daemon, which is started if need be; this command submits it and watches. Ctrl-C ends the
-watching, not the run. Without an AiiDA profile, one is made that needs no services. `mlip-auto init` writes a CONFIG.yaml
+AiiDA's daemon executes the run and is started if necessary; this command submits the run and displays it. Ctrl-C ends the
+display, not the run. Without an AiiDA profile, one that needs no services is created. `mlip-auto init` writes a CONFIG.yaml
 with every setting.
 """
 
@@ -63,16 +70,15 @@ def _run_command(name: str, help_text: str) -> click.Command:
 
 
 run = _run_command("run", _RUN_HELP)
-run_cycle_02 = _run_command("run-cycle-02", f"The same as `run`, under its name in the specification.\n\n{_RUN_HELP}")
+run_cycle_02 = _run_command("run-cycle-02", f"The same as `run`, with the name of the specification.\n\n{_RUN_HELP}")
 
 
 @click.command()
 @click.argument("data", type=file_argument)
-@click.option(
-    "--test", type=file_argument, metavar="FILE", help="Structures to test on; else a part of DATA is kept out."
-)
+@click.option("--test", type=file_argument, metavar="FILE", help="Test set; by default a part of DATA.")
 @click.option("--config", "config_file", type=file_argument, metavar="TRAINING.yaml", help="Settings of the fit.")
-@click.option("--trust-pickle", is_flag=True, help="Read .pckl.gzip as it is, which runs any code in it.")
+@trust_pickle_option
+@keys_option
 @output_option
 @profile_option
 def train(
@@ -80,28 +86,31 @@ def train(
     test: Path | None,
     config_file: Path | None,
     trust_pickle: bool,
+    keys: LabelKeys | None,
     output: Path | None,
     profile: str | None,
 ) -> None:
-    """Fit a potential to your own labelled structures: DATA is extended XYZ, an ASE database, .traj or .pckl.gzip.
+    """Fit a potential to your own labelled structures: DATA is any file that `mlip-auto import` reads.
 
-    TRAINING.yaml holds what `mlip-auto init` writes under `training`, and if need be the sections `curation` and
-    `resources` (those of the trainer). As with `run`, the fit belongs to AiiDA's daemon.
+    TRAINING.yaml has the settings that `mlip-auto init` writes under `training`, and optionally the sections `curation` and
+    `resources` (those of the trainer). As with `run`, AiiDA's daemon executes the fit.
     """
+    from ..config.read import parse_settings, read_yaml
     from ..config.schemas.pipeline import TrainingRunConfig
 
     content = read_yaml(config_file) if config_file is not None else {}
     if isinstance(content.get("training"), dict):
-        raise ConfigError(
-            f"{config_file}: is for a whole run; a fit takes what stands there under 'training', without that key, and if "
-            "need be the sections 'curation' and 'resources'"
+        raise UserError(
+            f"{config_file}: these are the settings of a run; a fit takes the settings under 'training' without this key, and "
+            "optionally the sections 'curation' and 'resources'"
         )
     config = parse_settings(TrainingRunConfig, content, str(config_file or "settings"))
     if output is not None:
         check_writable(output)
-    structures = _read_sides(data, test, trust_pickle)
+    structures = _read_train_and_test(data, test, trust_pickle, keys)
+    warn_of_implausible_labels(structures)
     load_profile(profile)
-    from ..workflows.builder import build_training
+    from ..pipelines.builders import build_training
 
     submitted = submit_to_daemon(lambda: build_training(structures, config, data.name))
     click.echo(f"Run {submitted.pk} submitted ({len(structures)} structures of {data.name}).")
@@ -113,8 +122,8 @@ def train(
 @click.option(
     "--config", "config_file", type=file_argument, metavar="CONFIG.yaml", help="Oracle, limits, resources, elements."
 )
-@click.option("--level", type=click.Choice(["quick", "standard", "full"]), help="How much is computed.")
-@click.option("--no-reuse", is_flag=True, help="Compute labels that this profile already holds again.")
+@click.option("--level", type=click.Choice(["quick", "standard", "full"]), help="Level of the validation.")
+@click.option("--no-reuse", is_flag=True, help="Compute all labels again, also those that this profile holds.")
 @output_option
 @profile_option
 def validate(
@@ -127,16 +136,18 @@ def validate(
 ) -> None:
     """Check a potential against its oracle: equations of state, elastic constants, defects, dimers, phonons, dynamics.
 
-    POTENTIAL is a PK, UUID or label (of a run too), or a .yace file from elsewhere; with the .yaml and .asi files of the same
-    name beside it, extrapolation grades are checked too. What CONFIG.yaml (see `mlip-auto init`) does not say is as in the
-    run that made the potential. Exit status: 0 if all checks pass, 3 if not.
+    POTENTIAL is a PK, UUID or label (also of a run), or a .yace file; with the .yaml and .asi files of the same name beside it,
+    extrapolation grades are checked too. Settings that are not in CONFIG.yaml (see `mlip-auto init`) are those of the run that
+    made the potential. Exit status: 0 if all checks pass, 3 if not.
     """
+    from ..config.read import read_yaml
+
     content = read_yaml(config_file) if config_file is not None else None
     if output is not None:
         check_writable(output)
     load_profile(profile)
-    from ..workflows.builder import build_validation
-    from ..workflows.potentials import potential_from_file, stored_potential
+    from ..pipelines.builders import build_validation
+    from ..pipelines.potentials import potential_from_file, stored_potential
 
     path = Path(potential)
     found = potential_from_file(path) if path.suffix == ".yace" else stored_potential(load_node(potential))
@@ -151,18 +162,19 @@ def validate(
 def _validation_config(
     potential: Potential, content: dict[str, Any] | None, origin: str, level: str | None
 ) -> PipelineConfig:
-    """Return what a config file says, and for the rest the settings of the run that made the potential.
+    """Return the settings of a config file, supplemented by those of the run that made the potential.
 
-    :raises ConfigError: if neither says by what oracle: that of the elements' default would be another method's verdict.
+    :raises UserError: if neither has an oracle: the default oracle may be another method than that of the labels.
     """
+    from ..config.read import parse_settings
     from ..config.schemas.pipeline import PipelineConfig
-    from ..workflows.potentials import settings_of
+    from ..pipelines.potentials import settings_of
 
     made_by = settings_of(potential.file)
     given: dict[str, Any] = made_by.model_dump(mode="json") if made_by is not None else {}
     given = {**given, **(content or {})}
     if "oracle" not in given:
-        raise ConfigError(
+        raise UserError(
             "no run of this profile made this potential, so its oracle is not known: name the reference method under the key "
             "'oracle' of a --config file (see `mlip-auto init`)"
         )
@@ -177,9 +189,9 @@ def _validation_config(
 @output_option
 @profile_option
 def watch(identifier: str, output: Path | None, profile: str | None) -> None:
-    """Watch a run until it ends; write its results if asked to."""
+    """Display a run until it ends; with --output, write its results."""
     load_profile(profile)
-    from ..daemon import ensure_daemon
+    from ..host.daemon import ensure_daemon
 
     node = load_run(identifier)
     if output is not None:
@@ -194,34 +206,40 @@ def watch(identifier: str, output: Path | None, profile: str | None) -> None:
 @click.argument("config_file", default="CONFIG.yaml", type=click.Path(dir_okay=False, path_type=Path))
 def init(elements: tuple[str, ...], config_file: Path) -> None:
     """Write an annotated CONFIG.yaml with every setting and its default."""
+    from ..config.read import parse_settings
     from ..config.schemas.oracle import EMT_ELEMENTS
     from ..config.schemas.pipeline import PipelineConfig
     from ..config.template import annotated_yaml
 
     wanted = list(elements) or ["Cu"]
     content: dict[str, Any] = {"elements": wanted}
-    chosen = EMT_ELEMENTS.issuperset(wanted)
-    if not chosen:
+    has_default_oracle = EMT_ELEMENTS.issuperset(wanted)
+    if not has_default_oracle:
         content["oracle"] = {"type": "quantumespresso", "pseudo_family": "SSSP/1.3/PBEsol/efficiency"}
     config = parse_settings(PipelineConfig, content, "--element")
+    check_target(config_file)
     if config_file.exists():
-        raise ConfigError(f"{config_file} exists already; it is left as it is")
+        raise UserError(f"{config_file} exists already; it is not changed")
     write_text(config_file, annotated_yaml(config))
-    click.echo(f"Wrote {config_file}. Edit it, then: mlip-auto run {config_file}")
-    if not chosen:
+    say(f"Wrote {config_file}. Edit it, then: mlip-auto run {config_file}")
+    if not has_default_oracle:
         click.echo(
-            "It asks for Quantum ESPRESSO (pip install 'aiida-mlip-autopipec[qe]'; aiida-pseudo install sssp); "
-            "any ASE calculator will do: type: ase."
+            "Its oracle is Quantum ESPRESSO (pip install 'aiida-mlip-autopipec[qe]'; aiida-pseudo install sssp); "
+            "for any ASE calculator, set type: ase."
         )
 
 
-def _read_sides(data: Path, test: Path | None, trust_pickle: bool) -> list[Atoms]:
-    """Read labelled structures, those of the test file marked as such."""
+def _read_train_and_test(data: Path, test: Path | None, trust_pickle: bool, keys: LabelKeys | None) -> list[Atoms]:
+    """Read training and test structures.
+
+    :raises UserError: if a file cannot be read, or the test set has elements that are not in the training data.
+    """
     if test is None:
-        return read_structures(data, None, trust_pickle)
-    training, testing = read_structures(data, "train", trust_pickle), read_structures(test, "test", trust_pickle)
+        return read_structures(data, None, trust_pickle, keys)
+    training = read_structures(data, "train", trust_pickle, keys)
+    tests = read_structures(test, "test", trust_pickle, keys)
     known = {symbol for atoms in training for symbol in atoms.get_chemical_symbols()}
-    strangers = {symbol for atoms in testing for symbol in atoms.get_chemical_symbols()} - known
-    if strangers:
-        raise ConfigError(f"{test}: has {', '.join(sorted(strangers))}, which {data} does not have to train on")
-    return [*training, *testing]
+    missing = {symbol for atoms in tests for symbol in atoms.get_chemical_symbols()} - known
+    if missing:
+        raise UserError(f"{test}: has {', '.join(sorted(missing))}, which {data} does not contain")
+    return [*training, *tests]

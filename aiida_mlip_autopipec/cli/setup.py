@@ -1,4 +1,4 @@
-"""Commands that set up what runs stand on: setup profile, computer, codes, check."""
+"""Commands that set up profiles, computers and codes, and check them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..config.read import ConfigError, parse_settings, read_yaml
+from ..config.errors import UserError
 from .common import file_argument, load_profile, profile_option
 
 _MARKS = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "·"}
@@ -14,22 +14,23 @@ _MARKS = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "·"}
 
 @click.group()
 def setup() -> None:
-    """Set up a profile, computers and codes beyond one machine, and check them."""
+    """Set up a profile, computers and codes for runs on other machines, and check them."""
 
 
 @setup.command()
 @click.argument("file", type=file_argument, required=False, metavar="[PROFILE.yaml]")
 @click.option("--name", metavar="NAME", help="Name of the profile.")
 def profile(file: Path | None, name: str | None) -> None:
-    """Make an AiiDA profile: embedded, without services, or on PostgreSQL and RabbitMQ as PROFILE.yaml says.
+    """Create an AiiDA profile: embedded, without services, or with PostgreSQL and RabbitMQ as set in PROFILE.yaml.
 
     \b
     name: production
     postgres: {host: localhost, port: 5432, user: aiida, database: aiida}
     rabbitmq: {host: 127.0.0.1, port: 5672, user: guest}
 
-    Passwords are asked for. The services are tried before anything is written; a profile that exists is left as it is.
+    Passwords are prompted for. The services are tested before anything is written; an existing profile is not changed.
     """
+    from ..config.read import parse_settings, read_yaml
     from ..config.schemas.setup import ProfileConfig
     from ..setup.profile import check_secrets, setup_profile
 
@@ -39,18 +40,18 @@ def profile(file: Path | None, name: str | None) -> None:
     settings = parse_settings(ProfileConfig, content, str(file or "--name"))
     if file is not None:
         check_secrets(settings, file)
-    made = setup_profile(settings, lambda what: str(click.prompt(f"Password of {what}", hide_input=True)))
-    services = [made.storage_backend, made.process_control_backend]
-    click.echo(f"Made the AiiDA profile '{made.name}' ({', '.join(map(str, services))}).")
+    created = setup_profile(settings, lambda service: str(click.prompt(f"Password of {service}", hide_input=True)))
+    services = [created.storage_backend, created.process_control_backend]
+    click.echo(f"Created the AiiDA profile '{created.name}' ({', '.join(map(str, services))}).")
     click.echo("Next: mlip-auto setup computer FILE.yaml, or mlip-auto setup check")
 
 
 @setup.command()
 @click.argument("file", type=file_argument, metavar="COMPUTER.yaml")
-@click.option("--overwrite", is_flag=True, help="Change the computer of that label.")
+@click.option("--overwrite", is_flag=True, help="Change the existing computer with this label.")
 @profile_option
 def computer(file: Path, overwrite: bool, profile: str | None) -> None:
-    """Make a computer that is reached by SSH and runs jobs by SLURM or another scheduler.
+    """Create a computer that is reached by SSH and runs jobs by SLURM or another scheduler.
 
     \b
     label: hpc
@@ -64,8 +65,9 @@ def computer(file: Path, overwrite: bool, profile: str | None) -> None:
       module load python
       source ~/pace/bin/activate
 
-    An entry is added to ~/.ssh/config if `ssh hpc` does not lead there yet; one that says otherwise is left as it is.
+    An entry is added to ~/.ssh/config if `ssh hpc` does not reach the computer yet; a conflicting entry is not changed.
     """
+    from ..config.read import parse_settings, read_yaml
     from ..config.schemas.setup import ComputerConfig
 
     settings = parse_settings(ComputerConfig, read_yaml(file), str(file))
@@ -87,11 +89,12 @@ def computer(file: Path, overwrite: bool, profile: str | None) -> None:
 @click.option("--environment", default="", metavar="LINES", help="Shell lines before pw.x, e.g. 'module load qe'.")
 @profile_option
 def codes(computer: str | None, pw: str | None, label: str | None, environment: str, profile: str | None) -> None:
-    """Store the scripts that are sent along with jobs (for labels, fits and validations); and pw.x of a COMPUTER."""
+    """Store the portable programs, which are uploaded with each job; and the code of pw.x on a COMPUTER."""
+    from ..config.read import parse_settings
     from ..config.schemas.setup import PwCodeConfig
 
     if (computer is None) != (pw is None):
-        raise click.UsageError("pw.x takes both its computer and --pw PATH")
+        raise click.UsageError("pw.x needs both COMPUTER and --pw PATH")
     given = {"computer": computer, "executable": pw, "label": label, "environment": environment}
     content = {key: value for key, value in given.items() if value is not None}
     settings = parse_settings(PwCodeConfig, content, "options") if pw is not None else None
@@ -99,7 +102,7 @@ def codes(computer: str | None, pw: str | None, label: str | None, environment: 
     from ..setup.codes import setup_portable_codes, setup_pw_code
 
     for code in setup_portable_codes():
-        click.echo(f"{code.label} (node {code.pk}): sent along with every job.")
+        click.echo(f"{code.label} (node {code.pk}): uploaded with each job.")
     if settings is not None:
         click.echo(f"{setup_pw_code(settings).full_label}: {settings.executable}; in a config: oracle.code.")
 
@@ -107,38 +110,46 @@ def codes(computer: str | None, pw: str | None, label: str | None, environment: 
 @setup.command()
 @click.argument("computer", required=False, metavar="[COMPUTER]")
 @click.option(
-    "--config", "config_file", type=file_argument, metavar="CONFIG.yaml", help="Check what this config asks for."
+    "--config",
+    "config_file",
+    type=file_argument,
+    metavar="CONFIG.yaml",
+    help="Check the oracle and resources of this config.",
 )
-@click.option("--wait", type=float, metavar="SECONDS", help="How long to wait for a job, in the queue too.")
-@click.option("--no-jobs", is_flag=True, help="Give no jobs to the scheduler.")
+@click.option("--wait", type=float, metavar="SECONDS", help="Maximum time to wait for a job, including the queue.")
+@click.option("--no-jobs", is_flag=True, help="Submit no jobs.")
 @profile_option
 def check(
     computer: str | None, config_file: Path | None, wait: float | None, no_jobs: bool, profile: str | None
 ) -> None:
-    """Tell, line by line, what works, and how to mend the rest; the last lines are a label and a tiny fit as real jobs.
+    """Check profile, computers and codes; print a remedy for each failure. The last checks are real jobs: a label and a tiny
+    fit.
 
-    COMPUTER is this machine if not given. With a CONFIG.yaml, its oracle, queues, walltimes and environments are tried.
+    COMPUTER is this machine by default. With a CONFIG.yaml, its oracle, queues, walltimes and environments are checked.
     """
+    from ..config.read import parse_settings, read_yaml
     from ..config.schemas.pipeline import PipelineConfig
+    from ..config.schemas.resources import ResourcesConfig
     from ..config.schemas.setup import CheckConfig
 
     if computer is not None and config_file is not None:
-        raise click.UsageError("a config names its computers itself: leave COMPUTER away")
+        raise click.UsageError("the config names its computers: omit COMPUTER")
     settings = parse_settings(CheckConfig, {} if wait is None else {"wait": wait}, "--wait")
     if config_file is not None:
         config = parse_settings(PipelineConfig, read_yaml(config_file), str(config_file))
     else:
-        there = settings.resources(computer or "localhost")
-        content = {"elements": ["Cu"], "resources": {"oracle": there, "trainer": there}}
+        options = {"computer": computer or "localhost", "cores": 1, "walltime": settings.walltime}
+        resources = parse_settings(ResourcesConfig, options, "COMPUTER")
+        content = {"elements": ["Cu"], "resources": {"oracle": resources, "trainer": resources}}
         config = parse_settings(PipelineConfig, content, "COMPUTER")
     load_profile(profile)
     from ..setup.check import check as check_all
 
-    faults = 0
-    for finding in check_all(config, settings, jobs=not no_jobs):
-        click.echo(f"{_MARKS[finding.state]} {finding.name:<20} {finding.detail}".rstrip())
-        if finding.mend:
-            click.echo(f"  {'':<20} to mend: {finding.mend}")
-        faults += finding.state == "failed"
-    if faults:
-        raise ConfigError(f"{faults} of these do not work yet")
+    failures = 0
+    for result in check_all(config, settings, jobs=not no_jobs):
+        click.echo(f"{_MARKS[result.state]} {result.name:<20} {result.detail}".rstrip())
+        if result.remedy:
+            click.echo(f"  {'':<20} remedy: {result.remedy}")
+        failures += result.state == "failed"
+    if failures:
+        raise UserError(f"{failures} checks failed")

@@ -1,17 +1,14 @@
-"""What the commands that begin a run have in common: its settings, and giving it to the daemon."""
+"""Functions of the commands that start a run: settings, and submission to the daemon."""
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..config.read import ConfigError, parse_settings, read_yaml
-from .common import element_option, load_profile, profile_option
+from .common import element_option, file_argument, load_profile, profile_option, warn
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -19,81 +16,95 @@ if TYPE_CHECKING:
 
     from ..config.schemas.pipeline import PipelineConfig
 
-LOCKED_SECONDS = 60.0
-"""How long a submission waits for a database that other processes write to."""
+structures_option = click.option(
+    "--structures",
+    "structures",
+    multiple=True,
+    type=file_argument,
+    metavar="FILE",
+    help="File with structures to start from: CIF, POSCAR, extended XYZ, .traj, ASE database, pw.x, VASP; may be repeated.",
+)
 
 config_arguments = [
     click.argument(
         "config_file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[CONFIG.yaml]"
     ),
     element_option,
-    click.option("--no-reuse", is_flag=True, help="Compute labels that this profile already holds again."),
+    structures_option,
+    click.option("--no-reuse", is_flag=True, help="Compute all labels again, also those that this profile holds."),
     click.option(
         "--validate",
         is_flag=True,
-        help="Check the potential against the oracle then; exit status 3, of `watch` too, if it does not pass.",
+        help="Validate the potential against the oracle; exit status 3, also of `watch`, if a check fails.",
     ),
     profile_option,
 ]
 
 
-def load_config(config_file: Path | None, elements: Sequence[str], no_reuse: bool) -> PipelineConfig:
-    """Return the settings of a whole run.
+def complete_structures(
+    content: dict[str, Any], files: Sequence[Path], config_file: Path | None, profile: str | None
+) -> dict[str, Any]:
+    """Return settings with the structures of `--structures` and, if they name none, the elements of all structures.
 
-    :raises ConfigError: if they cannot be used.
+    :raises UserError: if a structure cannot be used.
     """
+    if not files and not content.get("structures"):
+        return content
+    # Structures may be nodes.
+    load_profile(profile)
+    from ..pipelines.structures import with_structures
+
+    return with_structures(content, files, None if config_file is None else config_file.parent)
+
+
+def load_config(
+    config_file: Path | None,
+    elements: Sequence[str],
+    no_reuse: bool,
+    structures: Sequence[Path] = (),
+    profile: str | None = None,
+) -> PipelineConfig:
+    """Return the settings of a run from elements or structures to a potential.
+
+    :raises UserError: if they are not valid.
+    """
+    from ..config.read import parse_settings, read_yaml
     from ..config.schemas.pipeline import PipelineConfig
 
-    if config_file is None and not elements:
+    if config_file is None and not elements and not structures:
         raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto run --element Cu --output cu")
     content = read_yaml(config_file) if config_file is not None else {}
     if elements:
         content["elements"] = list(elements)
+    content = complete_structures(content, structures, config_file, profile)
     config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
     return without_reuse(config) if no_reuse else config
 
 
 def without_reuse(config: PipelineConfig) -> PipelineConfig:
-    """Return settings with which all labels are computed, also those that exist."""
+    """Return settings with which existing labels are computed again."""
     return config.model_copy(update={"oracle": config.oracle.model_copy(update={"reuse": False})})
 
 
 def submit_run(config: PipelineConfig, profile: str | None, *, validate: bool) -> orm.WorkChainNode:
-    """Load the profile and give a whole run to its daemon.
+    """Load the profile and submit a run from elements to a potential to its daemon.
 
-    :param validate: whether the potential is validated when it is made.
+    :param validate: whether to validate the potential.
     """
     load_profile(profile)
-    from ..workflows.builder import build_one_shot
+    from ..pipelines.builders import build_one_shot
 
-    run = submit_to_daemon(lambda: build_one_shot(config, validate=validate))
+    run = submit_to_daemon(lambda: build_one_shot(config, validate=validate, warn=warn))
     click.echo(f"Run {run.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
     return run
 
 
 def submit_to_daemon(build: Callable[[], ProcessBuilder]) -> orm.WorkChainNode:
-    """Give a run to the daemon; while another process writes to an embedded database, wait and try again."""
+    """Submit a process to the daemon, and return its node."""
     from aiida.engine import submit
-    from aiida.manage import get_manager
-    from sqlalchemy.exc import OperationalError
 
-    from ..daemon import ensure_daemon, is_outdated
+    from ..host.daemon import ensure_daemon, is_outdated
 
     if is_outdated(ensure_daemon()):
-        click.echo(
-            "The daemon was started before this package was last changed; bring it up to date: verdi daemon restart"
-        )
-    end = time.monotonic() + LOCKED_SECONDS
-    while True:
-        try:
-            return submit(build())
-        except OperationalError as error:
-            if "database is locked" not in str(error):
-                raise
-            if time.monotonic() > end:
-                raise ConfigError(
-                    f"the database has been locked by other processes for {LOCKED_SECONDS:.0f} s: try again later, or "
-                    "move to a profile on PostgreSQL (mlip-auto setup profile)"
-                ) from error
-            get_manager().get_profile_storage().get_session().rollback()
-            time.sleep(random.uniform(0.2, 1.0))
+        click.echo("The daemon was started before this package was changed; restart it: verdi daemon restart")
+    return submit(build())

@@ -1,4 +1,4 @@
-"""The verdict of a validation as a table."""
+"""The checks of a validation as a table."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 
 def verdict_lines(validation: Mapping[str, Any]) -> Iterator[str]:
-    """Return the lines of the table: a line a check, with the reason where it did not pass."""
+    """Yield the lines of the table: one for each check, and one with the reason of each failure."""
     relative = set(validation["settings"].get("relative", ()))
     yield ""
     yield f"{'':2}{'STRUCTURE':<14} {'QUANTITY':<34} {'potential':>11} {'oracle':>11} {'':<10} {'deviation':>10} {'limit':>8}"
     for check in validation["checks"]:
         mark = "✓" if check["passed"] else "✗"
-        shown = f"{check['name'].replace('_', ' ')}: {check['quantity']}"
-        as_part = check["name"] in relative
+        name = f"{check['name'].replace('_', ' ')}: {check['quantity']}"
+        is_relative = check["name"] in relative
         yield (
             f"{mark} {check['structure'] or '':<14} {_short(check):<34} {_number(check['potential'])} "
-            f"{_number(check['oracle'])} {check['unit']:<10} {_deviation(check['deviation'], as_part):>10} "
-            f"{_deviation(check['limit'], as_part):>8}"
+            f"{_number(check['oracle'])} {check['unit']:<10} {_deviation(check['deviation'], is_relative):>10} "
+            f"{_deviation(check['limit'], is_relative):>8}"
         )
         if not check["passed"]:
-            yield f"    {shown}: {check['reason']}"
+            yield f"    {name}: {check['reason']}"
     failed = sum(not check["passed"] for check in validation["checks"])
     total = len(validation["checks"])
     yield f"{total - failed} of {total} checks passed." if failed else f"All {total} checks passed."

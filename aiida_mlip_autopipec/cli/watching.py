@@ -1,134 +1,134 @@
-"""Following a run, and printing what came of it."""
+"""Display of a run until it ends, and of its results."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..config.read import ConfigError
+from ..config.errors import UserError
+from .display import Shown, follow
 
 if TYPE_CHECKING:
     from aiida import orm
 
-    from ..workflows.progress import Stage
-
-POLL_SECONDS = 1.0
 INTERRUPTED = 130
 NOT_PASSED = 3
-"""Exit status of a command whose run ended well with a potential that does not pass its validation."""
-_MARKS = {"waiting": "·", "running": "▸", "paused": "‖", "done": "✓", "failed": "✗"}
+"""Exit status of a command whose run succeeded with a potential that failed its validation."""
 
 
 def watch(run: orm.WorkChainNode, output: Path | None) -> int:
-    """Print what changes until the run ends, then its errors; return the exit status of the command."""
+    """Display the run until it ends, then print its errors and results; return the exit status of the command."""
+    click.echo(
+        f"Ctrl-C ends this display, not the run; `mlip-auto status` or `mlip-auto watch {run.pk}` shows it again."
+    )
     try:
-        _follow(run)
+        follow_run(run)
     except KeyboardInterrupt:
-        back = f"mlip-auto watch {run.pk}" + (f" --output {output}" if output is not None else "")
-        click.echo(f"\nThe run goes on without this command. To come back: {back}, or mlip-auto status {run.pk}")
+        command = f"mlip-auto watch {run.pk}" + (f" --output {output}" if output is not None else "")
+        click.echo(
+            f"\nThe run continues without this command. To display it again: {command}, or mlip-auto status {run.pk}"
+        )
         return INTERRUPTED
-    made = "potential" in run.outputs
-    if not run.is_finished_ok and not made:
+    from ..provenance.calls import output_of
+
+    potential, metrics = output_of(run, "potential"), output_of(run, "metrics")
+    if not run.is_finished_ok and potential is None:
         explain_failure(run)
         return 1
-    if "metrics" in run.outputs:
-        _print_errors(run.outputs.metrics.get_dict())
+    if metrics is not None:
+        _print_errors(metrics.get_dict())
     list_failures(run)
     status = print_validation(run)
-    if not made:
+    if potential is None:
         _write(run, output, "write_validation")
         return status
-    click.echo(f"Potential: node {run.outputs.potential.pk} (mlip-auto provenance {run.outputs.potential.pk})")
+    click.echo(f"Potential: node {potential.pk} (mlip-auto provenance {potential.pk})")
     _write(run, output, "write_results")
-    # A potential that could not be validated is there all the same.
+    # A run whose validation failed has a potential and a failure.
     explain_failure(run)
     return status if run.is_finished_ok else 1
 
 
 def next_steps(run: orm.WorkChainNode) -> str:
-    """Return what may be done with a run that was submitted."""
-    return f"mlip-auto status {run.pk} --watch shows where it is, mlip-auto watch {run.pk} --output DIR writes its results."
+    """Return the commands that show a submitted run and write its results."""
+    return f"mlip-auto status {run.pk} --watch shows its progress, mlip-auto watch {run.pk} --output DIR writes its results."
 
 
 def _write(run: orm.WorkChainNode, output: Path | None, writer: str) -> None:
-    """Write the files of a run by a function of `workflows.results`, if a folder is given."""
+    """Write the files of a run to a folder, if one is given.
+
+    :param writer: name of a function of `runs.results`.
+    """
     if output is None:
-        click.echo(f"Its files: mlip-auto watch {run.pk} --output DIR")
+        click.echo(f"To write its files: mlip-auto watch {run.pk} --output DIR")
         return
-    from ..workflows import results
+    from ..runs import results
 
     try:
         for path in getattr(results, writer)(run, output):
             click.echo(f"  {path}")
     except OSError as error:
-        raise ConfigError(
-            f"the results cannot be written to {output}: {error.strerror or error}. Nothing is lost: "
-            f"mlip-auto watch {run.pk} --output DIR writes them"
+        raise UserError(
+            f"the results cannot be written to {output}: {error.strerror or error}. They are still in "
+            f"the database: mlip-auto watch {run.pk} --output DIR writes them"
         ) from error
 
 
 def print_validation(run: orm.WorkChainNode) -> int:
-    """Print the verdict of a run, if it has one; return the exit status of the command."""
-    if "validation" not in run.outputs:
+    """Print the validation of a run, if there is one; return the exit status of the command."""
+    from ..provenance.calls import output_of
+
+    verdict = output_of(run, "validation")
+    if verdict is None:
         return 0
     from .verdict import verdict_lines
 
-    validation = run.outputs.validation.get_dict()
+    validation = verdict.get_dict()
     for line in verdict_lines(validation):
         click.echo(line)
     return 0 if validation["passed"] else NOT_PASSED
 
 
-def _follow(run: orm.WorkChainNode) -> None:
-    from ..workflows.stages import stages
+def follow_run(run: orm.WorkChainNode) -> None:
+    """Show the stages of a run until it ends."""
+    from ..provenance.calls import last_change
+    from ..runs.live import with_job_progress
+    from ..runs.progress import paused_of
+    from ..runs.stages import stages
 
-    start = time.monotonic()
-    shown: dict[str, Stage] = {}
-    click.echo(
-        f"Ctrl-C ends this display, not the run; `mlip-auto status` and `mlip-auto watch {run.pk}` come back to it."
-    )
-    while True:
-        ended = run.is_terminated
-        for stage in stages(run):
-            if stage.state != "waiting" and shown.get(stage.name) != stage:
-                click.echo(f"{time.monotonic() - start:7.1f} s {stage_line(stage)}")
-                shown[stage.name] = stage
-        if ended:
-            return
-        time.sleep(POLL_SECONDS)
+    def look(with_logs: bool) -> Shown:
+        found = stages(run)
+        return with_job_progress(run, found) if with_logs else found, paused_lines(run, paused_of(run))
+
+    follow(look, lambda: bool(run.is_terminated), last_change)
 
 
-def stage_line(stage: Stage) -> str:
-    """Return the line that shows a stage."""
-    return f"  {_MARKS[stage.state]} {stage.name:<10} {stage.detail}".rstrip()
+def paused_lines(run: orm.WorkChainNode, paused: Sequence[orm.ProcessNode]) -> list[str]:
+    """Return a line for each paused process of a run, with the reason and how to resume."""
+    from ..runs.progress import why_paused
 
-
-def time_left(stage: Stage) -> str:
-    """Return how long a stage takes yet, as words at the end of its line."""
-    if not stage.seconds_left or stage.state != "running":
-        return ""
-    seconds = stage.seconds_left
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"; about {seconds / size:.0f} {unit} left"
-    return f"; about {seconds:.0f} s left"
+    lines = []
+    for node in paused:
+        reason = why_paused(node)
+        lines.append(f"Paused: {node.process_label} {node.pk}{reason and f': {reason}'} (mlip-auto resume {run.pk})")
+    return lines
 
 
 def explain_failure(run: orm.WorkChainNode) -> None:
-    """Print why a run failed, if it did, and where to read more."""
+    """Print why a run failed, if it did, and the commands that show more."""
     if not run.is_terminated or run.is_finished_ok:
         return
     reason = run.exit_message or run.exception or str(run.process_state.value)
     click.echo(f"Run {run.pk} failed: {reason}", err=True)
-    click.echo(f"Its processes: verdi process status {run.pk}; what they said: verdi process report {run.pk}", err=True)
+    click.echo(f"Its processes: verdi process status {run.pk}; its log: verdi process report {run.pk}", err=True)
 
 
 def list_failures(run: orm.WorkChainNode) -> None:
-    """Print which structures have no label, by reason."""
-    from ..workflows.progress import failures
+    """Print the failed labels, by reason."""
+    from ..runs.progress import failures
 
     by_reason: dict[str, list[dict[str, Any]]] = {}
     for failure in failures(run):
@@ -143,22 +143,21 @@ def _print_errors(metrics: dict[str, Any]) -> None:
     click.echo()
     click.echo(f"{'':8}{'energy (meV/atom)':>22}{'force (eV/Å)':>22}")
     click.echo(f"{'':8}{'MAE':>11}{'RMSE':>11}{'MAE':>11}{'RMSE':>11}{'structures':>12}{'atoms':>8}")
-    for name in ("train", "test"):
+    for name in ("train", "test", "test_with_overlap"):
         errors = metrics.get(name)
         if not errors:
             continue
         click.echo(
-            f"{name:8}{errors['energy_mae_meV_per_atom']:>11.2f}{errors['energy_rmse_meV_per_atom']:>11.2f}"
+            f"{'test *' if name == 'test_with_overlap' else name:8}"
+            f"{errors['energy_mae_meV_per_atom']:>11.2f}{errors['energy_rmse_meV_per_atom']:>11.2f}"
             f"{errors['force_mae_eV_per_A']:>11.4f}{errors['force_rmse_eV_per_A']:>11.4f}"
             f"{errors['n_structures']:>12}{errors['n_atoms']:>8}"
         )
-    if not metrics.get("test"):
-        click.echo("No structure was kept to test on: these errors say little of others.")
     if metrics.get("test_overlap"):
-        click.echo(
-            f"{metrics['test_overlap']} structures to test on are also among those to train on: too good to be true."
-        )
+        click.echo(f"* with {metrics['test_overlap']} test structures that equal training structures")
+    if not metrics.get("test"):
+        click.echo("There are no independent test structures: errors on other structures may be larger.")
     energies = ", ".join(f"{element} {energy:.6g} eV" for element, energy in metrics["reference_energies_eV"].items())
     source = metrics["reference_energies_source"].replace("_", " ")
-    click.echo(f"The potential counts energies from these of free atoms: {energies} ({source}).")
+    click.echo(f"Energies of the potential are relative to free atoms: {energies} ({source}).")
     click.echo()

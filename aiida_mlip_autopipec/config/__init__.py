@@ -1,1 +1,1 @@
-"""What a user may write: pydantic models, the only place for settings, defaults and limits."""
+"""Settings of the user: pydantic models with defaults and limits, and readers."""

@@ -1,4 +1,4 @@
-"""The annotated YAML that `mlip-auto init` writes: every setting, its default and what it means."""
+"""The annotated YAML of `mlip-auto init`: every setting with its default and description."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _WIDTH = 100
 
 
 def annotated_yaml(settings: BaseModel) -> str:
-    """Return settings as YAML, each key under its description."""
+    """Return settings as YAML, with the description of each key as a comment above it."""
     return "\n".join(_lines(settings, indent="")) + "\n"
 
 
 def _lines(settings: BaseModel, indent: str) -> list[str]:
     lines = []
-    # What kind of settings these are comes first.
+    # The key `type` comes first.
     for name, field in sorted(type(settings).model_fields.items(), key=lambda item: item[0] != "type"):
         value = getattr(settings, name)
         if field.description:

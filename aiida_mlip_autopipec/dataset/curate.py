@@ -1,4 +1,4 @@
-"""From labelled structures to a dataset: refuse what is faulty, find duplicates, divide into train and test."""
+"""From labelled structures to a dataset: reject faulty ones, find duplicates, divide into train and test."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import Any, cast, get_args
 from ase import Atoms
 
 from ..config.schemas.curation import CurationConfig
-from .fingerprint import find_duplicates, is_free_atom
+from .fingerprint import is_free_atom
+from .plausibility import find_issues, issues_report
 from .quality import find_faults
 from .split import Split, split_by_groups
 
 
 @dataclass(frozen=True)
 class Curation:
-    """What was kept of some labelled structures.
+    """Result of the curation of labelled structures.
 
     :ivar indices: of the structures kept, in the order of the input.
     :ivar splits: `train` or `test` for each of them.
-    :ivar groups: for each of them the number of its group of equal structures; a group stands on one side of the split.
+    :ivar groups: for each of them the number of its group of equal structures; a group is never divided by the split.
     :ivar report: ready for JSON. The numbers `n_input`, `n_kept`, `n_train`, `n_test`, `rejected` (by reason),
         `test_equal_to_train` and `contradicting_labels`; `families`, with their numbers of `train` and `test`;
-        `rejections`, a list of `index`, `reason`, `detail` and, for a duplicate, `kept_instead`; `contradictions`, a
-        list of `index`, `equal_to` and `energy_difference_eV_per_atom`.
+        `rejections`, a list of `index`, `reason`, `detail` and, for a duplicate, `kept_instead`; `plausibility`,
+        a list of the implausible labels that :mod:`.plausibility` finds, each with `check`, `message` and `cause`;
+        `contradictions`, a list of `index`, `equal_to` and `energy_difference_eV_per_atom`.
     """
 
     indices: tuple[int, ...]
@@ -35,36 +37,38 @@ class Curation:
 
 
 def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction: float, seed: int) -> Curation:
-    """Choose which labelled structures make a dataset, and divide them into train and test.
+    """Select the labelled structures of a dataset and divide them into train and test.
 
-    Of equal structures the first is kept; but a free atom is kept rather than a larger cell equal to it, since
-    reference energies rest on it. Free atoms always train. The rest is divided by :func:`~.split.split_by_groups`.
-    Equal structures whose energies differ are refused no more than others, but the report counts them: they hint at a
-    sick oracle.
+    Of equal structures the first is kept; but a free atom is preferred to a larger cell equal to it, because it gives
+    the reference energy. Free atoms are always in train. The other structures are divided by
+    :func:`~.split.split_by_groups`. Equal structures with different energies are not rejected for that, but the report
+    counts them: they indicate errors of the oracle.
 
-    If every structure says in ``atoms.info["split"]`` on which side it stands, that division is kept instead, and only
-    structures to train on are ever duplicates: a given test part stays whole, so that its errors can be compared with those
-    that others publish. The report says how many to test on are equal to one to train on.
+    If every structure has ``atoms.info["split"]``, that split is kept instead, and only training structures are removed
+    as duplicates: a given test part stays complete, so that its errors can be compared with published ones. The report
+    counts the test structures that are equal to a training structure.
 
     :param structures: with labels in ``atoms.calc.results``, see :func:`~.quality.label_fault`, and their family in
         ``atoms.info["family"]``. They are not changed.
-    :param test_fraction: part of the kept structures to test on, 0 <= test_fraction < 1.
-    :raises ValueError: if the test fraction is out of range. Faulty structures raise nothing: they are in the report.
+    :param test_fraction: fraction of the kept structures in the test part, 0 <= test_fraction < 1.
+    :raises ValueError: if the test fraction is out of range. Faulty structures do not raise: the report lists them.
     """
+    from .duplicates import find_duplicates
+
     faults = find_faults(structures, config)
-    sound = [index for index in range(len(structures)) if index not in faults]
-    duplicates = find_duplicates([structures[index] for index in sound], config.duplicates)
-    group_of = dict(zip(sound, duplicates.group.tolist(), strict=True))
+    valid = [index for index in range(len(structures)) if index not in faults]
+    duplicates = find_duplicates([structures[index] for index in valid], config.duplicates)
+    group_of = dict(zip(valid, duplicates.group.tolist(), strict=True))
     given = _given_splits(structures)
     if given is None:
         equal_to = {
-            sound[place]: sound[representative]
+            valid[place]: valid[representative]
             for place, representative in enumerate(duplicates.representative.tolist())
             if representative != place
         }
     else:
-        equal_to = _equal_in_train(sound, group_of, given)
-    indices = [index for index in sound if not (config.remove_duplicates and index in equal_to)]
+        equal_to = _equal_in_train(valid, group_of, given)
+    indices = [index for index in valid if not (config.remove_duplicates and index in equal_to)]
     groups = [group_of[index] for index in indices]
     if given is None:
         splits = split_by_groups(
@@ -76,7 +80,7 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
         )
     else:
         splits = [given[index] for index in indices]
-    trained = {group for group, split in zip(groups, splits, strict=True) if split == "train"}
+    train_groups = {group for group, split in zip(groups, splits, strict=True) if split == "train"}
     rejections: list[dict[str, Any]] = [
         {"index": index, "reason": fault.reason, "detail": fault.detail} for index, fault in faults.items()
     ]
@@ -91,9 +95,10 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
         "n_test": splits.count("test"),
         "rejected": dict(sorted(Counter(rejection["reason"] for rejection in rejections).items())),
         "test_equal_to_train": sum(
-            split == "test" and group in trained for group, split in zip(groups, splits, strict=True)
+            split == "test" and group in train_groups for group, split in zip(groups, splits, strict=True)
         ),
         "contradicting_labels": len(contradictions),
+        "plausibility": issues_report(find_issues([structures[index] for index in indices])),
         "families": _families([structures[index] for index in indices], splits),
         "rejections": rejections,
         "contradictions": contradictions,
@@ -102,20 +107,20 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
 
 
 def _given_splits(structures: Sequence[Atoms]) -> list[Split] | None:
-    """Return the side each structure says it stands on; None if not every one says so."""
+    """Return the split given in the info of the structures; None if a structure has none."""
     if not all("split" in atoms.info for atoms in structures):
         return None
     splits: list[Split] = []
     for index, atoms in enumerate(structures):
-        said = str(atoms.info["split"])
-        if said not in get_args(Split):
-            raise ValueError(f"structure {index}: info['split'] is '{said}'; allowed: {', '.join(get_args(Split))}")
-        splits.append(cast(Split, said))
+        value = str(atoms.info["split"])
+        if value not in get_args(Split):
+            raise ValueError(f"structure {index}: info['split'] is '{value}'; allowed: {', '.join(get_args(Split))}")
+        splits.append(cast(Split, value))
     return splits
 
 
 def _equal_in_train(indices: Sequence[int], group_of: Mapping[int, int], splits: Sequence[Split]) -> dict[int, int]:
-    """Return for each structure to train on that has an equal one before it the first of those."""
+    """Map each training structure that equals an earlier training structure to the first such structure."""
     first: dict[int, int] = {}
     equal_to = {}
     for index in indices:
@@ -127,7 +132,7 @@ def _equal_in_train(indices: Sequence[int], group_of: Mapping[int, int], splits:
 
 
 def _energy_difference(index: int, original: int, structures: Sequence[Atoms]) -> float:
-    energies = [float(structures[which].calc.results["energy"]) / len(structures[which]) for which in (index, original)]
+    energies = [float(structures[i].calc.results["energy"]) / len(structures[i]) for i in (index, original)]
     return energies[0] - energies[1]
 
 

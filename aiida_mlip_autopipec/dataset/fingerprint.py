@@ -31,29 +31,21 @@ symmetry maps one onto the other.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, permutations, product
+from itertools import pairwise
 from math import gcd
 
 import numpy as np
 from ase import Atoms
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
-from scipy.spatial.distance import cdist
 
 from ..config.schemas.curation import DuplicateConfig
+from .lattice import compact_lattice
 
 Kind = tuple[int, tuple[tuple[int, int], ...]]
 """Number of periodic directions; atomic numbers and their counts, reduced to coprime numbers if periodic."""
-
-_COMPACT = 1.5
-"""Product of the lengths of the cell vectors over the volume above which a cell is reduced (1.41 for primitive fcc)."""
-
-_SWEEPS = 200
-"""Most sweeps of the reduction, which takes a few: a bound on what rounding can do, since any basis will serve."""
 
 _MOST_IMAGES = 1_000_000
 """Most translations within the radius; a smaller cell is an error."""
@@ -61,17 +53,8 @@ _MOST_IMAGES = 1_000_000
 _CHUNK = 2_000_000
 """Number of distances held at a time for one structure."""
 
-_FEATURE_COLUMNS = (0, 2, 5, 11, 17, 29, 47, 79)
-"""Neighbours whose distances go into the features; the more species, the fewer."""
-
 _ABSENT = 1e6
 """Distance, in Å, to atoms that a finite structure does not have."""
-
-_ROUNDING = 1.0 + 1e-6
-"""Widens the search by features, which are rounded differently from the rows they stand for."""
-
-_CACHE_BYTES = 512 * 2**20
-"""Memory for rows during a search; others are computed again when needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,24 +72,9 @@ class Fingerprint:
     fill: float
 
     @property
-    def lonely(self) -> bool:
+    def is_free_atom(self) -> bool:
         """Whether this is one atom without a neighbour: a free atom."""
         return len(self.rows) == 1 and self.rows[0].shape[0] == 1 and self.rows[0].shape[2] == 0
-
-
-@dataclass(frozen=True, eq=False)
-class Duplicates:
-    """Equal structures among n.
-
-    :ivar representative: (n,) for each structure the index of the one that stands for it: itself, or an equal one that
-        comes earlier. No two representatives are equal. A free atom counts as earlier than all others, for reference
-        energies rest on it.
-    :ivar group: (n,) number of the group, counted by first appearance. Equal structures share a group, and so do those
-        linked by a chain of equal ones.
-    """
-
-    representative: np.ndarray
-    group: np.ndarray
 
 
 def fingerprint(atoms: Atoms, settings: DuplicateConfig | None = None) -> Fingerprint:
@@ -123,14 +91,15 @@ def fingerprint(atoms: Atoms, settings: DuplicateConfig | None = None) -> Finger
         raise ValueError(f"{atoms.get_chemical_formula()}: positions are not finite")
     images = _Images.within(radius, atoms) if atoms.pbc.any() else _Images.none()
     counts = [count for _, count in _composition(atoms)]
-    return Fingerprint(_kind(atoms), _rows(positions, counts, images), images.radius)
+    return Fingerprint(kind_of(atoms), _rows(positions, counts, images), images.radius)
 
 
 def _composition(atoms: Atoms) -> list[tuple[int, int]]:
     return sorted(Counter(atoms.numbers.tolist()).items())
 
 
-def _kind(atoms: Atoms) -> Kind:
+def kind_of(atoms: Atoms) -> Kind:
+    """Return what equal structures agree in exactly."""
     composition = _composition(atoms)
     dimension = int(np.count_nonzero(atoms.pbc))
     multiple = gcd(*(count for _, count in composition)) if dimension else 1
@@ -187,7 +156,7 @@ def _grid(reach: tuple[float, ...]) -> np.ndarray:
 
 def is_free_atom(atoms: Atoms, settings: DuplicateConfig | None = None) -> bool:
     """Tell whether a structure is one atom without neighbours within the radius, alone or in a large periodic box."""
-    return len(atoms) == 1 and fingerprint(atoms, settings).lonely
+    return len(atoms) == 1 and fingerprint(atoms, settings).is_free_atom
 
 
 def shortest_distances(atoms: Atoms, radius: float) -> dict[tuple[int, int], float]:
@@ -204,50 +173,6 @@ def shortest_distances(atoms: Atoms, radius: float) -> dict[tuple[int, int], flo
         if first <= second and rows.shape[2]
     }
     return {pair: length for pair, length in shortest.items() if length < radius}
-
-
-def compact_lattice(atoms: Atoms) -> np.ndarray:
-    """Return the periodic cell vectors (p, 3) of the same lattice, reduced if they are skewed, in Å.
-
-    :raises ValueError: if the structure is periodic along a direction without a cell vector of its own.
-    """
-    vectors = atoms.cell.array[atoms.pbc]
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    content = (
-        abs(np.linalg.det(vectors)) if len(vectors) == 3 else np.sqrt(max(np.linalg.det(vectors @ vectors.T), 0.0))
-    )
-    if not content > 1e-8 * np.prod(lengths):
-        raise ValueError(
-            f"{atoms.get_chemical_formula()}: periodic in {len(vectors)} directions, "
-            f"but its cell vectors {vectors.tolist()} do not span as many"
-        )
-    return vectors if np.prod(lengths) <= _COMPACT * content else _reduce(vectors)
-
-
-def _reduce(vectors: np.ndarray) -> np.ndarray:
-    """Return a Minkowski-reduced basis (p, 3) of the lattice, p <= 3: no vector is longer than its sum with others.
-
-    Pairs are reduced as in Lagrange's algorithm; in three dimensions the sums of all three remain to be tried (P. Q.
-    Nguyen and D. Stehlé, "Low-dimensional lattice basis reduction revisited", ACM Trans. Algorithms 5, 46 (2009)).
-    """
-    basis = list(vectors)
-    for _ in range(_SWEEPS):
-        changed = False
-        for first, second in permutations(range(len(basis)), 2):
-            ratio = (basis[first] @ basis[second]) / (basis[second] @ basis[second])
-            if abs(ratio) > 0.5 + 1e-9:
-                basis[first] = basis[first] - np.rint(ratio) * basis[second]
-                changed = True
-        if not changed and len(basis) == 3:
-            longest = max(range(3), key=lambda index: float(basis[index] @ basis[index]))
-            sums = [basis[0] + i * basis[1] + j * basis[2] for i, j in product((1.0, -1.0), repeat=2)]
-            shortest = min(sums, key=lambda vector: float(vector @ vector))
-            if shortest @ shortest < (1.0 - 1e-9) * (basis[longest] @ basis[longest]):
-                basis[longest] = shortest
-                changed = True
-        if not changed:
-            break
-    return np.array(basis)
 
 
 def _rows(positions: np.ndarray, counts: Sequence[int], images: _Images) -> tuple[np.ndarray, ...]:
@@ -275,7 +200,7 @@ def _rows(positions: np.ndarray, counts: Sequence[int], images: _Images) -> tupl
         blocks = [_smallest(squares[:, first:last].reshape(stop - start, -1), limit) for first, last in pairwise(edges)]
         chunks.append(_stack(blocks, images.radius))
     width = max(chunk.shape[2] for chunk in chunks)
-    rows = np.concatenate([_widen(chunk, width, images.radius) for chunk in chunks])
+    rows = np.concatenate([widen(chunk, width, images.radius) for chunk in chunks])
     return tuple(np.split(rows, edges[1:-1]))
 
 
@@ -297,7 +222,8 @@ def _stack(blocks: Sequence[np.ndarray], fill: float) -> np.ndarray:
     return rows
 
 
-def _widen(rows: np.ndarray, width: int, fill: float) -> np.ndarray:
+def widen(rows: np.ndarray, width: int, fill: float) -> np.ndarray:
+    """Return rows (n, s, k) filled up to (n, s, width)."""
     if rows.shape[2] == width:
         return rows
     wide = np.full((*rows.shape[:2], width), fill, dtype=rows.dtype)
@@ -319,14 +245,16 @@ def distance(first: Fingerprint, second: Fingerprint) -> float:
 
 def _gaps(first: Fingerprint, second: Fingerprint) -> Iterator[np.ndarray]:
     """Yield for each species the largest difference (n_A, n_A') between the rows of any two of its atoms."""
+    from scipy.spatial.distance import cdist
+
     for ours, theirs in zip(first.rows, second.rows, strict=True):
         width = max(ours.shape[2], theirs.shape[2])
         if width == 0:
             yield np.zeros((len(ours), len(theirs)))
             continue
         yield cdist(
-            _widen(ours, width, first.fill).reshape(len(ours), -1),
-            _widen(theirs, width, second.fill).reshape(len(theirs), -1),
+            widen(ours, width, first.fill).reshape(len(ours), -1),
+            widen(theirs, width, second.fill).reshape(len(theirs), -1),
             metric="chebyshev",
         )
 
@@ -355,6 +283,8 @@ def _balanced(linked: np.ndarray) -> bool:
     links_of_ours, links_of_theirs = linked.sum(axis=1), linked.sum(axis=0)
     if not (linked & (links_of_ours[:, None] * ours != links_of_theirs * theirs)).any():
         return True
+    from scipy.sparse.csgraph import connected_components
+
     graph = np.zeros((ours + theirs, ours + theirs), dtype=bool)
     graph[:ours, ours:] = linked
     n_classes, classes = connected_components(graph, directed=False)
@@ -363,155 +293,6 @@ def _balanced(linked: np.ndarray) -> bool:
     return bool((of_ours * theirs == of_theirs * ours).all())
 
 
-def _equal(first: Fingerprint, second: Fingerprint, tolerance: float) -> bool:
-    """Tell whether the distance is within the tolerance."""
+def are_equal(first: Fingerprint, second: Fingerprint, tolerance: float) -> bool:
+    """Tell whether the :func:`distance` of two structures is within a tolerance, in Å; faster than the distance itself."""
     return first.kind == second.kind and all(_balanced(gaps <= tolerance) for gaps in _gaps(first, second))
-
-
-def find_duplicates(structures: Sequence[Atoms], settings: DuplicateConfig | None = None) -> Duplicates:
-    """Find the equal structures among n.
-
-    Structures of one kind are compared if a few means and extremes of their rows agree within the tolerance, which a
-    KD-tree finds; that filter misses no pair, and :func:`distance` decides. Time grows nearly linearly with n, also if
-    most structures are equal; memory holds about 20 numbers a structure and a bounded number of fingerprints.
-
-    :raises ValueError: if a structure has no fingerprint (see :func:`fingerprint`); the message bears its index.
-    """
-    settings = settings or DuplicateConfig()
-    fingerprints = _Fingerprints(structures, settings)
-    representative = np.arange(len(structures))
-    links = _Links(len(structures))
-    members: dict[Kind, list[int]] = {}
-    for index, atoms in enumerate(structures):
-        members.setdefault(_kind(atoms), []).append(index)
-    for indices in members.values():
-        search = _Search(indices, fingerprints, settings.tolerance, links)
-        search.cover(representative)
-        search.connect()
-    roots = [links.root(index) for index in range(len(structures))]
-    number: dict[int, int] = {}
-    group = np.array([number.setdefault(root, len(number)) for root in roots], dtype=int)
-    return Duplicates(representative, group)
-
-
-def _features(current: Fingerprint) -> np.ndarray:
-    """Return means and maxima over the atoms of each species of some columns of their rows, in Å.
-
-    None of them changes by more than the distance between two structures.
-    """
-    n_species = len(current.rows)
-    columns = _FEATURE_COLUMNS[: -(-len(_FEATURE_COLUMNS) // n_species)]
-    rows = [_widen(rows, max(rows.shape[2], columns[-1] + 1), current.fill)[:, :, columns] for rows in current.rows]
-    return np.concatenate(
-        [extreme.ravel() for block in rows for extreme in (block.mean(axis=0, dtype=float), block.max(axis=0))]
-    )
-
-
-class _Links:
-    """Which structures belong together: union-find with path halving."""
-
-    def __init__(self, size: int) -> None:
-        self._parent = list(range(size))
-
-    def root(self, index: int) -> int:
-        parent = self._parent
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    def join(self, first: int, second: int) -> None:
-        self._parent[self.root(second)] = self.root(first)
-
-
-class _Fingerprints:
-    """Fingerprints by index of the structure: the last used ones are kept, others computed again."""
-
-    def __init__(self, structures: Sequence[Atoms], settings: DuplicateConfig) -> None:
-        self._structures = structures
-        self._settings = settings
-        self._kept: OrderedDict[int, Fingerprint] = OrderedDict()
-        self._bytes = 0
-
-    def __getitem__(self, index: int) -> Fingerprint:
-        if index in self._kept:
-            self._kept.move_to_end(index)
-            return self._kept[index]
-        try:
-            current = fingerprint(self._structures[index], self._settings)
-        except ValueError as error:
-            raise ValueError(f"structure {index}: {error}") from error
-        self._kept[index] = current
-        self._bytes += _size(current)
-        while self._bytes > _CACHE_BYTES and len(self._kept) > 1:
-            self._bytes -= _size(self._kept.popitem(last=False)[1])
-        return current
-
-
-def _size(current: Fingerprint) -> int:
-    return sum(rows.nbytes for rows in current.rows)
-
-
-class _Search:
-    """Search for equal structures among those of one kind, in the order of preference as representatives."""
-
-    def __init__(self, indices: Sequence[int], fingerprints: _Fingerprints, tolerance: float, links: _Links) -> None:
-        features, lonely = [], []
-        for index in indices:
-            current = fingerprints[index]
-            features.append(_features(current))
-            lonely.append(current.lonely)
-        preference = np.argsort(np.logical_not(lonely), kind="stable")
-        self._indices = np.array(indices)[preference]
-        self._features = np.array(features)[preference]
-        self._fingerprints = fingerprints
-        self._tolerance = tolerance
-        self._links = links
-        self._covered_by: dict[int, list[int]] = {}
-
-    def cover(self, representative: np.ndarray) -> None:
-        """Assign each structure to the first one equal to it that is not itself assigned."""
-        tree = cKDTree(self._features)
-        free = np.ones(len(self._indices), dtype=bool)
-        for seed in range(len(self._indices)):
-            if not free[seed]:
-                continue
-            free[seed] = False
-            covered = [seed]
-            candidates = np.array(tree.query_ball_point(self._features[seed], self._tolerance * _ROUNDING, p=np.inf))
-            for candidate in candidates[free[candidates]] if len(candidates) > 1 else ():
-                if self._equal(seed, candidate, self._tolerance):
-                    free[candidate] = False
-                    covered.append(int(candidate))
-                    representative[self._indices[candidate]] = self._indices[seed]
-                    self._links.join(self._indices[seed], self._indices[candidate])
-            self._covered_by[seed] = covered
-
-    def connect(self) -> None:
-        """Link two representatives if one of the structures they stand for equals one of the other's."""
-        seeds = np.array(list(self._covered_by))
-        tree = cKDTree(self._features[seeds])
-        for seed, covered in self._covered_by.items():
-            if len(covered) == 1:
-                continue
-            # Two structures within the tolerance of each other and of their representatives: at most three tolerances.
-            near = seeds[tree.query_ball_point(self._features[seed], 3.0 * self._tolerance * _ROUNDING, p=np.inf)]
-            for other in near:
-                if not self._linked(seed, other) and self._equal(seed, other, 3.0 * self._tolerance):
-                    self._connect(covered, self._covered_by[int(other)])
-
-    def _connect(self, ours: Sequence[int], theirs: Sequence[int]) -> None:
-        tree = cKDTree(self._features[list(theirs)])
-        for first in ours:
-            for position in tree.query_ball_point(self._features[first], self._tolerance * _ROUNDING, p=np.inf):
-                if self._equal(first, theirs[position], self._tolerance):
-                    self._links.join(self._indices[first], self._indices[theirs[position]])
-                    return
-
-    def _linked(self, first: int, second: int) -> bool:
-        return self._links.root(self._indices[first]) == self._links.root(self._indices[second])
-
-    def _equal(self, first: int, second: int, tolerance: float) -> bool:
-        return _equal(
-            self._fingerprints[int(self._indices[first])], self._fingerprints[int(self._indices[second])], tolerance
-        )

@@ -1,4 +1,4 @@
-"""When a label that exists need not be computed again: the same structure, and the same method."""
+"""Identity of structures and of reference methods, by which existing labels are found and reused."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from ase import Atoms
 
 PRECISION = 1e-6
-"""Coordinates (Å) that differ by less are the same: far below what moves an energy, far above rounding."""
+"""Coordinates (Å) that differ by less are equal: too small to change an energy, larger than rounding errors."""
 
 
 def structure_key(atoms: Atoms) -> str:
     """Return a short hash of species, periodicity, cell and positions, rounded to :data:`PRECISION`.
 
-    Unlike the :mod:`~.fingerprint` it changes when the structure is turned or its cell is chosen otherwise, for then the
-    forces are other numbers. Different structures may share a key: :func:`is_same_structure` decides.
+    Unlike the :mod:`~.fingerprint` it changes with the orientation and the choice of the cell, because the components
+    of the forces change too. Different structures may share a key: compare them by :func:`is_same_structure`.
     """
     digest = blake2b(atoms.numbers.astype("<i4").tobytes() + np.asarray(atoms.pbc, dtype="u1").tobytes(), digest_size=8)
     for array in (atoms.cell.array, atoms.positions):
@@ -37,6 +37,6 @@ def is_same_structure(first: Atoms, second: Atoms) -> bool:
 
 
 def method_id(method: Mapping[str, object]) -> str:
-    """Return a hash of the settings of a method: whatever the order of its keys."""
+    """Return a hash of the settings of a method, independent of the order of its keys."""
     text = json.dumps(method, sort_keys=True, separators=(",", ":"))
     return blake2b(text.encode(), digest_size=16).hexdigest()

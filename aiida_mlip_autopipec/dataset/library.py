@@ -1,4 +1,4 @@
-"""Datasets that are kept: AiiDA groups of trajectories, under a name."""
+"""Stored datasets: named AiiDA groups of trajectories."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ase import Atoms
 from .trajectory import METHOD, to_trajectories
 
 OWN_METHOD = {"type": "own data"}
-"""The method of labels that were not made here."""
+"""The method of labels that the user supplied."""
 
 
 class DatasetGroup(orm.Group):
-    """A dataset: labelled trajectories that belong together."""
+    """A dataset: a group of labelled trajectories."""
 
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """What a list shows of a dataset."""
+    """Summary of a stored dataset."""
 
     pk: int
     name: str
@@ -35,13 +35,13 @@ class StoredDataset:
 
 
 def store_dataset(structures: Sequence[Atoms], name: str, description: str = "") -> DatasetGroup:
-    """Store labelled structures under a name: all of them, or nothing.
+    """Store labelled structures under a name, in one transaction.
 
     :param structures: as :func:`~.intake.intake` returns them.
-    :raises ValueError: if there is a dataset of that name.
+    :raises ValueError: if a dataset of that name exists.
     """
     if orm.QueryBuilder().append(DatasetGroup, filters={"label": name}).count():
-        raise ValueError(f"there is a dataset '{name}' already (mlip-auto list); choose another --label")
+        raise ValueError(f"a dataset '{name}' exists already (mlip-auto list); choose another --label")
     trajectories = to_trajectories(structures, OWN_METHOD)
     with get_manager().get_profile_storage().transaction():
         for trajectory in trajectories.values():
@@ -52,7 +52,7 @@ def store_dataset(structures: Sequence[Atoms], name: str, description: str = "")
 
 
 def find_datasets() -> list[StoredDataset]:
-    """Return the stored datasets, newest first, by one query."""
+    """Return the stored datasets, newest first."""
     query = orm.QueryBuilder()
     query.append(DatasetGroup, tag="group", project=["id", "label", "time"])
     query.append(
@@ -62,9 +62,9 @@ def find_datasets() -> list[StoredDataset]:
     )
     found: dict[int, StoredDataset] = {}
     for pk, name, created, symbols, shape, method in query.iterall():
-        before = found.get(pk)
-        elements = {*symbols, *(before.elements if before else ())}
-        count = shape[0] + (before.n_structures if before else 0)
+        previous = found.get(pk)
+        elements = {*symbols, *(previous.elements if previous else ())}
+        count = shape[0] + (previous.n_structures if previous else 0)
         found[pk] = StoredDataset(pk, name, count, tuple(sorted(elements)), _title(method), created)
     return sorted(found.values(), key=lambda dataset: dataset.created, reverse=True)
 
@@ -74,23 +74,23 @@ def _title(method: Mapping[str, object] | None) -> str:
 
 
 def load_dataset(identifier: str) -> dict[str, orm.TrajectoryData]:
-    """Return the trajectories of a dataset, by a name of their own.
+    """Return the trajectories of a dataset by unique name.
 
-    :param identifier: the name, PK or UUID of a stored dataset, or the PK or UUID of a run, whose dataset is meant, or of a
-        trajectory.
-    :raises ValueError: if it names nothing, or something else.
+    :param identifier: the name, PK or UUID of a stored dataset, or the PK or UUID of a trajectory or of a run, which
+        gives the dataset of that run.
+    :raises ValueError: if there is no such dataset, or the node has none.
     """
     query = orm.QueryBuilder().append(DatasetGroup, filters={"label": identifier})
     group = query.first(flat=True)
     if group is None:
-        group = _group_by_number(identifier)
+        group = _group_by_id(identifier)
     if group is not None:
         return {f"{node.label}_{node.pk}": node for node in group.nodes}
     try:
         node = orm.load_node(identifier)
     except (NotExistent, MultipleObjectsError, ValueError):
         names = ", ".join(dataset.name for dataset in find_datasets()) or "none"
-        raise ValueError(f"'{identifier}' names no dataset, run or trajectory (datasets: {names})") from None
+        raise ValueError(f"'{identifier}' is no dataset, run or trajectory (datasets: {names})") from None
     if isinstance(node, orm.TrajectoryData):
         return {node.label or f"trajectory_{node.pk}": node}
     if isinstance(node, orm.WorkChainNode) and "dataset" in node.outputs:
@@ -100,8 +100,8 @@ def load_dataset(identifier: str) -> dict[str, orm.TrajectoryData]:
     raise ValueError(f"'{identifier}' is a {type(node).__name__} without a dataset")
 
 
-def _group_by_number(identifier: str) -> DatasetGroup | None:
-    """Return the dataset of a PK, unless a node bears it: those are what a PK means first."""
+def _group_by_id(identifier: str) -> DatasetGroup | None:
+    """Return the dataset with a PK or UUID, None if there is none; a node with the same PK takes precedence."""
     if not identifier.isdigit():
         try:
             uuid = str(UUID(identifier))

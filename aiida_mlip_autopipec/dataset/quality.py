@@ -1,4 +1,4 @@
-"""Which labelled structures are not fit for a dataset, each with the reason."""
+"""Rejection of labelled structures that cannot be in a dataset, each with the reason."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 
 from ..config.schemas.curation import CurationConfig
-from .fingerprint import compact_lattice, shortest_distances
+from .fingerprint import shortest_distances
+from .lattice import compact_lattice
+from .repair import UnusableError, repair
 
 Reason = Literal[
     "missing_label",
     "wrong_shape",
     "non_finite",
+    "unusable_structure",
     "cell_too_thin",
     "atoms_too_close",
     "force_too_large",
     "energy_outlier",
 ]
-"""Why a structure is refused, in the order the rules are tried; the first that applies counts."""
+"""Reasons for a rejection in the order of the checks; the first that applies is given."""
 
-FEWEST_OF_A_KIND = 5
-"""Number of structures from which on the median energy of a kind means something."""
+MIN_FOR_MEDIAN = 5
+"""Number of structures of one family and composition from which their median energy is used."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a structure is refused, for programs and for people."""
+    """Why a structure is rejected: a reason for programs, and a message."""
 
     reason: Reason
     detail: str
@@ -44,20 +47,20 @@ def find_faults(structures: Sequence[Atoms], config: CurationConfig) -> dict[int
     """
     faults = {}
     for index, atoms in enumerate(structures):
-        fault = label_fault(atoms) or _cell_fault(atoms, config) or _distance_fault(atoms, config)
-        fault = fault or _force_fault(atoms, config)
+        fault = label_fault(atoms) or _structure_fault(atoms) or _cell_fault(atoms, config)
+        fault = fault or _distance_fault(atoms, config) or _force_fault(atoms, config)
         if fault is not None:
             faults[index] = fault
-    sound = {index: atoms for index, atoms in enumerate(structures) if index not in faults}
-    faults.update(_energy_faults(sound, config))
+    valid = {index: atoms for index, atoms in enumerate(structures) if index not in faults}
+    faults.update(_energy_faults(valid, config))
     return dict(sorted(faults.items()))
 
 
 def label_fault(atoms: Atoms) -> Fault | None:
     """Return what is wrong with a structure of n atoms and its labels, or None.
 
-    Energy (eV) and forces (n, 3) (eV/Å) must be there and be of this geometry; they, the stress (6,) (eV/Å^3) if there
-    is one, positions and cell must be finite.
+    Energy (eV) and forces (n, 3) (eV/Å) must exist and belong to this geometry. All labels, the stress (6,) (eV/Å^3) if
+    there is one, positions and cell must be finite.
     """
     n_atoms = len(atoms)
     if n_atoms == 0:
@@ -66,7 +69,7 @@ def label_fault(atoms: Atoms) -> Fault | None:
     missing = [name for name in ("energy", "forces") if results.get(name) is None]
     if missing:
         return Fault("missing_label", f"no {' and no '.join(missing)}")
-    if not _of_this_geometry(atoms):
+    if not _labels_match_geometry(atoms):
         return Fault("missing_label", "energy and forces belong to another geometry")
     arrays = {}
     for name, shape in (("energy", ()), ("forces", (n_atoms, 3)), ("stress", (6,))):
@@ -80,14 +83,14 @@ def label_fault(atoms: Atoms) -> Fault | None:
             return Fault("wrong_shape", f"{name} of the shape {arrays[name].shape}, not {shape}")
     for name, array in (("positions", atoms.positions), ("cell", atoms.cell.array), *arrays.items()):
         if not np.isfinite(array).all():
-            whose = (
+            of_atom = (
                 "" if len(array.shape) < 2 or name == "cell" else f" of atom {np.argwhere(~np.isfinite(array))[0][0]}"
             )
-            return Fault("non_finite", f"{name}{whose} not finite")
+            return Fault("non_finite", f"{name}{of_atom} not finite")
     return None
 
 
-def _of_this_geometry(atoms: Atoms) -> bool:
+def _labels_match_geometry(atoms: Atoms) -> bool:
     labelled = getattr(atoms.calc, "atoms", None)
     return labelled is None or (
         np.array_equal(labelled.numbers, atoms.numbers)
@@ -95,6 +98,14 @@ def _of_this_geometry(atoms: Atoms) -> bool:
         and np.array_equal(labelled.positions, atoms.positions, equal_nan=True)
         and np.array_equal(labelled.cell.array, atoms.cell.array, equal_nan=True)
     )
+
+
+def _structure_fault(atoms: Atoms) -> Fault | None:
+    try:
+        repair(atoms)
+    except UnusableError as error:
+        return Fault("unusable_structure", str(error))
+    return None
 
 
 def _cell_fault(atoms: Atoms, config: CurationConfig) -> Fault | None:
@@ -107,7 +118,7 @@ def _cell_fault(atoms: Atoms, config: CurationConfig) -> Fault | None:
     height = 1.0 / np.linalg.norm(np.linalg.pinv(vectors), axis=0).max()
     if height < config.min_cell_height:
         return Fault(
-            "cell_too_thin", f"the cell is {height:.3g} Å thin; at least {config.min_cell_height:g} Å are asked"
+            "cell_too_thin", f"the cell is {height:.3g} Å thin; at least {config.min_cell_height:g} Å are required"
         )
     return None
 
@@ -122,7 +133,7 @@ def _distance_fault(atoms: Atoms, config: CurationConfig) -> Fault | None:
             return Fault(
                 "atoms_too_close",
                 f"{chemical_symbols[first]} and {chemical_symbols[second]} {length:.3g} Å apart, {fraction:.2g} of the "
-                f"sum of their covalent radii; at least {config.min_distance:g} is asked",
+                f"sum of their covalent radii; at least {config.min_distance:g} is required",
             )
     return None
 
@@ -149,7 +160,7 @@ def _energy_faults(structures: Mapping[int, Atoms], config: CurationConfig) -> d
         kinds[kind][index] = float(atoms.calc.results["energy"]) / len(atoms)
     faults = {}
     for (family, formula), energies in kinds.items():
-        if len(energies) < FEWEST_OF_A_KIND:
+        if len(energies) < MIN_FOR_MEDIAN:
             continue
         median = float(np.median(list(energies.values())))
         for index, energy in energies.items():

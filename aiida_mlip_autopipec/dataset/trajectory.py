@@ -1,11 +1,11 @@
 """Structures as AiiDA nodes: ``list[ase.Atoms]`` to ``{label: TrajectoryData}`` and back.
 
-A ``TrajectoryData`` holds one list of symbols and one ``pbc`` for all its frames, so structures are grouped: the label of
-a group is the formula plus the periodicity (``Cu2_000``, ``Cu32_111``), its atoms are sorted by species. This is the only
-module that knows the names of the arrays.
+A ``TrajectoryData`` holds one list of symbols and one ``pbc`` for all its frames, so structures are grouped: the label
+of a group is the formula plus the periodicity (``Cu2_000``, ``Cu32_111``), its atoms are sorted by species. This is the
+only module that uses the names of the arrays.
 
-What a structure carries besides its geometry lives in ``atoms.info`` under the keys of :data:`FRAME_INFO`; labels live,
-as ASE has it, in a ``SinglePointCalculator``. Units: Å, eV, eV/Å, eV/Å^3 (ASE's sign; Voigt order xx yy zz yz xz xy).
+Other data of a structure are in ``atoms.info`` under the keys of :data:`FRAME_INFO`; its labels are in a
+``SinglePointCalculator`` of ASE. Units: Å, eV, eV/Å, eV/Å^3 (ASE's sign; Voigt order xx yy zz yz xz xy).
 """
 
 from __future__ import annotations
@@ -19,22 +19,33 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from .identity import method_id, structure_key
 
-FRAME_INFO = ("family", "block", "split", "group", "source_uuid", "source_step", "calculation", "grade", "walker")
-"""Keys of ``atoms.info`` that survive the way into a node: the kind of structure; the part of a pool to choose from that it
-belongs to; after curation ``train`` or ``test``
-and the number of its group of equal structures; the trajectory (uuid) and step this frame was made from; the calculation
-(uuid) that labelled it; of structures that exploration found, their extrapolation grade and the number of the walker."""
+FRAME_INFO = (
+    *("family", "block", "split", "group", "source_uuid", "source_step", "calculation", "grade", "walker"),
+    *("origin", "seed", "role", "weight"),
+)
+"""Keys of ``atoms.info`` that are stored in a node: the kind of structure; its block of the pool; after curation
+``train`` or ``test`` and the number of its group of equal structures; the trajectory (uuid) and step this frame was
+made from; the calculation (uuid) that labelled it; for structures from exploration the extrapolation grade and the
+number of the MD run or sampler; for the user's structures and their variations the origin (name, file or node,
+frame), and for the user's structures themselves their name, role and weight."""
 
 METHOD, METHOD_ID = "method", "method_id"
-"""Attributes of a labelled trajectory: the settings of the reference method, the identity of its labels; and their hash."""
+"""Attributes of a labelled trajectory: the settings that identify the reference method, and their hash."""
 
 KEYS = "structure_keys"
-"""Attribute of labels that may be found again: the :func:`~.identity.structure_key` of each frame."""
+"""Attribute of labels that may be reused: the :func:`~.identity.structure_key` of each frame."""
 
 _SOURCES, _CALCULATIONS = "sources", "calculations"
 
-_EXPLORED = (("grades", "grade", np.nan), ("walkers", "walker", -1))
-"""Arrays of what only some frames of a trajectory may have, the key in ``atoms.info``, and what stands for its absence."""
+_OPTIONAL_ARRAYS: tuple[tuple[str, str, float | int | str], ...] = (
+    ("grades", "grade", np.nan),
+    ("walkers", "walker", -1),
+    ("origins", "origin", ""),
+    ("seeds", "seed", ""),
+    ("roles", "role", ""),
+    ("weights", "weight", np.nan),
+)
+"""Array, key in ``atoms.info`` and fill value for data that only some frames of a trajectory may have."""
 
 
 def group_label(atoms: Atoms) -> str:
@@ -62,23 +73,23 @@ def sort_by_species(atoms: Atoms) -> Atoms:
 
 
 def attach_labels(atoms: Atoms, labels: Mapping[str, float | np.ndarray]) -> Atoms:
-    """Give a structure its energy (eV), forces (n, 3) (eV/Å) and, where it has one, stress (6,) (eV/Å^3); return it."""
-    wanted = {name: labels[name] for name in ("energy", "forces", "stress") if name in labels}
-    atoms.calc = SinglePointCalculator(atoms, **wanted)
+    """Attach energy (eV), forces (n, 3) (eV/Å) and, if given, stress (6,) (eV/Å^3) to a structure; return it."""
+    given = {name: labels[name] for name in ("energy", "forces", "stress") if name in labels}
+    atoms.calc = SinglePointCalculator(atoms, **given)
     return atoms
 
 
 def to_trajectories(
-    structures: Iterable[Atoms], method: Mapping[str, object] | None = None, *, findable: bool = False
+    structures: Iterable[Atoms], method: Mapping[str, object] | None = None, *, reusable: bool = False
 ) -> dict[str, TrajectoryData]:
     """Group structures into unstored trajectories.
 
-    :param structures: either all with energy and forces, or none. Order within a group is kept.
-    :param method: the identity of the labels' method.
-    :param findable: whether these are the labels as they were computed, to be found again instead of computed again.
-    :returns: ``{label: TrajectoryData}``, sorted by label, with the arrays ``positions`` (s, n, 3), ``cells`` (s, 3, 3),
-        ``steps`` (s,), ``families`` (s,); for labelled structures ``energies`` (s,), ``forces`` (s, n, 3) and, if any
-        has one, ``stresses`` (s, 6), NaN where there is none; and those of ``atoms.info``.
+    :param structures: either all with energy and forces, or none. The order within a group is kept.
+    :param method: the settings that identify the reference method.
+    :param reusable: whether later runs may reuse these labels.
+    :returns: ``{label: TrajectoryData}``, sorted by label, with the arrays ``positions`` (s, n, 3), ``cells`` (s, 3,
+        3), ``steps`` (s,), ``families`` (s,); for labelled structures ``energies`` (s,), ``forces`` (s, n, 3) and, if
+        any has one, ``stresses`` (s, 6), NaN where there is none; and those of ``atoms.info``.
     :raises ValueError: if a structure has no atoms, or only some are labelled.
     """
     groups: dict[str, list[Atoms]] = {}
@@ -87,7 +98,7 @@ def to_trajectories(
             raise ValueError(f"structure {index} has no atoms")
         groups.setdefault(group_label(atoms), []).append(sort_by_species(atoms))
     trajectories = {label: _trajectory(label, groups[label], method) for label in sorted(groups)}
-    if findable:
+    if reusable:
         for label, node in trajectories.items():
             node.base.attributes.set(KEYS, [structure_key(atoms) for atoms in groups[label]])
     return trajectories
@@ -146,7 +157,7 @@ def _set_curation(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
         node.set_array("splits", np.array([str(atoms.info["split"]) for atoms in frames]))
     if all("group" in atoms.info for atoms in frames):
         node.set_array("groups", np.array([atoms.info["group"] for atoms in frames], dtype=np.int32))
-    for name, key, absent in _EXPLORED:
+    for name, key, absent in _OPTIONAL_ARRAYS:
         if any(key in atoms.info for atoms in frames):
             values = [atoms.info.get(key, absent) for atoms in frames]
             node.set_array(name, np.array(values, dtype=type(absent)))
@@ -155,7 +166,7 @@ def _set_curation(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
 def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> list[Atoms]:
     """Return the frames of a trajectory, with their labels and ``atoms.info``.
 
-    :param steps: indices of the wanted frames, in the wanted order; all by default.
+    :param steps: indices of the frames to return, in this order; all by default.
     """
     indices = range(trajectory.numsteps) if steps is None else steps
     arrays = {name: trajectory.get_array(name) for name in trajectory.get_arraynames()}
@@ -167,8 +178,8 @@ def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> 
         atoms.info = {key: values[index].item() for key, values in info_of.items()}
         atoms.info |= {
             key: arrays[name][index].item()
-            for name, key, absent in _EXPLORED
-            if name in arrays and not np.array_equal(arrays[name][index], absent, equal_nan=True)
+            for name, key, absent in _OPTIONAL_ARRAYS
+            if name in arrays and not _is_absent(arrays[name][index].item(), absent)
         }
         if "energies" in arrays:
             labels = {"energy": float(arrays["energies"][index]), "forces": arrays["forces"][index]}
@@ -177,6 +188,11 @@ def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> 
             attach_labels(atoms, labels)
         frames.append(atoms)
     return frames
+
+
+def _is_absent(value: object, absent: float | int | str) -> bool:
+    """Tell whether a value is the fill value; NaN is not equal to itself."""
+    return value == absent or (value != value and absent != absent)
 
 
 def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -196,12 +212,12 @@ def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -
 
 
 def all_frames(trajectories: Mapping[str, TrajectoryData]) -> list[Atoms]:
-    """Return the frames of several trajectories, in their order."""
+    """Return the frames of several trajectories in order."""
     return [atoms for trajectory in trajectories.values() for atoms in to_atoms(trajectory)]
 
 
 def frames_with_source(trajectories: Mapping[str, TrajectoryData]) -> list[Atoms]:
-    """Return all frames of several stored trajectories, each naming the trajectory and step it stands in as its source."""
+    """Return all frames of several stored trajectories, with their trajectory and step as source in ``atoms.info``."""
     frames = []
     for trajectory in trajectories.values():
         for step, atoms in enumerate(to_atoms(trajectory)):

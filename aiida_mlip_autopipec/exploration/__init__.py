@@ -1,1 +1,1 @@
-"""Exploration: walkers that let a potential move atoms, and hand in what it does not know."""
+"""Exploration: samplers driven by a potential save structures with a large extrapolation grade."""

@@ -1,1 +1,1 @@
-"""Structures to label: pure ASE (`structure`) and the calcfunction around it (`process`)."""
+"""Generation of structures to label."""

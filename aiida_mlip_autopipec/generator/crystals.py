@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii
 
+from .compositions import compositions
+from .quasirandom import QuasirandomLattice
+
 RELATIVE_VOLUME = {"fcc": 1.0, "hcp": 1.0, "bcc": 1.0, "sc": 1.14, "diamond": 1.48}
-"""Typical volume per atom of the prototypes of one element, relative to close packing: as the number of neighbours falls,
-the bonds shorten, but less than the space between them grows."""
+"""Typical volume per atom of elemental prototypes, relative to close packing: open structures have shorter bonds but larger
+volumes."""
 
 ORDERED = {"b1": "rocksalt", "b2": "cesiumchloride", "b3": "zincblende"}
 _ORDERED_VOLUME = {"b1": 1.14, "b2": 1.0, "b3": 1.48, "l1_0": 1.0, "l1_2": 1.0}
@@ -21,22 +24,21 @@ _ORDERED_VOLUME = {"b1": 1.14, "b2": 1.0, "b3": 1.48, "l1_0": 1.0, "l1_2": 1.0}
 
 @dataclass(frozen=True)
 class Crystal:
-    """A crystal to start from: its name and one cell at the estimated equilibrium volume."""
+    """A crystal: its name and its cell at the estimated equilibrium volume."""
 
     name: str
     cell: Atoms
 
     @property
     def neighbour_distance(self) -> float:
-        """A typical distance (Å) between neighbours: that of close packing at this volume per atom."""
+        """Nearest-neighbour distance (Å) of close packing at the volume per atom of this crystal."""
         return float((2**0.5 * self.cell.get_volume() / len(self.cell)) ** (1 / 3))
 
 
 def close_packed_volume(element: str) -> float:
-    """Return the estimated volume (Å^3) per atom if the element were close-packed.
+    """Return the estimated volume per atom (Å^3) of an element in close packing.
 
-    From the element's reference crystal, where ASE has it and it is of a known prototype or buildable; else from the
-    covalent radius.
+    It is derived from the reference crystal if ASE can build it, else from the covalent radius.
     """
     try:
         reference = bulk(element)
@@ -46,7 +48,7 @@ def close_packed_volume(element: str) -> float:
 
 
 def reference_prototype(element: str) -> str | None:
-    """Return the name of the element's reference crystal in ASE, if it can be built."""
+    """Return the name of the reference crystal of an element in ASE, or None if ASE cannot build it."""
     from ase.data import reference_states
 
     state = reference_states[atomic_numbers[element]]
@@ -58,7 +60,7 @@ def reference_prototype(element: str) -> str | None:
 
 
 def elemental_crystals(element: str, prototypes: Sequence[str]) -> list[Crystal]:
-    """Return the element's reference crystal, if there is one, and the prototypes."""
+    """Return the reference crystal of an element, if ASE can build it, and the prototypes."""
     volume = close_packed_volume(element)
     reference = reference_prototype(element)
     crystals = []
@@ -98,21 +100,21 @@ def _compound(name: str, cell: Atoms) -> Crystal:
 def alloy_crystals(
     elements: Sequence[str], prototypes: Sequence[str], n_atoms: int, random: np.random.Generator
 ) -> list[Crystal]:
-    """Return one random decoration of each close-packed or bcc prototype for a few compositions of each pair and of all."""
+    """Return quasi-random close-packed and bcc alloys at compositions spread over all mixtures of the elements."""
     lattices = [name for name in prototypes if name in ("fcc", "bcc", "hcp")] or ["fcc"]
-    compositions = [
-        {first: share, second: 1 - share} for first, second in combinations(elements, 2) for share in (0.25, 0.5, 0.75)
-    ]
-    if len(elements) > 2:
-        compositions.append({element: 1 / len(elements) for element in elements})
+    n_pairs = len(elements) * (len(elements) - 1) // 2
+    chosen = list(islice(compositions(elements), 3 * n_pairs + (len(elements) > 2)))
+    cells = {
+        lattice: QuasirandomLattice(
+            supercell(bulk("Cu", lattice, a=1.0, **({"c": 1.633} if lattice == "hcp" else {})), n_atoms)
+        )
+        for lattice in lattices
+    }
     crystals = []
-    for composition in compositions:
-        for lattice in lattices:
-            cell = supercell(bulk("Cu", lattice, a=1.0, **({"c": 1.633} if lattice == "hcp" else {})), n_atoms)
-            symbols = _symbols(composition, len(cell))
-            random.shuffle(symbols)
-            cell.symbols = symbols
-            volumes = [close_packed_volume(symbol) for symbol in symbols]
+    for composition in chosen:
+        for lattice, sites in cells.items():
+            cell = sites.arrange(_symbols(composition, sites.n_sites), random)
+            volumes = [close_packed_volume(symbol) for symbol in cell.get_chemical_symbols()]
             crystals.append(Crystal(f"{lattice}_alloy", _scaled(cell, float(np.mean(volumes)))))
     return crystals
 
@@ -125,13 +127,28 @@ def _symbols(composition: dict[str, float], n_atoms: int) -> list[str]:
     return (symbols + [first] * n_atoms)[:n_atoms]
 
 
-def supercell(cell: Atoms, max_atoms: int) -> Atoms:
-    """Return the largest power-of-two supercell with at most `max_atoms` atoms, kept as compact as possible."""
-    while 2 * len(cell) <= max_atoms:
+def supercell(cell: Atoms, max_atoms: int, along: Sequence[bool] | np.ndarray = (True, True, True)) -> Atoms:
+    """Return the largest supercell of at most `max_atoms` atoms obtained by doubling the shortest cell vector.
+
+    :param along: whether a cell vector (3,) may be doubled.
+    """
+    while np.any(along) and 2 * len(cell) <= max_atoms:
         repeat = [1, 1, 1]
-        repeat[int(np.argmin(cell.cell.lengths()))] = 2
+        repeat[int(np.argmin(np.where(along, cell.cell.lengths(), np.inf)))] = 2
         cell = cell.repeat(repeat)
     return cell
+
+
+def at_volume(cell: Atoms, factor: float) -> Atoms:
+    """Return a structure with its volume multiplied by a factor."""
+    scaled = cell.copy()
+    scaled.set_cell(cell.cell.array * factor ** (1 / 3), scale_atoms=True)
+    return scaled
+
+
+def height(cell: Atoms, axis: int) -> float:
+    """Return the height (Å) of a cell along an axis: the distance between the two faces that the axis crosses."""
+    return float(1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array)[:, axis]))
 
 
 def _scaled(cell: Atoms, volume_per_atom: float) -> Atoms:

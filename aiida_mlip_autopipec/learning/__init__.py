@@ -1,1 +1,1 @@
-"""What a potential learns from its own exploration: what grade means what error, and when it is enough."""
+"""Active learning: calibration of the extrapolation grade, history of the rounds, stop criteria."""

@@ -1,71 +1,73 @@
-"""What extrapolation grade means what error: learned from the labels that came back, used for the next limit."""
+"""Calibration of the extrapolation grade: the force error at a grade, from new labels, and the next limit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import theilslopes
 
-FEWEST_POINTS = 6
-"""Labels below which nothing can be said."""
+MIN_POINTS = 6
+"""Minimum number of labels for a calibration."""
 
-CAUTION = 0.75
-"""Part of the structures at a grade whose error should be below the estimate."""
+QUANTILE = 0.75
+"""Quantile of the calibration: fraction of the structures whose error is below the estimate."""
 
-SMALLEST_ERROR = 1e-6
-"""Errors (eV/Å) below this are of forces that vanish by symmetry, and say nothing."""
+MIN_ERROR = 1e-6
+"""Errors (eV/Å) below this are ignored: they belong to forces that vanish by symmetry."""
 
-LOWEST_LIMIT, HIGHEST_LIMIT = 0.5, 5.0
-"""Grades between which the limit stays. At 1 and below, a potential interpolates (Podryabinkin and Shapeev, Comput. Mater. Sci.
-140, 171 (2017)): but one of few functions does so badly."""
+MIN_LIMIT, MAX_LIMIT = 0.5, 5.0
+"""Range of the limit. A potential interpolates up to a grade of 1 (Podryabinkin and Shapeev, Comput. Mater. Sci. 140, 171
+(2017)), but with large errors if it has few basis functions; so the limit may be below 1."""
 
 
 class Calibration:
-    """A power law from grade to force error through some points.
+    """A power law for the force error as a function of the extrapolation grade.
 
-    The exponent is the median of the slopes between points (Theil, 1950; Sen, 1968), so that a few odd structures do not decide
-    it; the factor is chosen so that three quarters of the points lie below.
+    The exponent is the median of the slopes between points (Theil, 1950; Sen, 1968), which is robust against outliers; the
+    factor is chosen such that three quarters of the points lie below the curve. Both are None if there are too few points, or
+    if the error does not grow with the grade.
     """
 
     def __init__(self, grades: Sequence[float], errors: Sequence[float]) -> None:
-        """Fit the law.
+        """Fit the power law.
 
-        :param grades: largest extrapolation grade of each structure.
-        :param errors: root mean square error of its forces (eV/Å).
+        :param grades: (s,) extrapolation grade of each structure.
+        :param errors: (s,) root mean square error of its forces (eV/Å).
         """
-        given = np.array([grades, errors], dtype=float)
-        x, y = np.log(given[:, (given > SMALLEST_ERROR).all(axis=0)])
+        from scipy.stats import theilslopes
+
+        points = np.array([grades, errors], dtype=float)
+        x, y = np.log(points[:, (points > MIN_ERROR).all(axis=0)])
         self.exponent: float | None = None
         self.factor: float | None = None
-        if len(x) >= FEWEST_POINTS and np.ptp(x) > 0:
+        if len(x) >= MIN_POINTS and np.ptp(x) > 0:
             exponent = float(theilslopes(y, x).slope)
             if exponent > 0:
                 self.exponent = exponent
-                self.factor = float(np.exp(np.quantile(y - exponent * x, CAUTION)))
+                self.factor = float(np.exp(np.quantile(y - exponent * x, QUANTILE)))
 
     def error_at(self, grade: float) -> float | None:
-        """Return the force error (eV/Å) to expect at a grade; None if there is no law."""
+        """Return the expected force error (eV/Å) at a grade; None without a fit."""
         if self.exponent is None or self.factor is None:
             return None
         return float(self.factor * grade**self.exponent)
 
-    def grade_of(self, error: float) -> float | None:
-        """Return the grade at which a force error (eV/Å) is to be expected; None if there is no law."""
+    def grade_at(self, error: float) -> float | None:
+        """Return the grade at which a force error (eV/Å) is expected; None without a fit."""
         if self.exponent is None or self.factor is None:
             return None
         return float((error / self.factor) ** (1.0 / self.exponent))
 
 
 def next_limit(calibration: Calibration, tolerated: float, last: float) -> float:
-    """Return the grade beyond which structures are to be labelled: where the error is expected to exceed what is tolerated.
+    """Return the next limit of the extrapolation grade: the grade at which the tolerated force error is expected.
 
-    It moves by at most a factor of two at a time.
+    The limit changes by at most a factor of two.
 
-    :param tolerated: force error, eV/Å.
-    :param last: the limit so far, kept if nothing can be said.
+    :param tolerated: tolerated force error (eV/Å).
+    :param last: the present limit, which is kept without a fit.
     """
-    grade = calibration.grade_of(tolerated)
+    grade = calibration.grade_at(tolerated)
     if grade is None:
         return last
-    return float(np.clip(np.clip(grade, last / 2, 2 * last), LOWEST_LIMIT, HIGHEST_LIMIT))
+    return float(np.clip(np.clip(grade, last / 2, 2 * last), MIN_LIMIT, MAX_LIMIT))

@@ -1,1 +1,1 @@
-"""Energies, forces and stresses from a reference method."""
+"""Labelling: energies, forces and stresses from a reference method."""

@@ -1,35 +1,38 @@
-"""The oracle that labels structures by any ASE calculator, in batches."""
+"""Oracle that labels structures with any ASE calculator, in batches."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, while_
+from aiida.engine import ExitCode, ProcessSpec, append_, while_
 from aiida.orm import AbstractCode, CalcJobNode, Dict
 
 from ..config.schemas.oracle import AseOracleConfig
+from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
-from ..jobs import job_metadata
-from ..worker import EndsWithBroker
-from .batches import batch_frames, make_batches
+from ..programs.resources import job_metadata, parallel_options
+from ..programs.submit_once import submit_once
+from .batches import Batch, batch_frames, make_batches
 from .calculation import AseLabelCalculation
-from .contract import declare_oracle, merge_reports, too_many_failures
+from .claims import set_claim
+from .contract import OracleWorkChain, merge_reports
 
 
-def _how_it_ended(job: CalcJobNode) -> str:
+def _stop_reason(job: CalcJobNode) -> str:
     if job.exit_message:
         return job.exit_message
     return (job.exception or "").strip() or str(job.process_state.value)
 
 
-class AseOracleWorkChain(EndsWithBroker, WorkChain):
-    """Labels structures in batches; what a job left undone is submitted again, what failed is reported."""
+class AseOracleWorkChain(OracleWorkChain):
+    """Labels structures in batches; structures a job did not reach are resubmitted, failed labels are reported."""
+
+    model = AseOracleConfig
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        declare_oracle(spec, AseOracleConfig, "An `AseOracleConfig`.")
         spec.input("code", valid_type=AbstractCode, help="The portable code `label_structures`.")
 
         spec.outline(
@@ -44,13 +47,8 @@ class AseOracleWorkChain(EndsWithBroker, WorkChain):
 
         spec.exit_code(410, "ERROR_CALCULATOR_UNAVAILABLE", message="{reason}")
 
-    @property
-    def settings(self) -> AseOracleConfig:
-        """The settings; not kept in the context, which must be writable to a checkpoint."""
-        return AseOracleConfig.model_validate(self.inputs.settings.get_dict())
-
     def divide_into_batches(self) -> None:
-        """Divide the structures into batches, one a job."""
+        """Divide the structures into batches, one for each job."""
         structures = self.inputs.structures
         frames = [(label, step) for label in sorted(structures) for step in range(structures[label].numsteps)]
         batches = make_batches(frames, self.settings.structures_per_job)
@@ -60,28 +58,44 @@ class AseOracleWorkChain(EndsWithBroker, WorkChain):
         self.report(f"{len(frames)} structures in {len(batches)} jobs")
 
     def has_batches(self) -> bool:
-        """Say whether a batch waits for a job."""
+        """Return whether batches are left to submit."""
         return bool(self.ctx.waiting)
 
     def submit_batches(self) -> None:
-        """Submit as many jobs as may be in the queue at a time."""
+        """Submit the next `max_concurrent_jobs` jobs."""
         settings = self.settings
         self.ctx.running = self.ctx.waiting[: settings.max_concurrent_jobs]
         self.ctx.waiting = self.ctx.waiting[settings.max_concurrent_jobs :]
-        metadata = job_metadata(self.inputs.resources, seconds_per_structure=settings.seconds_per_structure)
-        for work in self.ctx.running:
-            node = self.submit(
+        metadata = job_metadata(
+            self.inputs.resources,
+            seconds_per_structure=settings.seconds_per_structure,
+            command=settings.command,
+            **parallel_options(self.inputs.resources, settings.processes, settings.threads, settings.withmpi),
+        )
+        method = method_id(self.inputs.method.get_dict())
+        for number, work in enumerate(self.ctx.running, start=len(self.ctx.jobs)):
+            node = submit_once(
+                self,
                 AseLabelCalculation,
+                f"job_{number}",
                 code=self.inputs.code,
                 structures={label: self.inputs.structures[label] for label in work["batch"]},
                 batch=Dict(work["batch"]),
                 method=self.inputs.method,
                 metadata=metadata,
             )
+            set_claim(node, method, self._structure_keys(work["batch"]))
             self.to_context(jobs=append_(node))
 
+    def _structure_keys(self, batch: Batch) -> list[str]:
+        steps: dict[str, list[int]] = {}
+        for label, step in batch_frames(batch):
+            steps.setdefault(label, []).append(step)
+        structures = self.inputs.structures
+        return [structure_key(atoms) for label in steps for atoms in to_atoms(structures[label], steps[label])]
+
     def collect_labels(self) -> ExitCode | None:
-        """Attach what the jobs labelled; what they left undone waits for another job, or is given up."""
+        """Attach the labels; resubmit structures that a job did not reach, up to `max_attempts` times."""
         first = len(self.ctx.jobs) - len(self.ctx.running)
         for number, work in enumerate(self.ctx.running, start=first):
             job = self.ctx.jobs[number]
@@ -90,21 +104,21 @@ class AseOracleWorkChain(EndsWithBroker, WorkChain):
             if "labelled" in job.outputs:
                 for label, trajectory in job.outputs.labelled.items():
                     self.out(f"labelled.{label}_{number}", trajectory)
-            self._put_back(job, work)
+            self._resubmit_unlabelled(job, work)
         return None
 
-    def _put_back(self, job: CalcJobNode, work: dict[str, Any]) -> None:
-        """Let the structures a job did not come to wait again.
+    def _resubmit_unlabelled(self, job: CalcJobNode, work: dict[str, Any]) -> None:
+        """Resubmit the structures that a job did not reach.
 
-        The first of them was being computed when the job ended and may be what ended it: it gets a job of its own, so that
-        it cannot take the others along a second time.
+        The structure that was being computed is resubmitted alone, the remaining ones together: it may have caused the job
+        to fail, and would then fail the others again.
         """
         report = job.outputs.report.get_dict() if "report" in job.outputs else None
         left = [(label, step) for label, step in report["left"]] if report else batch_frames(work["batch"])
         if not left:
             return
         finished = report is not None and len(left) < report["asked"]
-        self.report(f"job<{job.pk}> ended with {len(left)} structures left: {_how_it_ended(job)}")
+        self.report(f"job<{job.pk}> stopped with {len(left)} structures left: {_stop_reason(job)}")
         for frames, fruitless in (
             (left[:1], work["fruitless"] + 1),
             (left[1:], 0 if finished else work["fruitless"] + 1),
@@ -112,12 +126,12 @@ class AseOracleWorkChain(EndsWithBroker, WorkChain):
             if not frames:
                 continue
             if fruitless >= self.settings.max_attempts:
-                self._give_up(frames, job, fruitless)
+                self._record_failed(frames, job, fruitless)
                 continue
             (batch,) = make_batches(frames, len(frames))
             self.ctx.waiting.append({"batch": batch, "fruitless": fruitless})
 
-    def _give_up(self, frames: list[tuple[str, int]], job: CalcJobNode, attempts: int) -> None:
+    def _record_failed(self, frames: list[tuple[str, int]], job: CalcJobNode, attempts: int) -> None:
         for label, step in frames:
             trajectory = self.inputs.structures[label]
             self.ctx.given_up.append(
@@ -126,20 +140,16 @@ class AseOracleWorkChain(EndsWithBroker, WorkChain):
                     "step": step,
                     "family": to_atoms(trajectory, [step])[0].info["family"],
                     "kind": "job_failed",
-                    "reason": f"{attempts} jobs ended without it; the last: {_how_it_ended(job)}",
+                    "reason": f"{attempts} jobs stopped before it had a label; the last one: {_stop_reason(job)}",
                     "trajectory": trajectory.uuid,
                     "calculation": job.uuid,
                 }
             )
 
     def write_report(self) -> None:
-        """Merge the reports of the jobs."""
+        """Merge the reports of the jobs into one."""
         reports = {
             f"job_{number}": job.outputs.report for number, job in enumerate(self.ctx.jobs) if "report" in job.outputs
         }
         self.ctx.report = merge_reports(given_up=Dict({"failed": self.ctx.given_up}), **reports)
         self.out("report", self.ctx.report)
-
-    def check_failures(self) -> ExitCode | None:
-        """End with an error if more structures failed than the user allows."""
-        return too_many_failures(self, self.ctx.report.get_dict(), self.settings.max_failed_fraction)

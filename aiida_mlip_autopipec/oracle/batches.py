@@ -1,4 +1,4 @@
-"""Batches of structures: which frames of which trajectories a job labels."""
+"""Batches of structures: the frames that one job labels."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 Frame = tuple[str, int]
-"""A frame of a namespace of trajectories: (label, step)."""
+"""A frame in a namespace of trajectories: (label of the trajectory, step)."""
 
 Batch = Mapping[str, Sequence[Sequence[int]]]
-"""Frames as ranges, which stay small when there are many: ``{label: [[first, one past the last], ...]}``."""
+"""Frames as half-open ranges of steps, by label: ``{label: [[first, last + 1], ...]}``."""
 
 
 def batch_frames(batch: Batch) -> list[Frame]:
@@ -18,7 +18,7 @@ def batch_frames(batch: Batch) -> list[Frame]:
 
 
 def make_batches(frames: Iterable[Frame], size: int) -> list[Batch]:
-    """Divide frames into batches of at most `size`, in the given order; frames of one label must stand together."""
+    """Divide frames into batches of at most `size`, in the given order; frames of one label must be adjacent."""
     remaining = iter(frames)
     batches = []
     while chunk := list(islice(remaining, size)):

@@ -1,4 +1,4 @@
-"""The CalcJob that labels a batch of structures."""
+"""CalcJob that labels a batch of structures."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from aiida.orm import AbstractCode, Dict, TrajectoryData
 from ase.io.trajectory import Trajectory
 
 from ..dataset.trajectory import to_atoms
-from ..worker import EndsWithBroker
+from ..host.workarounds.lost_connection import EndsWithBroker
+from ..programs.failures import LABEL_LOG_FILE
+from .ase_inputs import computed_structure, job_method
 from .batches import batch_frames
 
 
 class AseLabelCalculation(EndsWithBroker, CalcJob):
-    """Labels a batch of structures by the portable script `label_structures`."""
+    """Labels a batch of structures by the portable program `label_structures`."""
 
     STRUCTURES, METHOD = "structures.traj", "method.json"
-    LABELS, FAILURES, SUMMARY, LOG = "labels.traj", "failures.jsonl", "summary.json", "log.txt"
+    LABELS, FAILURES, SUMMARY, LOG = "labels.traj", "failures.jsonl", "summary.json", LABEL_LOG_FILE
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:
@@ -31,9 +33,13 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         spec.inputs["code"].valid_type = AbstractCode
         spec.inputs["code"].required = True
         spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
-        spec.input("batch", valid_type=Dict, help="The frames to label: `{label: [[first, one past the last], ...]}`.")
+        spec.input("batch", valid_type=Dict, help="Frames to label: `{label: [[first, last + 1], ...]}`.")
         spec.input("method", valid_type=Dict, help="`calculator` and `parameters`: the identity of the labels.")
         spec.input("metadata.options.seconds_per_structure", valid_type=(int, float), required=False)
+        spec.input(
+            "metadata.options.command", valid_type=str, required=False, help="Starts the code of the calculator."
+        )
+        spec.input("metadata.options.mpirun", valid_type=list, required=False, help="Words before the command.")
         spec.input("metadata.options.output_filename", valid_type=str, default=cls.LOG)
         spec.inputs["metadata"]["options"]["parser_name"].default = "mlip_autopipec.ase_label"
         spec.inputs["metadata"]["options"]["resources"].default = {
@@ -45,23 +51,23 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         spec.output_namespace(
             "labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures, by label."
         )
-        spec.output("report", valid_type=Dict, help="Asked, labelled, failed with reasons, and left over.")
+        spec.output("report", valid_type=Dict, help="Counts, failed labels with reasons, structures left.")
         spec.exit_code(
             300,
             "ERROR_NO_LABELS",
-            message="The job left no labels: look at {log} of the retrieved files, and at the scheduler's output.",
+            message="The job wrote no labels: see {log} in the retrieved files, and the output of the scheduler.",
             invalidates_cache=True,
         )
         spec.exit_code(
             310,
             "ERROR_INTERRUPTED",
-            message="The job ended before its time with {left} of {asked} structures left{why}; the finished ones are kept.",
+            message="The job was killed with {left} of {asked} structures left{why}; finished labels are kept.",
             invalidates_cache=True,
         )
         spec.exit_code(
             311,
             "ERROR_OUT_OF_WALLTIME",
-            message="The walltime was over with {left} of {asked} structures left; the finished ones are kept.",
+            message="The job reached its walltime with {left} of {asked} structures left; finished labels are kept.",
             invalidates_cache=True,
         )
         spec.exit_code(
@@ -73,24 +79,26 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         spec.exit_code(
             330,
             "ERROR_SOME_FAILED",
-            message="{failed} of {asked} structures could not be labelled; the report gives the reasons.",
+            message="{failed} of {asked} labels failed; the report gives the reasons.",
             invalidates_cache=True,
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Write the structures and the method; the nodes hold both, so the files are not stored again."""
+        """Write the structures and the method; these files are not stored, since the input nodes hold their content."""
         working_directory = Path(folder.abspath)
-        batch = self.inputs.batch.get_dict()
-        with Trajectory(str(working_directory / self.STRUCTURES), "w") as frames:
-            for label, group in groupby(batch_frames(batch), key=itemgetter(0)):
-                for atoms in to_atoms(self.inputs.structures[label], [step for _, step in group]):
-                    frames.write(atoms)
         method = self.inputs.method.get_dict()
-        (working_directory / self.METHOD).write_text(
-            json.dumps({"calculator": method["calculator"], "parameters": method["parameters"]})
-        )
-
+        structures = [
+            atoms
+            for label, group in groupby(batch_frames(self.inputs.batch.get_dict()), key=itemgetter(0))
+            for atoms in to_atoms(self.inputs.structures[label], [step for _, step in group])
+        ]
+        with Trajectory(str(working_directory / self.STRUCTURES), "w") as frames:
+            for atoms in structures:
+                frames.write(computed_structure(atoms, method))
         options = self.inputs.metadata.options
+        start = {name: options[name] for name in ("command", "mpirun") if options.get(name)}
+        (working_directory / self.METHOD).write_text(json.dumps({**job_method(structures, method), **start}))
+
         arguments = [self.STRUCTURES, self.METHOD]
         if options.get("seconds_per_structure"):
             arguments += ["--seconds-per-structure", str(options.seconds_per_structure)]

@@ -1,50 +1,105 @@
-"""What every oracle is: a WorkChain from structures to labels and a report.
+"""The interface of an oracle: a WorkChain from structures to labels and a report.
 
-Any WorkChain with these inputs and outputs, registered as a workflow entry point `mlip_autopipec.oracle.<type>`, can serve.
+Any WorkChain with these inputs and outputs, registered as a workflow entry point `mlip_autopipec.oracle.<type>`, is an oracle;
+:class:`OracleWorkChain` declares them. Its jobs store labels as soon as they finish (`to_trajectories(..., reusable=True)`). An
+oracle whose jobs come from other packages and store their results in another form has a static method `store_finished(keys,
+method) -> bool`: it stores the labels of structures with these keys that finished jobs of earlier runs computed, and returns
+whether there were any.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, calcfunction
-from aiida.orm import Dict, TrajectoryData
+from aiida.orm import Data, Dict, TrajectoryData, to_aiida_type
 from pydantic import BaseModel
 
-from ..jobs import validate_resources, validates
+from ..host.workarounds.lost_connection import EndsWithBroker
+from ..programs.resources import validate_resources
+from ..programs.settings import validates
+
+TOO_MANY_FAILURES = 400
+"""Exit status of an oracle with more failed labels than `max_failed_fraction` allows."""
 
 
-def declare_oracle(spec: ProcessSpec, model: type[BaseModel], settings: str) -> None:
-    """Declare what all oracles have in common.
+class OracleWorkChain(EndsWithBroker, WorkChain):
+    """Base of all oracles: their common inputs, outputs and exit codes.
 
-    :param model: the model of the settings.
-    :param settings: what they are, for the help.
+    A subclass sets :attr:`model`, declares the inputs of its own and the outline, sets `ctx.report` and attaches the labels.
     """
-    spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
-    spec.input("settings", valid_type=Dict, validator=validates(model), help=settings)
-    spec.input("method", valid_type=Dict, help="The identity of the labels: what changes an energy, and nothing else.")
-    spec.input("resources", valid_type=Dict, validator=validate_resources, help="A `ResourcesConfig`.")
-    spec.output_namespace("labelled", valid_type=TrajectoryData, dynamic=True, help="Labels, by label and job.")
-    spec.output("report", valid_type=Dict, help="Asked, labelled, failed with reasons.")
-    spec.exit_code(
-        400,
-        "ERROR_TOO_MANY_FAILURES",
-        message="{failed} of {asked} structures could not be labelled, more than the {allowed:.0%} allowed by "
-        "`max_failed_fraction`. Most frequent reason: {reason}",
-    )
+
+    model: ClassVar[type[BaseModel] | None] = None
+    """Model of the settings; the base, whose inputs others expose, has none."""
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare the inputs, outputs and exit codes of every oracle."""
+        super().define(spec)
+        spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            validator=None if cls.model is None else validates(cls.model),
+            serializer=to_aiida_type,
+            help=f"The settings of the oracle{'' if cls.model is None else f', `{cls.model.__name__}`'}.",
+        )
+        spec.input(
+            "method",
+            valid_type=Dict,
+            serializer=to_aiida_type,
+            help="Identity of the labels: everything that changes an energy, and nothing else.",
+        )
+        spec.input(
+            "resources",
+            valid_type=Dict,
+            validator=validate_resources,
+            serializer=to_aiida_type,
+            help="A `ResourcesConfig`: computer, cores, walltime and queue of the jobs.",
+        )
+        spec.output_namespace(
+            "labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures, by label and job."
+        )
+        spec.output("report", valid_type=Dict, help="Counts of structures and labels; failed labels with reasons.")
+        spec.exit_code(
+            TOO_MANY_FAILURES,
+            "ERROR_TOO_MANY_FAILURES",
+            message="{failed} of {asked} labels failed, more than the {allowed:.0%} allowed by "
+            "`max_failed_fraction`. Most frequent reason: {reason}",
+        )
+
+    @property
+    def settings(self) -> Any:
+        """Settings; not in the context, which must be serialisable."""
+        assert self.model is not None
+        return self.model.model_validate(self.inputs.settings.get_dict())
+
+    def check_failures(self) -> ExitCode | None:
+        """Return an exit code if a larger fraction of the labels failed than `max_failed_fraction`."""
+        report, allowed = self.ctx.report.get_dict(), self.settings.max_failed_fraction
+        failed = report["failed"]
+        if report["labelled"] and len(failed) <= allowed * report["asked"]:
+            return None
+        reasons = [f"{failure['kind']}: {failure['reason']}" for failure in failed]
+        return self.exit_codes.ERROR_TOO_MANY_FAILURES.format(
+            failed=len(failed),
+            asked=report["asked"],
+            allowed=allowed,
+            reason=max(reasons, key=reasons.count) if reasons else "none",
+        )
 
 
-def too_many_failures(workchain: WorkChain, report: dict[str, Any], allowed: float) -> ExitCode | None:
-    """Return the exit code of an oracle if more structures failed than the user allows."""
-    failed = report["failed"]
-    if report["labelled"] and len(failed) <= allowed * report["asked"]:
-        return None
-    reasons = [f"{failure['kind']}: {failure['reason']}" for failure in failed]
-    return workchain.exit_codes.ERROR_TOO_MANY_FAILURES.format(
-        failed=len(failed),
-        asked=report["asked"],
-        allowed=allowed,
-        reason=max(reasons, key=reasons.count) if reasons else "none",
+def expose_oracle(spec: ProcessSpec) -> None:
+    """Declare the namespace `oracle`: the inputs of an oracle without the structures.
+
+    What only one type of oracle has, such as its code or pseudopotentials, is accepted too, and checked by that oracle.
+    """
+    spec.expose_inputs(OracleWorkChain, namespace="oracle", exclude=("structures", "metadata"))
+    spec.inputs["oracle"].dynamic = True
+    spec.inputs["oracle"].valid_type = Data
+    spec.inputs["oracle"].help = (
+        "Inputs of the oracle without the structures; `verdi plugin list aiida.workflows mlip_autopipec.oracle.<type>` lists "
+        "those that only one type has."
     )
 
 
@@ -53,9 +108,9 @@ def merge_reports(given_up: Dict, **reports: Dict) -> Dict:
     """Merge the reports of the jobs of an oracle into one.
 
     :param given_up: `failed`: structures that no job finished, with the reason.
-    :param reports: the reports of the jobs, in the order of their names.
-    :returns: `asked`, `labelled`, `failed` (a list with label, step, family, kind, reason, calculation), `jobs`,
-        `job_time_s` and the `versions` the jobs ran with.
+    :param reports: reports of the jobs, merged in the order of their names.
+    :returns: `asked` (number of structures), `labelled`, `failed` (a list with label, step, family, kind, reason, calculation),
+        `jobs`, `job_time_s` and the software `versions` of the jobs.
     """
     parts = [reports[name].get_dict() for name in sorted(reports)]
     failed: list[dict[str, Any]] = [failure for part in parts for failure in part["failed"]]

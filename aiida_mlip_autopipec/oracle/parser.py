@@ -1,4 +1,4 @@
-"""The parser of `AseLabelCalculation`: whatever the job finished becomes nodes, however the job ended."""
+"""Parser of `AseLabelCalculation`; it stores all finished labels, also of a job that failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AseLabelParser(Parser):
     """Turns the files of `label_structures` into labelled trajectories and a report."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
-        """Parse; the exit code tells whether a part of the batch is left to do."""
+        """Store labels and report; return an exit code if structures are left or labels failed."""
         frames = batch_frames(self.node.inputs.batch.get_dict())
         labels = _read_labels(Path(kwargs["retrieved_temporary_folder"]) / AseLabelCalculation.LABELS)
         failures = _read_failures(self.retrieved)
@@ -30,7 +30,7 @@ class AseLabelParser(Parser):
         left = [index for index in range(len(frames)) if index not in labels and index not in failures]
 
         method = self.node.inputs.method.get_dict()
-        for label, trajectory in to_trajectories(self._labelled(frames, labels), method, findable=True).items():
+        for label, trajectory in to_trajectories(self._labelled(frames, labels), method, reusable=True).items():
             self.out(f"labelled.{label}", trajectory)
         report = {
             "asked": len(frames),
@@ -50,7 +50,7 @@ class AseLabelParser(Parser):
         if left and not labels and not failures:
             return codes.ERROR_NO_LABELS.format(log=AseLabelCalculation.LOG)
         if left:
-            return codes.ERROR_INTERRUPTED.format(left=len(left), asked=len(frames), why=self._why())
+            return codes.ERROR_INTERRUPTED.format(left=len(left), asked=len(frames), why=self._scheduler_message())
         if failures:
             return codes.ERROR_SOME_FAILED.format(failed=len(failures), asked=len(frames))
         return None
@@ -63,13 +63,16 @@ class AseLabelParser(Parser):
             steps = [frames[index][1] for index in indices]
             for index, step, atoms in zip(indices, steps, to_atoms(structures[label], steps), strict=True):
                 atoms.info.update(source_uuid=structures[label].uuid, source_step=step, calculation=self.node.uuid)
+                if not atoms.pbc.all():
+                    # Of the cell with vacuum in which it was computed.
+                    labels[index].pop("stress", None)
                 labelled.append(attach_labels(atoms, labels[index]))
         return labelled
 
-    def _why(self) -> str:
-        """Return what the scheduler said last, in brackets, if it said anything."""
-        said = (self.node.get_scheduler_stderr() or "").strip().splitlines()
-        return f" ({said[-1][:200]})" if said else ""
+    def _scheduler_message(self) -> str:
+        """Return the last line of the scheduler's error output in brackets, or an empty string."""
+        lines = (self.node.get_scheduler_stderr() or "").strip().splitlines()
+        return f" ({lines[-1][:200]})" if lines else ""
 
     def _failure(self, label: str, step: int, record: dict[str, Any]) -> dict[str, Any]:
         trajectory = self.node.inputs.structures[label]
@@ -85,7 +88,7 @@ class AseLabelParser(Parser):
 
 
 def _read_labels(path: Path) -> dict[int, dict[str, Any]]:
-    """Return the labels by index; a frame that was being written when the job ended is not among them."""
+    """Return the labels by index, without a frame that was incomplete when the job ended."""
     labels: dict[int, dict[str, Any]] = {}
     if not path.exists() or path.stat().st_size == 0:
         return labels
@@ -95,7 +98,7 @@ def _read_labels(path: Path) -> dict[int, dict[str, Any]]:
                 atoms = frames[number]
                 labels[atoms.info["index"]] = dict(atoms.calc.results)
     except (OSError, ValueError, KeyError, IndexError):
-        # The tail of a file cut off in the middle of a write: what was read before it is whole.
+        # The last frame is truncated; the frames before it are complete.
         pass
     return labels
 

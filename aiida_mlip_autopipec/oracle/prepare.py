@@ -1,4 +1,4 @@
-"""From the settings of an oracle to its inputs: whatever is missing is told before anything is submitted."""
+"""Builds the inputs of an oracle from its settings; everything missing is an error before anything is submitted."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.orm import Dict, InstalledCode, QueryBuilder, load_code
 
-from ..config.read import ConfigError
+from ..config.errors import UserError
 from ..config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 from ..config.schemas.resources import ResourcesConfig
-from ..environment import LOCALHOST, ensure_code, ensure_pw_code, prepare_resources
-from .pw_inputs import DENSITY_CUTOFF
+from ..host.codes import ensure_pw_code
+from ..host.computers import LOCALHOST, prepare_resources
+from ..programs.codes import ensure_code
+from .identity import identify_calculator, identify_pw
+from .pw_inputs import DENSITY_CUTOFF_RATIO
 
 if TYPE_CHECKING:
     from aiida_pseudo.data.pseudo import UpfData
@@ -22,16 +25,17 @@ if TYPE_CHECKING:
 def prepare_oracle(
     config: AseOracleConfig | QuantumEspressoOracleConfig, resources: ResourcesConfig, elements: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the inputs of an oracle, but for the structures.
+    """Return the inputs of an oracle, without the structures.
 
-    :raises ConfigError: if a computer, a code or a pseudopotential is missing or cannot be used.
+    :raises UserError: if a computer, a code or a pseudopotential is missing or cannot be used.
     """
     if isinstance(config, QuantumEspressoOracleConfig):
         return _prepare_pw(config, resources, elements)
+    complete = prepare_resources(resources)
     return {
         "settings": Dict(config.model_dump(mode="json")),
-        "method": Dict(config.method()),
-        "resources": Dict(prepare_resources(resources).model_dump(mode="json")),
+        "method": Dict(config.method(identify_calculator(config, complete, elements))),
+        "resources": Dict(complete.model_dump(mode="json")),
         "code": ensure_code("label_structures"),
     }
 
@@ -43,58 +47,62 @@ def _prepare_pw(
         import aiida_pseudo  # noqa: F401
         import aiida_quantumespresso  # noqa: F401
     except ImportError as error:
-        raise ConfigError(
+        raise UserError(
             f"oracle.type quantumespresso needs {error.name}: pip install 'aiida-mlip-autopipec[qe]', "
             "and restart the daemon (verdi daemon restart)"
         ) from error
     code = find_pw_code(config.code)
     if resources.computer not in (LOCALHOST, code.computer.label):
-        raise ConfigError(
+        raise UserError(
             f"resources.oracle.computer is '{resources.computer}', but oracle.code '{config.code}' is on "
-            f"'{code.computer.label}': pw.x runs where its code is; leave the computer away, or name another code"
+            f"'{code.computer.label}': pw.x runs on the computer of its code; remove `computer`, or name another code"
         )
     if config.pseudo_family is None:
         pseudos = {element: _read_upf(element, config.pseudopotentials[element]) for element in elements}
     else:
-        pseudos, config = _from_family(config.pseudo_family, elements, config)
+        pseudos, config = _family_pseudos(config.pseudo_family, elements, config)
     if config.ecutrho is None and config.ecutwfc is not None:
-        config = config.model_copy(update={"ecutrho": DENSITY_CUTOFF * config.ecutwfc})
-    there = resources.model_copy(update={"computer": code.computer.label})
-    if there.computer != LOCALHOST:
-        there = prepare_resources(there)
+        config = config.model_copy(update={"ecutrho": DENSITY_CUTOFF_RATIO * config.ecutwfc})
+    resources = resources.model_copy(update={"computer": code.computer.label})
+    if resources.computer != LOCALHOST:
+        resources = prepare_resources(resources)
     return {
         "settings": Dict(config.model_dump(mode="json")),
-        "method": Dict(config.method({element: pseudo.md5 for element, pseudo in pseudos.items()}, code.label)),
-        "resources": Dict(there.model_dump(mode="json")),
+        "method": Dict(
+            config.method(
+                {element: pseudo.md5 for element, pseudo in pseudos.items()}, code.label, identify_pw(config, code)
+            )
+        ),
+        "resources": Dict(resources.model_dump(mode="json")),
         "code": code,
         "pseudos": pseudos,
     }
 
 
 def find_pw_code(label: str) -> InstalledCode:
-    """Return the code of pw.x of a label.
+    """Return the AiiDA code of pw.x with a label.
 
-    :raises ConfigError: if there is none that can be used.
+    :raises UserError: if there is no such code, or it cannot be used.
     """
     try:
         code = load_code(label)
     except MultipleObjectsError as error:
-        raise ConfigError(f"oracle.code '{label}' names several codes: write it as <code>@<computer>") from error
+        raise UserError(f"oracle.code '{label}' matches several codes: write it as <code>@<computer>") from error
     except (NotExistent, ValueError) as error:
         code = ensure_pw_code(label)
         if code is None:
             known = ", ".join(_pw_codes()) or "none"
-            raise ConfigError(
-                f"there is no AiiDA code '{label}' for pw.x (known: {known}); make it by `mlip-auto setup codes "
+            raise UserError(
+                f"there is no AiiDA code '{label}' for pw.x (known: {known}); create it with `mlip-auto setup codes "
                 "COMPUTER --pw PATH`"
                 + (", or put pw.x on the PATH (apt-get install quantum-espresso)" if label.endswith(LOCALHOST) else "")
             ) from error
     if code.default_calc_job_plugin != "quantumespresso.pw":
-        raise ConfigError(
+        raise UserError(
             f"oracle.code '{label}' is for the plugin {code.default_calc_job_plugin}, not quantumespresso.pw"
         )
     if not code.computer.is_configured:
-        raise ConfigError(
+        raise UserError(
             f"oracle.code '{label}': its computer '{code.computer.label}' is not configured; run "
             f"`verdi computer configure {code.computer.transport_type} {code.computer.label}`"
         )
@@ -113,36 +121,36 @@ def _read_upf(element: str, path: Path) -> UpfData:
     try:
         pseudo = UpfData.get_or_create(path.expanduser().resolve())
     except OSError as error:
-        raise ConfigError(f"{where} cannot be read: {error.strerror or error}") from error
+        raise UserError(f"{where} cannot be read: {error.strerror or error}") from error
     except (ValueError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where} is no UPF file that can be used: {str(error)[:200]}") from error
+        raise UserError(f"{where} is not a valid UPF file: {str(error)[:200]}") from error
     if pseudo.element != element:
-        raise ConfigError(f"{where} is a pseudopotential of {pseudo.element}, not of {element}")
+        raise UserError(f"{where} is a pseudopotential of {pseudo.element}, not of {element}")
     return pseudo
 
 
-def _from_family(
+def _family_pseudos(
     label: str, elements: Sequence[str], config: QuantumEspressoOracleConfig
 ) -> tuple[dict[str, UpfData], QuantumEspressoOracleConfig]:
-    """Return the pseudopotentials of a family, and the settings with the cutoffs it recommends."""
+    """Return the pseudopotentials of a family, and the settings with the cutoffs that it recommends."""
     from aiida.orm import load_group
 
     try:
         family = load_group(label)
         pseudos = {element: family.get_pseudo(element) for element in elements}
     except NotExistent as error:
-        raise ConfigError(
-            f"oracle.pseudo_family '{label}' is not installed (see `aiida-pseudo list`); install it by "
+        raise UserError(
+            f"oracle.pseudo_family '{label}' is not installed (see `aiida-pseudo list`); install it with "
             "`aiida-pseudo install`, e.g. `aiida-pseudo install sssp`, or name UPF files under oracle.pseudopotentials"
         ) from error
     except (ValueError, AttributeError) as error:
-        raise ConfigError(f"oracle.pseudo_family '{label}' cannot be used: {error}") from error
+        raise UserError(f"oracle.pseudo_family '{label}' cannot be used: {error}") from error
     if config.ecutwfc is not None:
         return pseudos, config
     try:
         ecutwfc, ecutrho = family.get_recommended_cutoffs(elements=tuple(elements), unit="Ry")
     except (ValueError, AttributeError) as error:
-        raise ConfigError(
+        raise UserError(
             f"oracle.pseudo_family '{label}' recommends no cutoffs: give oracle.ecutwfc and oracle.ecutrho"
         ) from error
     return pseudos, config.model_copy(update={"ecutwfc": ecutwfc, "ecutrho": config.ecutrho or ecutrho})

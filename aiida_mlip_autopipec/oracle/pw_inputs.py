@@ -1,4 +1,4 @@
-"""What pw.x is asked for a structure: its cell, k-points and parameters. Pure ASE."""
+"""Inputs of pw.x for a structure: cell, k-points and parameters. Pure ASE."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ase import Atoms
 
 from ..config.schemas.oracle import MAGNETIC_ELEMENTS, QuantumEspressoOracleConfig
 
-USUAL_MAGNETIZATION = 0.5
-"""Magnetization at the start of a computation with spin, as a part of the valence."""
+DEFAULT_MAGNETIZATION = 0.5
+"""Default of `starting_magnetization` in a spin-polarised calculation, as a fraction of the valence."""
 
-DENSITY_CUTOFF = 4.0
-"""Cutoff of the density over that of the wave functions, for norm-conserving pseudopotentials."""
+DENSITY_CUTOFF_RATIO = 4.0
+"""Ratio of the cutoffs of density and wave functions, for norm-conserving pseudopotentials."""
 
 
 def in_periodic_cell(atoms: Atoms, vacuum: float) -> Atoms:
     """Return the structure in a periodic cell, with vacuum along the directions in which it is not periodic.
 
-    Atoms keep their order and, up to a common shift, their positions: forces need no change.
+    Atoms keep their order and, up to a common shift, their positions, so forces need no conversion.
 
     :param vacuum: in Å, on each side.
     """
@@ -34,10 +34,10 @@ def in_periodic_cell(atoms: Atoms, vacuum: float) -> Atoms:
 
 
 def kpoint_mesh(atoms: Atoms, distance: float) -> tuple[int, int, int]:
-    """Return the numbers of k-points along the reciprocal vectors: one along directions without periodicity.
+    """Return the numbers of k-points along the reciprocal vectors; 1 along non-periodic directions.
 
-    :param atoms: as they were before :func:`in_periodic_cell`.
-    :param distance: largest distance between two points, in 1/Å, with the factor 2π.
+    :param atoms: the structure before :func:`in_periodic_cell`.
+    :param distance: largest distance between k-points, in 1/Å, with the factor 2π.
     """
     complete = atoms.cell.complete().reciprocal().lengths() * 2.0 * math.pi
     mesh = [
@@ -48,7 +48,7 @@ def kpoint_mesh(atoms: Atoms, distance: float) -> tuple[int, int, int]:
 
 
 def has_spin(atoms: Atoms, config: QuantumEspressoOracleConfig) -> bool:
-    """Tell whether a structure is computed with spin."""
+    """Return whether a structure is computed with collinear spin."""
     if config.spin != "auto":
         return config.spin == "all"
     return not atoms.pbc.any() or not MAGNETIC_ELEMENTS.isdisjoint(atoms.get_chemical_symbols())
@@ -57,14 +57,15 @@ def has_spin(atoms: Atoms, config: QuantumEspressoOracleConfig) -> bool:
 def pw_parameters(atoms: Atoms, config: QuantumEspressoOracleConfig) -> dict[str, dict[str, Any]]:
     """Return the namelists of pw.x.
 
-    :param atoms: as they were before :func:`in_periodic_cell`.
-    :param config: with its cutoffs.
+    :param atoms: the structure before :func:`in_periodic_cell`.
+    :param config: settings with `ecutwfc`.
+    :raises ValueError: if `ecutwfc` is missing.
     """
     if config.ecutwfc is None:
-        raise ValueError("the cutoffs must be known before pw.x is asked for anything")
+        raise ValueError("pw.x needs the cutoff ecutwfc")
     system: dict[str, Any] = {
         "ecutwfc": config.ecutwfc,
-        "ecutrho": config.ecutrho or DENSITY_CUTOFF * config.ecutwfc,
+        "ecutrho": config.ecutrho or DENSITY_CUTOFF_RATIO * config.ecutwfc,
         "occupations": "smearing",
         "smearing": config.smearing,
         "degauss": config.degauss,
@@ -72,7 +73,7 @@ def pw_parameters(atoms: Atoms, config: QuantumEspressoOracleConfig) -> dict[str
     if has_spin(atoms, config):
         system["nspin"] = 2
         system["starting_magnetization"] = {
-            element: config.starting_magnetization.get(element, USUAL_MAGNETIZATION)
+            element: config.starting_magnetization.get(element, DEFAULT_MAGNETIZATION)
             for element in sorted(set(atoms.get_chemical_symbols()))
         }
     parameters: dict[str, dict[str, Any]] = {
@@ -87,15 +88,17 @@ def pw_parameters(atoms: Atoms, config: QuantumEspressoOracleConfig) -> dict[str
 
 
 def estimated_cost(atoms: Atoms, valence: Mapping[str, float], config: QuantumEspressoOracleConfig) -> float:
-    """Return a number that grows with the time pw.x takes, so that jobs of like length wait for each other."""
+    """Return the relative cost of a pw.x calculation: electrons * volume * k-points * spin channels."""
     electrons = sum(valence[symbol] for symbol in atoms.get_chemical_symbols())
     volume = in_periodic_cell(atoms, config.vacuum).get_volume()
     points = math.prod(kpoint_mesh(atoms, config.kpoints_distance)) / 2 + 0.5
     return float(electrons * volume * points * (2 if has_spin(atoms, config) else 1))
 
 
-def by_cost(frames: Sequence[tuple[str, int]], costs: Sequence[float], at_a_time: int) -> list[list[tuple[str, int]]]:
-    """Divide frames into rounds of like cost, the most expensive first."""
+def rounds_by_cost(
+    frames: Sequence[tuple[str, int]], costs: Sequence[float], at_a_time: int
+) -> list[list[tuple[str, int]]]:
+    """Divide frames into rounds of similar cost, the most expensive first."""
     order = sorted(range(len(frames)), key=lambda index: -costs[index])
     ordered = [frames[index] for index in order]
     return [ordered[first : first + at_a_time] for first in range(0, len(ordered), at_a_time)]

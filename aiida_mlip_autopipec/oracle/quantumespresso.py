@@ -1,34 +1,51 @@
-"""The oracle that labels structures by Quantum ESPRESSO's pw.x, one job a structure."""
+"""Oracle that labels structures with pw.x of Quantum ESPRESSO, one `PwBaseWorkChain` for each structure."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, while_
-from aiida.orm import AbstractCode, CalcJobNode, Dict, Float, Int, KpointsData, List, WorkChainNode
+from aiida.engine import ProcessSpec, append_, while_
+from aiida.orm import (
+    AbstractCode,
+    CalcJobNode,
+    Data,
+    Dict,
+    Float,
+    Int,
+    KpointsData,
+    List,
+    QueryBuilder,
+    TrajectoryData,
+    WorkChainNode,
+    load_node,
+)
 from aiida.plugins import WorkflowFactory
 from aiida_pseudo.data.pseudo import UpfData
 
 from ..config.schemas.oracle import QuantumEspressoOracleConfig
+from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
-from ..jobs import mpi_job_options
-from ..worker import EndsWithBroker
-from .contract import declare_oracle, merge_reports, too_many_failures
-from .pw_inputs import by_cost, estimated_cost, kpoint_mesh, pw_parameters
-from .pw_process import collect_pw_labels, make_cells
+from ..programs.resources import mpi_job_options
+from ..programs.submit_once import submit_once
+from .claims import CLAIM, set_claim
+from .contract import OracleWorkChain, merge_reports
+from .pw_calcfunctions import collect_pw_labels, make_cells
+from .pw_inputs import estimated_cost, kpoint_mesh, pw_parameters, rounds_by_cost
 
 PwBaseWorkChain = WorkflowFactory("quantumespresso.pw.base")
 
 
-class QuantumEspressoOracleWorkChain(EndsWithBroker, WorkChain):
-    """Labels structures in rounds of so many `PwBaseWorkChain` at a time; what fails is reported."""
+class QuantumEspressoOracleWorkChain(OracleWorkChain):
+    """Labels structures in rounds of at most `max_concurrent_jobs` calculations; failed labels are reported."""
+
+    model = QuantumEspressoOracleConfig
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        declare_oracle(spec, QuantumEspressoOracleConfig, "A `QuantumEspressoOracleConfig` with its cutoffs.")
         spec.input("code", valid_type=AbstractCode, help="The code of pw.x.")
         spec.input_namespace("pseudos", valid_type=UpfData, dynamic=True, help="Pseudopotentials, by element.")
 
@@ -42,13 +59,8 @@ class QuantumEspressoOracleWorkChain(EndsWithBroker, WorkChain):
             cls.check_failures,
         )
 
-    @property
-    def settings(self) -> QuantumEspressoOracleConfig:
-        """The settings; not kept in the context, which must be writable to a checkpoint."""
-        return QuantumEspressoOracleConfig.model_validate(self.inputs.settings.get_dict())
-
     def order_by_cost(self) -> None:
-        """Divide the structures into rounds of like cost, so that none waits long for another."""
+        """Divide the structures into rounds of similar cost, so that no calculation waits long for the others."""
         settings, structures = self.settings, self.inputs.structures
         valence = {element: float(pseudo.z_valence) for element, pseudo in self.inputs.pseudos.items()}
         frames, costs = [], []
@@ -56,30 +68,56 @@ class QuantumEspressoOracleWorkChain(EndsWithBroker, WorkChain):
             for step, atoms in enumerate(to_atoms(structures[label])):
                 frames.append((label, step))
                 costs.append(estimated_cost(atoms, valence, settings))
-        self.ctx.rounds = by_cost(frames, costs, settings.max_concurrent_jobs)
+        self.ctx.rounds = rounds_by_cost(frames, costs, settings.max_concurrent_jobs)
         self.ctx.reports = []
         self.report(
             f"{len(frames)} structures in {len(self.ctx.rounds)} rounds of at most {settings.max_concurrent_jobs}"
         )
 
     def has_rounds(self) -> bool:
-        """Say whether structures wait."""
+        """Return whether rounds are left to submit."""
         return bool(self.ctx.rounds)
 
     def submit_round(self) -> None:
-        """Submit as many calculations as may be in the queue at a time."""
+        """Submit the calculations of the next round."""
         self.ctx.frames, *self.ctx.rounds = self.ctx.rounds
         self.ctx.calculations = []
         settings = self.settings
         needed = {label: self.inputs.structures[label] for label, _ in self.ctx.frames}
         cells = make_cells(List(list(self.ctx.frames)), Float(settings.vacuum), **needed)
+        method, done = method_id(self.inputs.method.get_dict()), len(self.ctx.reports)
         for number, (label, step) in enumerate(self.ctx.frames):
             atoms = to_atoms(needed[label], [step])[0]
-            inputs = self._inputs_of(atoms, settings)
+            inputs = self._pw_base_inputs(atoms, settings)
             inputs.pw.structure = cells[f"cell_{number}"]
-            self.to_context(calculations=append_(self.submit(PwBaseWorkChain, **inputs)))
+            node = submit_once(self, PwBaseWorkChain, f"round_{done}_{number}", **inputs)
+            set_claim(node, method, [structure_key(atoms)], source=[needed[label].uuid, step])
+            self.to_context(calculations=append_(node))
 
-    def _inputs_of(self, atoms: Any, settings: QuantumEspressoOracleConfig) -> AttributeDict:
+    @staticmethod
+    def store_finished(keys: Collection[str], method: Dict) -> bool:
+        """Store the labels of finished pw.x calculations whose run stopped before it stored them.
+
+        :param keys: keys of the wanted structures.
+        :returns: whether there were any.
+        """
+        filters = {f"extras.{CLAIM}.method": method_id(method.get_dict()), "attributes.exit_status": 0}
+        query = QueryBuilder().append(WorkChainNode, filters=filters, project=["uuid", f"extras.{CLAIM}"])
+        wanted = set(keys)
+        found: dict[str, list[tuple[int, WorkChainNode]]] = {}
+        for uuid, claim in query.all():
+            if "source" in claim and not wanted.isdisjoint(claim["keys"]):
+                wanted.difference_update(claim["keys"])
+                trajectory, step = claim["source"]
+                found.setdefault(trajectory, []).append((step, load_node(uuid)))
+        for uuid, calculations in found.items():
+            trajectory = load_node(uuid)
+            _store_labels(
+                [(trajectory.label, step, node) for step, node in calculations], method, {trajectory.label: trajectory}
+            )
+        return bool(found)
+
+    def _pw_base_inputs(self, atoms: Any, settings: QuantumEspressoOracleConfig) -> AttributeDict:
         mesh = kpoint_mesh(atoms, settings.kpoints_distance)
         kpoints = KpointsData()
         kpoints.set_kpoints_mesh(mesh)
@@ -96,33 +134,39 @@ class QuantumEspressoOracleWorkChain(EndsWithBroker, WorkChain):
         )
 
     def collect_labels(self) -> None:
-        """Attach the labels of a round at once: what is finished is not lost whatever comes."""
-        records, nodes = [], {}
-        for number, ((label, step), calculation) in enumerate(zip(self.ctx.frames, self.ctx.calculations, strict=True)):
-            nodes[f"structures_{label}"] = self.inputs.structures[label]
-            records.append({"label": label, "step": step, **_outcome(calculation)})
-            if calculation.is_finished_ok:
-                nodes[f"parameters_{number}"] = calculation.outputs.output_parameters
-                nodes[f"trajectory_{number}"] = calculation.outputs.output_trajectory
-        labelled = collect_pw_labels(List(records), self.inputs.method, **nodes)
+        """Store and attach the labels of a round, so that they are kept if a later round fails."""
+        frames = zip(self.ctx.frames, self.ctx.calculations, strict=True)
+        calculations = [(label, step, calculation) for (label, step), calculation in frames]
+        labelled = _store_labels(calculations, self.inputs.method, self.inputs.structures)
         done = len(self.ctx.reports)
         self.ctx.reports.append(labelled.pop("report"))
         for label, trajectory in labelled.items():
             self.out(f"labelled.{label}_{done}", trajectory)
 
     def write_report(self) -> None:
-        """Merge the reports of the rounds."""
+        """Merge the reports of the rounds into one."""
         reports = {f"round_{number}": report for number, report in enumerate(self.ctx.reports)}
         self.ctx.report = merge_reports(given_up=Dict({"failed": []}), **reports)
         self.out("report", self.ctx.report)
 
-    def check_failures(self) -> ExitCode | None:
-        """End with an error if more structures failed than the user allows."""
-        return too_many_failures(self, self.ctx.report.get_dict(), self.settings.max_failed_fraction)
+
+def _store_labels(
+    calculations: Sequence[tuple[str, int, WorkChainNode]], method: Dict, structures: Mapping[str, TrajectoryData]
+) -> dict[str, Any]:
+    """Store the labels and the report of frames, given as (label of the trajectory, step, calculation)."""
+    records: list[dict[str, Any]] = []
+    nodes: dict[str, Data] = {}
+    for number, (label, step, calculation) in enumerate(calculations):
+        nodes[f"structures_{label}"] = structures[label]
+        records.append({"label": label, "step": step, **_outcome(calculation)})
+        if calculation.is_finished_ok:
+            nodes[f"parameters_{number}"] = calculation.outputs.output_parameters
+            nodes[f"trajectory_{number}"] = calculation.outputs.output_trajectory
+    return dict(collect_pw_labels(List(records), method, **nodes))
 
 
 def _outcome(workchain: WorkChainNode) -> dict[str, Any]:
-    """Return the calculation that labelled a structure, or why none did."""
+    """Return the last calculation of a structure, the wall time (s) of all, and kind and reason of a failure."""
     jobs = [node for node in workchain.called if isinstance(node, CalcJobNode)]
     last = max(jobs, key=lambda node: node.pk) if jobs else workchain
     times = [
@@ -133,12 +177,12 @@ def _outcome(workchain: WorkChainNode) -> dict[str, Any]:
     outcome = {"calculation": last.uuid, "wall_time_s": float(sum(times)), "kind": None, "reason": None}
     if not workchain.is_finished_ok:
         why = last.exit_message or workchain.exit_message or workchain.exception or str(workchain.process_state.value)
-        outcome |= {"kind": _kind(last), "reason": f"{why} (pw.x was started {len(jobs)} times; node {last.pk})"}
+        outcome |= {"kind": _failure_kind(last), "reason": f"{why} (pw.x was run {len(jobs)} times; node {last.pk})"}
     return outcome
 
 
-def _kind(job: Any) -> str:
-    """Return the kind of a failure: the name of the exit code of pw.x, as AiiDA knows it."""
+def _failure_kind(job: Any) -> str:
+    """Return the kind of a failure: the name of the exit code of the pw.x CalcJob, in lower case."""
     if job.exit_status is None:
         return "excepted" if job.is_excepted else "killed"
     for name, code in getattr(job.process_class, "exit_codes", {}).items():

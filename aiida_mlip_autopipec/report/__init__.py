@@ -1,1 +1,1 @@
-"""The report on a potential: one HTML file that needs no network. Only `collect` knows AiiDA."""
+"""Report on a potential: one self-contained HTML file. Only the module `collect` uses AiiDA."""

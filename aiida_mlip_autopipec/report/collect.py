@@ -1,62 +1,64 @@
-"""All that the database knows of a potential, as plain data."""
+"""Collects the data of a report from the database."""
 
 from __future__ import annotations
 
 import re
-import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
 from aiida import load_profile, orm
 from aiida.common.links import LinkType
 from ase import Atoms
-from ase.io.trajectory import Trajectory
 from pydantic import BaseModel, ValidationError
 
 from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
-from ..dataset.process import curate_labels
-from ..provenance import ProcessSummary, trace
-from ..trainer.files import write_training_files
-from ..trainer.workflow import PaceTrainWorkChain
-from .model import Process, Stage, Subject, Validation
-from .structures import measure_coverage, read_predictions, tabulate
+from ..dataset.calcfunctions import curate_labels
+from ..programs.files import read_arrays, read_frames
+from ..provenance.queries import ProcessSummary, trace
+from ..training.calcfunctions import write_training_files
+from ..training.workchain import PaceTrainWorkChain
+from .model import Process, StageTime, Subject, Validation
+from .properties import Literature, Properties, properties_section
+from .structures import measure_coverage, tabulate
 
 VALIDATION = "validation"
-"""Name of the output of a process that validates a potential."""
+"""Name of the output with the report of a validation."""
 
-_NAMED = ("start", "explore", "select", "label", "evaluate", "train")
-"""Stages that are called by the name of their link."""
+_LINK_NAMES = ("start", "explore", "select", "label", "evaluate", "train")
+"""Stages that are named after their call link."""
 
-_ROUND = re.compile(r"_\d+$")
+_ROUND = re.compile(r"(_\d+)+$")
 
 _STAGE_NAMES = {"generate_structures": "generate", "curate_labels": "curate", "write_training_files": "write files"}
 
 
-def collect(node: orm.Node) -> Subject:
-    """Return all that is known of a potential.
+def collect(node: orm.Node, literature: Literature | None = None) -> Subject:
+    """Return the data of the report on a potential.
 
-    :param node: a potential, a run or fit that made one, or a validation of one.
-    :raises ValueError: if there is no potential, or it was not made by a fit of this package.
+    :param node: a potential, a run, a fit, or a validation.
+    :param literature: values to compare properties with.
+    :raises ValueError: if there is no potential, or it is not from a fit of this package.
     """
-    potential = _potential_of(node)
+    potential = _find_potential(node)
     fit = potential.creator if isinstance(potential, orm.SinglefileData) else None
     if fit is None or "metrics" not in fit.outputs or "predictions_npz" not in fit.outputs:
-        raise ValueError(_no_potential(node))
+        raise ValueError(_missing_potential(node))
     trainer = fit.caller
-    run = _outermost(trainer)
+    run = _topmost_caller(trainer)
     metrics = fit.outputs.metrics.get_dict()
-    frames = _frames_of(fit)
+    frames = _dataset_frames(fit)
     coverage, shortest = measure_coverage(frames, metrics["cutoff_A"])
-    predictions = read_predictions(fit.outputs.predictions_npz.get_content(mode="rb"))
-    curation = _inputs_and_report_of_curation(fit)
+    predictions = read_arrays(fit.outputs.predictions_npz)
+    curation = _find_curation(fit)
     oracle = run.outputs.oracle_report.get_dict() if run is not None and "oracle_report" in run.outputs else {}
-    asked, config, command = _settings(run, curation[0])
+    changed_settings, config, command = _settings(run, curation[0])
+    validation = _validation(potential)
     return Subject(
         title=f"ACE potential for {'-'.join(metrics['elements'])}",
-        identity=_identity(potential, run or fit),
-        asked=asked,
+        identity={**_identity(potential, run or fit), **_given(frames)},
+        changed_settings=changed_settings,
         config=config,
         command=command,
         metrics=metrics,
@@ -64,29 +66,31 @@ def collect(node: orm.Node) -> Subject:
         coverage=coverage,
         oracle=oracle,
         curation=curation[1],
-        validation=_validation(potential),
+        validation=validation,
         stages=_stages(run, trainer, oracle, metrics),
         processes=[_process(process) for process in trace(potential).processes],
         versions=_versions(fit, oracle, metrics),
         learned=run.outputs.learning.get_dict() if run is not None and "learning" in run.outputs else {},
+        made_by=str(run.process_label) if run is not None else "",
+        properties=_properties(potential, validation, literature or {}),
     )
 
 
-def _potential_of(node: orm.Node) -> orm.Node:
+def _find_potential(node: orm.Node) -> orm.Node:
     for links in (node.outputs, node.inputs) if isinstance(node, orm.ProcessNode) else ():
         if "potential" in links:
             return links.potential
     return node
 
 
-def _no_potential(node: orm.Node) -> str:
+def _missing_potential(node: orm.Node) -> str:
     if isinstance(node, orm.ProcessNode):
         return f"{node.process_label} {node.pk} has no potential (mlip-auto status {node.pk})"
     return f"node {node.pk} is no potential made by a fit (mlip-auto list)"
 
 
-def _outermost(process: orm.ProcessNode | None) -> orm.ProcessNode | None:
-    """Return the process that no other called, behind one."""
+def _topmost_caller(process: orm.ProcessNode | None) -> orm.ProcessNode | None:
+    """Return the topmost caller of a process."""
     while process is not None and process.caller is not None:
         process = process.caller
     return process
@@ -101,19 +105,22 @@ def _identity(potential: orm.Node, process: orm.ProcessNode) -> dict[str, str]:
     }
 
 
-def _frames_of(fit: orm.ProcessNode) -> list[Atoms]:
-    """Return the structures as the fit read them: their order is that of its predictions."""
+def _given(frames: Sequence[Atoms]) -> dict[str, str]:
+    """Return where the user's structures come from, with the number of structures made from each."""
+    counts = Counter(str(atoms.info["origin"]) for atoms in frames if "origin" in atoms.info)
+    lines = [f"{origin} ({count} structures)" for origin, count in sorted(counts.items())]
+    return {"started from": "; ".join(lines)} if lines else {}
+
+
+def _dataset_frames(fit: orm.ProcessNode) -> list[Atoms]:
+    """Return the structures of a fit, in the order of its predictions."""
     incoming = fit.base.links.get_incoming(node_class=orm.SinglefileData).all()
     file = next(link.node for link in incoming if link.link_label.removeprefix("nodes__") == "dataset")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "dataset.traj"
-        path.write_bytes(file.get_content(mode="rb"))
-        with Trajectory(str(path)) as trajectory:
-            return list(trajectory)
+    return read_frames(file)
 
 
-def _inputs_and_report_of_curation(fit: orm.ProcessNode) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return settings and report of the curation that made the dataset of a fit."""
+def _find_curation(fit: orm.ProcessNode) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return settings and report of the curation of the dataset of a fit; empty without curation."""
     query = orm.QueryBuilder()
     query.append(orm.Node, filters={"uuid": fit.uuid}, tag="fit")
     query.append(orm.SinglefileData, with_outgoing="fit", tag="file")
@@ -140,26 +147,26 @@ def _inputs_and_report_of_curation(fit: orm.ProcessNode) -> tuple[dict[str, Any]
 
 
 def _settings(run: orm.ProcessNode | None, curation: Mapping[str, Any]) -> tuple[dict[str, Any], str, str]:
-    """Return what was asked beyond the defaults, all settings as YAML, and the command that runs with them."""
+    """Return the settings that differ from the defaults, all settings as YAML, and the command that uses them."""
     if run is None:
         return {}, "", ""
     if run.process_label == PaceTrainWorkChain.__name__:
         settings = {**run.inputs.settings.get_dict(), **curation}
-        asked = {"fit to": run.label.removeprefix("train "), **_beyond_defaults(TrainingRunConfig, settings)}
+        changed = {"fit to": run.label.removeprefix("train "), **_changed_settings(TrainingRunConfig, settings)}
         export = f"mlip-auto export {run.uuid} data.extxyz"
-        return asked, _yaml(settings), f"{export} && mlip-auto train data.extxyz --config CONFIG.yaml"
+        return changed, _yaml(settings), f"{export} && mlip-auto train data.extxyz --config CONFIG.yaml"
     settings = run.inputs.config.get_dict()
     oracle = settings["oracle"]
-    asked = {"reference method": str(oracle.get("calculator", oracle["type"]))}
+    changed = {"reference method": str(oracle.get("calculator", oracle["type"]))}
     command = "learn" if "learning" in run.outputs else "run"
-    return asked | _beyond_defaults(PipelineConfig, settings), _yaml(settings), f"mlip-auto {command} CONFIG.yaml"
+    return changed | _changed_settings(PipelineConfig, settings), _yaml(settings), f"mlip-auto {command} CONFIG.yaml"
 
 
-def _beyond_defaults(model: type[BaseModel], settings: dict[str, Any]) -> dict[str, Any]:
+def _changed_settings(model: type[BaseModel], settings: dict[str, Any]) -> dict[str, Any]:
     try:
         return model.model_validate(settings).model_dump(mode="json", exclude_defaults=True)
     except ValidationError:
-        # Of an older version: then all of them are shown.
+        # Settings of an older version: all of them are shown.
         return settings
 
 
@@ -189,52 +196,78 @@ def _validation(potential: orm.Node) -> Validation | None:
     )
 
 
+def _properties(potential: orm.Node, validation: Validation | None, literature: Literature) -> Properties | None:
+    """Return the results of all computations of properties of a potential, for each property and structure the newest."""
+    query = orm.QueryBuilder()
+    query.append(orm.Node, filters={"uuid": potential.uuid}, tag="potential")
+    query.append(
+        orm.CalcFunctionNode,
+        with_incoming="potential",
+        filters={"attributes.process_label": "measure_properties"},
+        tag="process",
+    )
+    query.append(orm.Dict, with_incoming="process", project=["uuid", "attributes.results"], tag="results")
+    query.order_by({"process": {"id": "asc"}})
+    found = query.all()
+    if not found:
+        return None
+    newest = {(result["property"], result["structure"]): result for _, results in found for result in results}
+    checks = validation.checks if validation is not None else []
+    return properties_section(found[-1][0], list(newest.values()), checks, literature)
+
+
 def _stages(
     run: orm.ProcessNode | None, trainer: orm.ProcessNode | None, oracle: dict[str, Any], metrics: dict[str, Any]
-) -> list[Stage]:
+) -> list[StageTime]:
     if run is None:
-        return [Stage("fit", "", metrics["wall_time_s"])]
+        return [StageTime("fit", "", metrics["wall_time_s"])]
     links = run.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all()
     details = {
-        "select": _of_selection(run),
-        "label": _of_labels(oracle),
-        "train": f"the job's own time: {metrics['wall_time_s']:.0f} s",
+        "select": _selection_detail(run),
+        "label": _labelling_detail(oracle),
+        "train": _fit_detail(metrics),
     }
     stages = []
     for link in sorted(links, key=lambda link: (link.node.ctime, link.node.pk)):
         process = link.node
-        # A round's number is no part of the name of what was done in it.
+        # The stages of different rounds are summed under one name.
         own = _ROUND.sub("", link.link_label)
-        name = own if own in _NAMED else process.process_label
+        name = own if own in _LINK_NAMES else process.process_label
         if run is trainer and isinstance(process, orm.CalcJobNode):
             name = "train"
         detail = details.get(name, "") if own == link.link_label else ""
-        stages.append(Stage(_STAGE_NAMES.get(name, name), detail, _seconds(process)))
-    return _summed(stages)
+        stages.append(StageTime(_STAGE_NAMES.get(name, name), detail, _seconds(process)))
+    return _sum_by_name(stages)
 
 
-def _summed(stages: Sequence[Stage]) -> list[Stage]:
-    """Return stages of the same name as one."""
-    found: dict[str, Stage] = {}
+def _sum_by_name(stages: Sequence[StageTime]) -> list[StageTime]:
+    """Sum the times of stages with the same name."""
+    found: dict[str, StageTime] = {}
     for stage in stages:
         before = found.get(stage.name)
         seconds = stage.seconds + (before.seconds if before else 0.0)
-        found[stage.name] = Stage(stage.name, (before or stage).detail, seconds)
+        found[stage.name] = StageTime(stage.name, (before or stage).detail, seconds)
     return list(found.values())
 
 
-def _of_selection(run: orm.ProcessNode) -> str:
+def _selection_detail(run: orm.ProcessNode) -> str:
     if "selection_report" not in run.outputs:
         return ""
     report = run.outputs.selection_report
     return f"{len(report['chosen'])} of {report['n_candidates']} structures, by {report['method'].replace('_', ' ')}"
 
 
-def _of_labels(oracle: dict[str, Any]) -> str:
+def _fit_detail(metrics: dict[str, Any]) -> str:
+    """Return the times of the fit; fits of older versions have no processor time."""
+    wall = f"wall time of the job {metrics['wall_time_s']:.0f} s"
+    return f"processor time {metrics['cpu_time_s']:.0f} s, {wall}" if "cpu_time_s" in metrics else wall
+
+
+def _labelling_detail(oracle: dict[str, Any]) -> str:
     if not oracle:
         return ""
-    known = f"{oracle['reused']} of {oracle['asked']} labels known already; " if oracle.get("reused") else ""
-    return f"{known}{oracle['jobs']} jobs, whose own time: {oracle['job_time_s']:.0f} s"
+    known = f"{oracle['reused']} of {oracle['asked']} labels reused; " if oracle.get("reused") else ""
+    return f"{known}{oracle['jobs']} jobs, sum of their wall times {oracle['job_time_s']:.0f} s"
 
 
 def _seconds(process: orm.ProcessNode) -> float:
@@ -247,7 +280,7 @@ def _process(process: ProcessSummary) -> Process:
 
 
 def _versions(fit: orm.ProcessNode, oracle: dict[str, Any], metrics: dict[str, Any]) -> dict[str, str]:
-    """Return versions by what they are of: the engine, the fit's job, the oracle's jobs."""
+    """Return the versions of AiiDA, this package, and the programs of the fit and of the oracle."""
     found: dict[str, str] = {}
     of_process = (fit.caller or fit).base.attributes.get("version", {})
     for key, name in (("core", "aiida-core"), ("plugin", "aiida-mlip-autopipec")):

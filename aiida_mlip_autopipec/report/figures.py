@@ -1,4 +1,4 @@
-"""The figures of a report. Points, one a structure, are drawn in the browser; all else is here."""
+"""Figures of a report as SVG; the browser adds the points of single structures."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from .findings import HELPS
+from .diagnosis import FALLING_RATIO
+from .findings import MIN_OF_A_KIND
 from .kinds import Group
-from .model import Coverage, Stage, Structures, Validation
-from .svg import Plot, Scale
+from .model import Coverage, StageTime, Structures, Validation
+from .plot import DARK, Plot, Scale
 
-DARK, BLUE, ORANGE = "#222222", "#0072b2", "#d55e00"
+BLUE, ORANGE = "#0072b2", "#d55e00"
 
-LEAST_ENERGY_ERROR, LEAST_FORCE_ERROR = 1e-2, 1e-4
-"""Errors (meV/atom, eV/Å) below this are drawn there: on a logarithmic axis zero has no place."""
+MIN_ENERGY_ERROR, MIN_FORCE_ERROR = 1e-2, 1e-4
+"""Errors (meV/atom, eV/Å) below this are drawn at this value, since a logarithmic axis has no zero."""
 
 CELLS, PLACES = 90, 2000
-"""Number of cells along each side of a map of densities, and of places along each axis where a point may be."""
+"""Resolution along each axis of density maps, and of the positions of points."""
 
 _ROW = 27
 
@@ -33,8 +34,8 @@ _BRANCH = re.compile(r" branch \d+$")
 class Cloud:
     """Points that the browser draws over a plot.
 
-    :ivar points: places of the structures along both axes, -1 if they have none.
-    :ivar density: for each kind the numbers of the cells (row times their number plus column) and what falls into them.
+    :ivar points: positions of the structures along both axes, 0 to :data:`PLACES`; -1 if not drawn.
+    :ivar density: for each kind the indices of the cells (row * :data:`CELLS` + column) and the numbers of points in them.
     """
 
     points: tuple[list[int], list[int]]
@@ -53,7 +54,7 @@ class Figure:
 
 
 def make_figure(name: str, caption: str, plot: Plot, cloud: Cloud | None = None) -> Figure:
-    """Return a plot with its caption as a figure."""
+    """Return a figure of a plot and its caption."""
     return Figure(name, caption, plot.svg(), plot.box, cloud)
 
 
@@ -63,17 +64,17 @@ def _places(scale: Scale, values: np.ndarray) -> list[int]:
 
 
 def energy_parity(structures: Structures) -> Figure:
-    """Return predicted against reference energies."""
+    """Return the parity plot of energies."""
     reference, predicted = structures.energy_reference, structures.energy_predicted
     scale = Scale.over(np.concatenate([reference, predicted]))
-    plot = Plot(scale, scale, "oracle: energy over free atoms (eV/atom)", "potential (eV/atom)")
+    plot = Plot(scale, scale, "oracle: energy relative to free atoms (eV/atom)", "potential (eV/atom)")
     plot.line([scale.low, scale.high], [scale.low, scale.high], DARK, width=1)
     cloud = Cloud((_places(scale, reference), _places(scale, predicted)))
-    return make_figure("energy-parity", "Energies: on the line they are right.", plot, cloud)
+    return make_figure("energy-parity", "Energies: on the line prediction and reference agree.", plot, cloud)
 
 
 def force_parity(structures: Structures) -> Figure:
-    """Return predicted against reference forces: the density of all components, and the worst one of each structure."""
+    """Return the parity plot of forces: density of all components, and the worst component of each structure."""
     reference, predicted = (part.ravel() for part in structures.forces)
     scale = Scale.over(np.concatenate([reference, predicted]), "asinh")
     plot = Plot(scale, scale, "oracle: force component (eV/Å)", "potential (eV/Å)")
@@ -88,21 +89,21 @@ def force_parity(structures: Structures) -> Figure:
     worst = structures.worst_component
     cloud = Cloud((_places(scale, worst[:, 0]), _places(scale, worst[:, 1])), density)
     caption = (
-        "Forces: shading for all components, a point for the most wrong component of each structure. "
+        "Forces: shading for all components, a point for the component with the largest error of each structure. "
         "Logarithmic beyond 1 eV/Å."
     )
     return make_figure("force-parity", caption, plot, cloud)
 
 
 def error_strips(structures: Structures, groups: Sequence[Group], quantity: str) -> Figure:
-    """Return the errors of energies or forces of all structures, a row for each group of kinds.
+    """Return a plot of the energy or force errors of all structures, with a row for each group of kinds.
 
     :param quantity: `energy` or `force`.
     """
     if quantity == "energy":
-        errors, least, label = np.abs(structures.energy_error), LEAST_ENERGY_ERROR, "error of energy (meV/atom)"
+        errors, least, label = np.abs(structures.energy_error), MIN_ENERGY_ERROR, "error of energy (meV/atom)"
     else:
-        errors, least, label = structures.force_rmse, LEAST_FORCE_ERROR, "root mean square error of forces (eV/Å)"
+        errors, least, label = structures.force_rmse, MIN_FORCE_ERROR, "root mean square error of forces (eV/Å)"
     errors = np.maximum(errors, least)
     x = Scale.over(np.append(errors, 10 * least), "log")
     y = Scale(0.0, float(len(groups)))
@@ -112,38 +113,46 @@ def error_strips(structures: Structures, groups: Sequence[Group], quantity: str)
     for number, group in enumerate(groups):
         middle = len(groups) - number - 0.5
         centre[list(group.kinds)] = middle
-        own = errors[np.isin(structures.kinds, group.kinds)]
+        # Only unseen test structures: training errors are smaller.
+        own = errors[structures.is_unseen & np.isin(structures.kinds, group.kinds)]
+        if len(own) < MIN_OF_A_KIND:
+            continue
         for quantile, reach in ((0.5, 0.42), (0.95, 0.25)):
             value = float(np.quantile(own, quantile))
             for colour, width in (("white", 5.0), (DARK, 2.2)):
                 plot.line([value, value], [middle - reach, middle + reach], colour, width=width)
-    # Points of a row are spread so that they do not hide each other, always in the same way.
+    # Points of a row are spread vertically to avoid overlap, with a fixed seed.
     spread = 0.6 * (np.random.default_rng(0).random(len(structures)) - 0.5)
     cloud = Cloud((_places(x, errors), _places(y, centre[structures.kinds] + spread)))
     caption = (
-        "Long marks: the median of the kind; short marks: 95 % of its structures are better. "
-        "Errors smaller than the axis lie at its edge."
+        "Long marks: median of the test structures of the kind; short marks: 95 % of them have smaller errors "
+        f"(kinds with at least {MIN_OF_A_KIND} test structures). Errors below the range are drawn at its edge."
     )
     return make_figure(f"{quantity}-errors", caption, plot, cloud)
 
 
 def covered(structures: Structures, cutoff: float) -> Figure:
-    """Return energies against the shortest distance: from pressed crystals to atoms far apart."""
+    """Return a plot of energies over the shortest distance in the structure."""
     x, y = Scale.over(np.append(structures.shortest, cutoff)), Scale.over(structures.energy_reference)
-    plot = Plot(x, y, "shortest distance in the structure (Å)", "oracle: energy over free atoms (eV/atom)")
+    plot = Plot(x, y, "shortest distance in the structure (Å)", "oracle: energy relative to free atoms (eV/atom)")
     _mark_cutoff(plot, cutoff)
     cloud = Cloud((_places(x, structures.shortest), _places(y, structures.energy_reference)))
-    return make_figure("coverage", "What the potential has seen: beyond these points it guesses.", plot, cloud)
+    return make_figure(
+        "coverage",
+        "Structures of the dataset, train and test: outside their range the potential extrapolates.",
+        plot,
+        cloud,
+    )
 
 
 def _mark_cutoff(plot: Plot, cutoff: float) -> None:
-    plot.line([cutoff, cutoff], [plot.y.low, plot.y.high], DARK, dash="5 4", width=1.2)
+    plot.line([cutoff, cutoff], [plot.y.low, plot.y.high], DARK, dashed=True, width=1.2)
     height = plot.y.low + 0.94 * (plot.y.high - plot.y.low)
-    plot.text(cutoff - 0.01 * (plot.x.high - plot.x.low), height, "cutoff", anchor="end")
+    plot.text(cutoff - 0.01 * (plot.x.high - plot.x.low), height, "cutoff", anchor="right")
 
 
 def distance_histogram(coverage: Coverage, pair: str, cutoff: float) -> Figure:
-    """Return how often distances occur in the dataset, for two elements, over what space there is at that distance."""
+    """Return a plot of the number of neighbours per volume over the distance, for a pair of elements."""
     counts, edges = coverage.counts[pair], coverage.edges
     dense = counts / (4.0 / 3.0 * np.pi * (edges[1:] ** 3 - edges[:-1] ** 3)) / coverage.n_atoms
     x = Scale(0.0, float(edges[-1]))
@@ -153,13 +162,13 @@ def distance_histogram(coverage: Coverage, pair: str, cutoff: float) -> Figure:
         if count:
             plot.bar((low, high), (0.0, height), BLUE, f"{low:.1f} to {high:.1f} Å: {count}")
     _mark_cutoff(plot, cutoff)
-    seen = edges[np.flatnonzero(counts)]
-    nearest = f"the shortest is {seen[0]:.1f} Å" if seen.size else "none"
+    least = float(coverage.shortest[pair].min(initial=np.inf))
+    nearest = f"the shortest is {least:.3f} Å" if np.isfinite(least) else f"none below {edges[-1]:.1f} Å"
     return make_figure(f"distances-{pair}", f"Distances {pair} in the dataset: {nearest}.", plot)
 
 
 def composition_bars(coverage: Coverage, most: int = 15) -> Figure:
-    """Return the number of structures of the most frequent compositions."""
+    """Return a bar chart of the most frequent compositions."""
     shown = list(coverage.compositions.items())
     if len(shown) > most:
         shown = [*shown[: most - 1], ("all others", sum(count for _, count in shown[most - 1 :]))]
@@ -168,12 +177,17 @@ def composition_bars(coverage: Coverage, most: int = 15) -> Figure:
     )
 
 
-def time_bars(stages: Sequence[Stage]) -> Figure:
-    """Return where the time went."""
+def time_bars(stages: Sequence[StageTime]) -> Figure:
+    """Return a bar chart of the wall times of the stages."""
     seconds = max((stage.seconds for stage in stages), default=0.0)
     unit, length = ("h", 3600.0) if seconds > 7200 else ("min", 60.0) if seconds > 120 else ("s", 1.0)
     bars = [(stage.name, stage.seconds / length) for stage in stages]
-    return _bars("time", "Where the time went, from the start to the end of each stage.", bars, f"time ({unit})")
+    return _bars(
+        "time",
+        "Wall time of each stage, including waiting for cores and queues.",
+        bars,
+        f"wall time ({unit})",
+    )
 
 
 def _bars(name: str, caption: str, bars: Sequence[tuple[str, float]], label: str) -> Figure:
@@ -188,7 +202,7 @@ def _bars(name: str, caption: str, bars: Sequence[tuple[str, float]], label: str
 
 
 def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
-    """Return the errors in cross-validation with fewer structures and with fewer functions, as far as the fit told them."""
+    """Return plots of the cross-validation errors over the numbers of structures and of functions, if the fit computed them."""
     curves = metrics.get("learning_curve") or {}
     figures = []
     for name, key, what in (
@@ -208,23 +222,23 @@ def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
         for values, colour, unit in ((energies, ORANGE, "energies (eV/√atom)"), (forces, BLUE, "forces (eV/Å)")):
             plot.line(xs, values, colour)
             plot.dots(xs, values, colour)
-            # The lines fall: to the right of their beginning there is room.
+            # Errors fall along the curve, so there is space to the right of its start.
             plot.text(xs[0] * (x.high / x.low) ** 0.03, values[0], unit, colour=colour, above=7)
-        falls = "still falls" if forces[-1] < HELPS * forces[-2] else "no longer falls much"
+        falls = "still falls" if forces[-1] < FALLING_RATIO * forces[-2] else "no longer falls much"
         caption = f"With more {key.removeprefix('n_')} the error of forces {falls}."
         figures.append(make_figure(f"learning-{name.removeprefix('by_')}", caption, plot))
     return figures
 
 
 def validation_curves(validation: Validation) -> list[Figure]:
-    """Return the curves of a validation, potential and oracle; the branches of one dispersion in one plot."""
+    """Return plots of the curves of potential and oracle, with all branches of a phonon dispersion in one plot."""
     together: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for curve in validation.curves:
         together[_BRANCH.sub("", str(curve["name"]))].append(curve)
     figures: list[Figure] = []
     for name, curves in together.items():
-        potential = [_known(curve["x"], curve["potential"]) for curve in curves]
-        oracle = [_known(curve["x"], curve["oracle"]) for curve in curves if curve.get("oracle")]
+        potential = [_finite_points(curve["x"], curve["potential"]) for curve in curves]
+        oracle = [_finite_points(curve["x"], curve["oracle"]) for curve in curves if curve.get("oracle")]
         points = np.array([point for series in (*potential, *oracle) for point in series])
         if points.size == 0:
             continue
@@ -238,5 +252,5 @@ def validation_curves(validation: Validation) -> list[Figure]:
     return figures
 
 
-def _known(xs: Sequence[float], ys: Sequence[float | None]) -> list[tuple[float, float]]:
+def _finite_points(xs: Sequence[float], ys: Sequence[float | None]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in zip(xs, ys, strict=False) if y is not None]

@@ -1,4 +1,4 @@
-"""Kinds of structure in groups few enough to tell their colours apart."""
+"""Groups of kinds of structure, few enough for distinguishable colours."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 COLOURS = ("#332288", "#cc6677", "#117733", "#44aa99", "#aa4499", "#999933", "#88ccee", "#882255", "#ddaa33")
-"""Distinguishable also by the colour-blind (after P. Tol's `muted`)."""
+"""Colours that are distinguishable with colour blindness (the scheme `muted` of P. Tol)."""
 
 OTHERS, GREY = "others", "#777777"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Kinds that share a colour: the numbers of the kinds."""
+    """Kinds that share a colour, as indices."""
 
     name: str
     colour: str
@@ -22,9 +22,9 @@ class Group:
 
 
 def group_kinds(names: Sequence[str], counts: Sequence[int]) -> list[Group]:
-    """Return the kinds, each alone if they are few; else by the last word of their names (`fcc_hot` and `bcc_hot`).
+    """Return one group for each kind or, with many kinds, for each last word of their names (`fcc_hot` and `bcc_hot`).
 
-    If these are too many as well, the most frequent ones keep a colour.
+    If there are still too many groups, the most frequent ones keep a colour and the others share one.
 
     :param counts: number of structures of each kind.
     """
@@ -34,7 +34,7 @@ def group_kinds(names: Sequence[str], counts: Sequence[int]) -> list[Group]:
         sizes[word] += count
     named = [word for word, _ in sizes.most_common(len(COLOURS))]
     groups = [
-        Group(word, colour, tuple(number for number, of in enumerate(words) if of == word))
+        Group(word, colour, tuple(number for number, other in enumerate(words) if other == word))
         for word, colour in zip(named, COLOURS, strict=False)
     ]
     rest = tuple(number for number, word in enumerate(words) if word not in named)

@@ -1,4 +1,4 @@
-"""What a report tells, as plain data."""
+"""Data of a report."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from typing import Any
 
 import numpy as np
 
+from .properties import Properties
+
 
 @dataclass(frozen=True)
 class Structures:
-    """The structures of a dataset, one entry of each array a structure, and what the potential makes of them.
+    """The n structures of a dataset with labels and predictions; arrays have shape (n,) unless stated otherwise.
 
-    Energies are counted from free atoms, in eV/atom; errors of energies are in meV/atom, forces and their errors in eV/Å.
+    Energies are in eV/atom, relative to free atoms; errors of energies in meV/atom, forces and their errors in eV/Å.
 
-    :ivar kinds: of each structure, a number in `kind_names`; likewise `formula` and `formula_names`, `calculation` and
-        `calculation_uuids` (-1 if none labelled it here), `source` and `source_uuids`.
-    :ivar worst_component: (n, 2) the force component that is most wrong: reference and predicted.
+    :ivar repeats_train: whether it is a test structure that equals a training structure.
+    :ivar kinds: index into `kind_names`; likewise `formula` into `formula_names`, `calculation` into `calculation_uuids` (an
+        empty UUID if the label is imported), `source` into `source_uuids`.
+    :ivar worst_component: (n, 2) the force component with the largest error: reference and prediction.
     :ivar shortest: shortest distance in the structure (Å), NaN without neighbours.
-    :ivar atoms: the structure each atom belongs to, for `forces` (reference, predicted), each (number of atoms, 3).
+    :ivar atoms: (number of atoms,) index of the structure of each atom.
+    :ivar forces: reference and prediction, each (number of atoms, 3).
     """
 
     kind_names: list[str]
     kinds: np.ndarray
     is_test: np.ndarray
+    repeats_train: np.ndarray
     formula_names: list[str]
     formula: np.ndarray
     n_atoms: np.ndarray
@@ -46,26 +51,34 @@ class Structures:
         """Return the number of structures."""
         return len(self.kinds)
 
+    @property
+    def is_unseen(self) -> np.ndarray:
+        """Mask of the test structures that equal no training structure; only their errors count as test errors."""
+        return self.is_test & ~self.repeats_train
+
 
 @dataclass(frozen=True)
 class Coverage:
-    """What the dataset covers.
+    """Distances and compositions in the dataset.
 
-    :ivar edges, counts: for each pair of elements the number of distances in each bin (Å).
-    :ivar usual: median distance (Å) of an atom to its nearest neighbour; None if no atom has one.
-    :ivar compositions: number of structures of each empirical formula, most frequent first.
+    :ivar edges: edges of the bins of distances (Å).
+    :ivar counts: number of distances in each bin, by pair of elements.
+    :ivar shortest: (n,) shortest distance in each structure (Å) by pair of elements, infinite if there is none.
+    :ivar median_nearest: median nearest-neighbour distance of the atoms (Å); None if no atom has a neighbour.
+    :ivar compositions: number of structures by empirical formula, most frequent first.
     """
 
     edges: np.ndarray
     counts: dict[str, np.ndarray]
+    shortest: dict[str, np.ndarray]
     n_atoms: int
-    usual: float | None
+    median_nearest: float | None
     compositions: dict[str, int]
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage of the run, and its time from start to end, waiting included."""
+class StageTime:
+    """Wall time of a stage of the run in seconds, including the time in queues."""
 
     name: str
     detail: str
@@ -74,7 +87,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation of the potential found: `checks`, `curves` and `settings` as its process gave them."""
+    """A validation of the potential: `checks`, `curves` and `settings` as in the output of its process."""
 
     uuid: str
     passed: bool
@@ -82,10 +95,19 @@ class Validation:
     curves: list[dict[str, Any]]
     settings: dict[str, Any]
 
+    def deviation(self, check: dict[str, Any], key: str) -> str:
+        """Return the `deviation` or `limit` of a check as text with its unit (% if it is relative to the oracle)."""
+        value = check[key]
+        if value is None:
+            return "–"
+        if check["name"] in self.settings.get("relative", ()):
+            return f"{100.0 * value:.3g} %"
+        return f"{value:.3g} {check.get('unit') or ''}".rstrip()
+
 
 @dataclass(frozen=True)
 class Process:
-    """The processes of one kind behind the potential."""
+    """Processes with the same label in the provenance of the potential, with the UUID of one as `example`."""
 
     label: str
     count: int
@@ -97,18 +119,21 @@ class Process:
 
 @dataclass(frozen=True)
 class Subject:
-    """A potential, and all that is known of it.
+    """The subject of a report: a potential, with its run, dataset, errors and validation.
 
-    :ivar identity: names and values of what it is called and where it is stored.
-    :ivar asked: the settings that differ from the defaults.
-    :ivar config: all settings, as a configuration file, and `command`, which uses it.
-    :ivar oracle, curation: the reports of these stages; empty if there are none.
-    :ivar learned: the history of active learning, if that made it.
+    :ivar identity: UUIDs of potential and run, date, and profile, by name.
+    :ivar changed_settings: the settings that differ from the defaults.
+    :ivar config: all settings as YAML.
+    :ivar command: the command that runs with `config`.
+    :ivar oracle: report of the oracle, empty without labelling; likewise `curation`.
+    :ivar learned: history of active learning, empty for other runs.
+    :ivar properties: the newest properties that were computed with the potential.
+    :ivar made_by: process label of the run; empty if there is none.
     """
 
     title: str
     identity: dict[str, str]
-    asked: dict[str, Any]
+    changed_settings: dict[str, Any]
     config: str
     command: str
     metrics: dict[str, Any]
@@ -117,7 +142,9 @@ class Subject:
     oracle: dict[str, Any]
     curation: dict[str, Any]
     validation: Validation | None
-    stages: list[Stage]
+    stages: list[StageTime]
     processes: list[Process]
     versions: dict[str, str]
     learned: dict[str, Any] = field(default_factory=dict)
+    made_by: str = ""
+    properties: Properties | None = None

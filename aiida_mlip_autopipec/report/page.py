@@ -1,4 +1,4 @@
-"""The page: what is known of a potential as one HTML file, complete in itself."""
+"""The report on a potential as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..learning.history import ENDS
+from ..learning.stop_reasons import STOP_REASONS
 from . import figures
+from .diagnosis import TrainTestErrors, data_warnings
+from .errors import ENERGY_LIMITS, FORCE_LIMITS, Errors, error_statistics, three_digits
 from .figures import Cloud, Figure
-from .findings import ENERGY_LIMITS, FORCE_LIMITS, Errors, errors_of, find, three, verdict
+from .findings import all_findings, verdict
 from .kinds import Group, group_kinds
 from .model import Structures, Subject
 from .rounds import rounds_figures
 
-WORST, MOST_LISTED = 10, 50
-"""Numbers of structures in the table of the worst, and in a list of what was left out."""
+WORST, MAX_LISTED = 10, 50
+"""Maximum numbers of structures in the table of the largest errors, and in each list of omitted structures."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table of errors."""
+    """A row of the table of errors; test errors are on structures that equal no training structure."""
 
     name: str
     colour: str
-    all: Errors | None
+    count: int
     train: Errors | None
     test: Errors | None
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Structures that are not in the dataset, for one reason."""
+class OmittedStructures:
+    """Structures that are not in the dataset, grouped by reason."""
 
     reason: str
     count: int
@@ -45,11 +47,12 @@ class LeftOut:
 
 
 def render(subject: Subject) -> str:
-    """Return the page."""
+    """Return the HTML page."""
     structures = subject.structures
     counts = np.bincount(structures.kinds, minlength=len(structures.kind_names)).tolist()
     groups = group_kinds(structures.kind_names, counts)
-    findings = find(subject)
+    findings = all_findings(subject)
+    level, in_words = verdict(findings, TrainTestErrors.of(subject).level)
     clouds = [
         figures.energy_parity(structures),
         figures.force_parity(structures),
@@ -64,12 +67,13 @@ def render(subject: Subject) -> str:
     environment = _environment()
     return environment.get_template("page.html.j2").render(
         subject=subject,
-        level=verdict(findings)[0],
-        verdict=verdict(findings)[1],
+        level=level,
+        verdict=in_words,
         findings=findings,
         limits={"energy": ENERGY_LIMITS, "force": FORCE_LIMITS},
-        asked=_flat(subject.asked),
-        sides=[Row(name, "", errors_of(structures, mask), None, None) for name, mask in _sides(structures)],
+        changed_settings=_flat(subject.changed_settings),
+        warnings=data_warnings(subject),
+        sides=_sides(structures),
         rows=[_row(structures, group.name, group.colour, group.kinds) for group in groups],
         all_rows=[_row(structures, name, "", (number,)) for number, name in enumerate(structures.kind_names)]
         if len(groups) < len(structures.kind_names)
@@ -79,7 +83,7 @@ def render(subject: Subject) -> str:
         coverage=coverage,
         learning=figures.learning_curves(subject.metrics),
         rounds=rounds_figures(subject.learned),
-        ended=ENDS.get(subject.learned.get("ended", ""), ""),
+        ended=STOP_REASONS.get(subject.learned.get("ended", ""), ""),
         left_out=_left_out(subject),
         worst=_worst(structures),
         curves=figures.validation_curves(subject.validation) if subject.validation else [],
@@ -98,28 +102,33 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["three"] = three
+    environment.filters["three_digits"] = three_digits
     return environment
 
 
 def _read(environment: Environment, name: str) -> Markup:
-    """Return a file of ours that stands in the page as it is."""
+    """Return a file of the package that is inserted without escaping."""
     assert environment.loader is not None
     return Markup(environment.loader.get_source(environment, name)[0])
 
 
-def _sides(structures: Structures) -> list[tuple[str, np.ndarray]]:
-    return [("train", ~structures.is_test), ("test", structures.is_test)]
+def _sides(structures: Structures) -> list[tuple[str, Errors]]:
+    """Return the errors at the top of the page: test and train, and with duplicates also the test errors including them."""
+    train, unseen = ~structures.is_test, structures.is_unseen
+    masks = [("test", unseen), ("train", train)]
+    if structures.repeats_train.any():
+        masks.insert(1, ("test, with structures that equal training structures", structures.is_test))
+    return [(name, errors) for name, mask in masks if (errors := error_statistics(structures, mask)) is not None]
 
 
 def _row(structures: Structures, name: str, colour: str, kinds: Sequence[int]) -> Row:
     own = np.isin(structures.kinds, kinds)
-    train, test = (errors_of(structures, own & side) for _, side in _sides(structures))
-    return Row(name, colour, errors_of(structures, own), train, test)
+    train, test = (error_statistics(structures, own & side) for side in (~structures.is_test, structures.is_unseen))
+    return Row(name, colour, int(own.sum()), train, test)
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, str]:
-    """Return nested settings as lines."""
+    """Return nested settings as a flat dictionary with dotted keys."""
     if isinstance(content, dict) and content:
         return {
             key: text
@@ -131,8 +140,8 @@ def _flat(content: Any, prefix: str = "") -> dict[str, str]:
     return {prefix: ", ".join(map(str, content)) if isinstance(content, list) else str(content)}
 
 
-def _left_out(subject: Subject) -> list[LeftOut]:
-    """Return what the oracle could not label and what curation refused, by reason."""
+def _left_out(subject: Subject) -> list[OmittedStructures]:
+    """Return the failed labels and the structures that curation rejected, by reason."""
     by_reason: dict[str, list[dict[str, str]]] = defaultdict(list)
     for failure in subject.oracle.get("failed", []):
         by_reason[f"no label: {failure['kind']}"].append(
@@ -152,30 +161,36 @@ def _left_out(subject: Subject) -> list[LeftOut]:
                 "where": f"trajectory {rejection['source_uuid']}, step {rejection['source_step']}",
             }
         )
-    found = [LeftOut(reason, len(listed), listed[:MOST_LISTED]) for reason, listed in by_reason.items()]
-    return sorted(found, key=lambda one: -one.count)
+    found = [OmittedStructures(reason, len(listed), listed[:MAX_LISTED]) for reason, listed in by_reason.items()]
+    return sorted(found, key=lambda item: -item.count)
 
 
 def _worst(structures: Structures) -> list[dict[str, str]]:
-    """Return the structures with the largest errors of forces and of energies, in turns."""
+    """Return the structures with the largest errors, alternating between forces and energies."""
     orders = [np.argsort(-structures.force_rmse), np.argsort(-np.abs(structures.energy_error))]
-    chosen = list(dict.fromkeys(np.stack(orders, axis=1).ravel().tolist()))[:WORST]
+    worst = list(dict.fromkeys(np.stack(orders, axis=1).ravel().tolist()))[:WORST]
     return [
         {
             "kind": structures.kind_names[structures.kinds[index]],
             "formula": structures.formula_names[structures.formula[index]],
-            "side": "test" if structures.is_test[index] else "train",
-            "energy": three(structures.energy_error[index]),
-            "force": three(structures.force_rmse[index]),
-            "largest": three(structures.force_largest_error[index]),
+            "side": _side(structures, index),
+            "energy": three_digits(structures.energy_error[index]),
+            "force": three_digits(structures.force_rmse[index]),
+            "largest": three_digits(structures.force_largest_error[index]),
             "where": where_from(structures, index),
         }
-        for index in chosen
+        for index in worst
     ]
 
 
+def _side(structures: Structures, index: int) -> str:
+    if structures.repeats_train[index]:
+        return "test, equals a training structure"
+    return "test" if structures.is_test[index] else "train"
+
+
 def where_from(structures: Structures, index: int) -> str:
-    """Return which calculation labelled a structure, or where it stands if none did here."""
+    """Return the calculation that labelled a structure; for an imported label, its trajectory and step."""
     calculation = structures.calculation_uuids[structures.calculation[index]]
     if calculation:
         return f"calculation {calculation}"
@@ -184,7 +199,7 @@ def where_from(structures: Structures, index: int) -> str:
 
 
 def _data(structures: Structures, groups: Sequence[Group], drawn: Sequence[Figure]) -> Markup:
-    """Return what the browser draws, as JSON that may stand in a script element."""
+    """Return the data that the browser draws, as JSON that is safe in a script element."""
     group_of = [0] * len(structures.kind_names)
     for number, group in enumerate(groups):
         for kind in group.kinds:
@@ -199,6 +214,7 @@ def _data(structures: Structures, groups: Sequence[Group], drawn: Sequence[Figur
         "structures": {
             "kind": structures.kinds.tolist(),
             "test": structures.is_test.astype(int).tolist(),
+            "repeats": structures.repeats_train.astype(int).tolist(),
             "formula": structures.formula.tolist(),
             "atoms": structures.n_atoms.tolist(),
             "energy": _rounded(structures.energy_reference),
@@ -214,7 +230,7 @@ def _data(structures: Structures, groups: Sequence[Group], drawn: Sequence[Figur
         "places": figures.PLACES,
     }
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    # Nothing that comes from data may end the element.
+    # Escaped, so that no text in the data can close the script element.
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 

@@ -1,4 +1,4 @@
-"""How a potential learned: the figures of active learning."""
+"""Figures of active learning."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .figures import BLUE, DARK, ORANGE, Figure, make_figure
-from .svg import Plot, Scale
+from .plot import Plot, Scale
 
 
 def rounds_figures(learned: Mapping[str, Any]) -> list[Figure]:
-    """Return the errors over the labels spent, and what extrapolation grade meant what error; none without a round.
+    """Return plots of force errors over the number of labels and over the extrapolation grade; none without a round.
 
-    :param learned: a history, see :mod:`~..learning.history`.
+    :param learned: history of active learning, see :mod:`~..learning.history`.
     """
     rounds = [row for row in learned.get("rounds", []) if "train_force_rmse_eV_per_A" in row]
     return [*_errors(rounds), *_grades(rounds, learned.get("points", []))]
@@ -34,16 +34,16 @@ def _errors(rounds: Sequence[Mapping[str, Any]]) -> list[Figure]:
     if not fresh or len(rounds) < 2:
         return []
     xs, ys = np.array([*fresh, *test]).T
-    plot = Plot(Scale.over(xs), Scale.over(ys, "log"), "labels spent", "force RMSE (eV/Å)", height=280)
-    for points, colour, what in (
-        (fresh, ORANGE, "fresh labels, before they were fitted to"),
-        (test, BLUE, "test part"),
+    plot = Plot(Scale.over(xs), Scale.over(ys, "log"), "number of labels", "force RMSE (eV/Å)", height=280)
+    for points, colour, label in (
+        (fresh, ORANGE, "new labels, before they were fitted"),
+        (test, BLUE, "test structures"),
     ):
         if points:
             plot.line([x for x, _ in points], [y for _, y in points], colour)
             plot.dots([x for x, _ in points], [y for _, y in points], colour)
-            plot.text(points[0][0], points[0][1], what, colour=colour, above=7)
-    caption = "Errors over labels. Fresh labels are of what the potential knew least: on usual structures it is better."
+            plot.text(points[0][0], points[0][1], label, colour=colour, above=7)
+    caption = "New labels are of structures with large extrapolation grades; errors on ordinary structures are smaller."
     return [make_figure("rounds-errors", caption, plot)]
 
 
@@ -64,10 +64,10 @@ def _grades(rounds: Sequence[Mapping[str, Any]], points: Sequence[Mapping[str, A
         ends = np.array([grades.min(), grades.max()])
         plot.line(ends.tolist(), (law["factor"] * ends ** law["exponent"]).tolist(), ORANGE)
     tolerated, limit = last["tolerated_force_error_eV_per_A"], last["select_grade"]
-    plot.line([x.low, x.high], [tolerated, tolerated], DARK, dash="5 4", width=1.2)
-    plot.line([limit, limit], [y.low, y.high], DARK, dash="5 4", width=1.2)
+    plot.line([x.low, x.high], [tolerated, tolerated], DARK, dashed=True, width=1.2)
+    plot.line([limit, limit], [y.low, y.high], DARK, dashed=True, width=1.2)
     caption = (
-        "What grade meant what error, a circle a fresh label, those of the last round filled. The line is the law that sets "
-        "the next limit: the grade where it crosses the tolerated error (dashed; upright the last limit)."
+        "Force error against extrapolation grade: a circle for each new label, filled for the last round. The next limit is "
+        "the grade where the fitted line reaches the tolerated error (dashed; the vertical line is the last limit)."
     )
     return [make_figure("rounds-grades", caption, plot)]

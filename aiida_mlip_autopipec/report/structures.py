@@ -1,8 +1,7 @@
-"""What a potential makes of each structure of its dataset: from the files of the fit, without AiiDA."""
+"""Predictions for the structures of a dataset, and its coverage, from the files of the fit. No AiiDA."""
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -15,13 +14,7 @@ from ..dataset.fingerprint import Fingerprint, fingerprint
 from .model import Coverage, Structures
 
 BEYOND_CUTOFF, BIN = 1.5, 0.1
-"""Distances (Å) are counted up to this far behind the cutoff, in bins of this width."""
-
-
-def read_predictions(content: bytes) -> dict[str, np.ndarray]:
-    """Return the arrays of `predictions.npz`."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+"""Histograms of distances reach this far beyond the cutoff (Å), with bins of this width (Å)."""
 
 
 def tabulate(
@@ -30,13 +23,13 @@ def tabulate(
     reference_energies: Mapping[str, float],
     shortest: np.ndarray,
 ) -> Structures:
-    """Return what is known of each structure.
+    """Return labels, predictions and origin of each structure.
 
-    :param frames: the dataset as the fit read it.
-    :param predictions: as :func:`read_predictions` returns them, in the order of the frames.
-    :param reference_energies: of free atoms, by element, in eV.
-    :param shortest: as :func:`measure_coverage` returns them.
-    :raises ValueError: if the predictions are not of these frames.
+    :param frames: the n structures of the dataset, in the order of the fit.
+    :param predictions: arrays of `predictions.npz`, in the order of the frames.
+    :param reference_energies: energies of free atoms by element, in eV.
+    :param shortest: (n,) shortest distances in Å, see :func:`measure_coverage`.
+    :raises ValueError: if the predictions do not belong to the frames.
     """
     n_atoms = np.array([len(atoms) for atoms in frames])
     owner = predictions["structure_index"]
@@ -48,6 +41,7 @@ def tabulate(
     wrong = np.abs(forces[1] - forces[0])
     starts = np.concatenate([[0], np.cumsum(n_atoms)[:-1]])
     squares = np.add.reduceat((wrong**2).sum(axis=1), starts)
+    is_test = predictions["split"] == "test"
     kind_names, kinds = _numbered([str(atoms.info.get("family", "unknown")) for atoms in frames])
     formula_names, formula = _numbered([atoms.get_chemical_formula() for atoms in frames])
     calculation_uuids, calculation = _numbered([str(atoms.info.get("calculation", "")) for atoms in frames])
@@ -55,7 +49,8 @@ def tabulate(
     return Structures(
         kind_names=kind_names,
         kinds=kinds,
-        is_test=predictions["split"] == "test",
+        is_test=is_test,
+        repeats_train=_repeats_train(frames, is_test),
         formula_names=formula_names,
         formula=formula,
         n_atoms=n_atoms,
@@ -76,6 +71,13 @@ def tabulate(
     )
 
 
+def _repeats_train(frames: Sequence[Atoms], is_test: np.ndarray) -> np.ndarray:
+    """Return the mask (n,) of test structures in the same group of equal structures as a training structure."""
+    groups = [atoms.info.get("group", f"ungrouped {index}") for index, atoms in enumerate(frames)]
+    trained = {group for group, test in zip(groups, is_test, strict=True) if not test}
+    return np.array([bool(test) and group in trained for group, test in zip(groups, is_test, strict=True)])
+
+
 def _numbered(names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     unique, numbers = np.unique(np.array(names), return_inverse=True)
     return [str(name) for name in unique], numbers
@@ -91,38 +93,48 @@ def _worst_components(
 
 
 def measure_coverage(frames: Sequence[Atoms], cutoff: float) -> tuple[Coverage, np.ndarray]:
-    """Return what the structures cover, and the shortest distance in each (Å), NaN without neighbours."""
+    """Return the coverage of the dataset, and the shortest distance (n,) in each structure (Å), NaN without neighbours."""
     radius = cutoff + BEYOND_CUTOFF
     edges = np.arange(0.0, radius + BIN / 2, BIN)
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(edges) - 1, dtype=int))
-    shortest = np.full(len(frames), np.nan)
+    of_pair: dict[str, np.ndarray] = defaultdict(lambda: np.full(len(frames), np.inf))
     nearest: list[np.ndarray] = []
     for index, atoms in enumerate(frames):
         of_atom = np.full(len(atoms), np.inf)
         for pair, rows, owners in _by_pair(fingerprint(atoms, DuplicateConfig(radius=radius))):
-            # Absent neighbours stand at the radius, rounded to single precision.
+            # The fingerprint has the radius, in single precision, in place of missing neighbours.
             within = rows < radius - 1e-4
             counts[pair] += np.histogram(rows[within], edges)[0]
             closest = np.where(within, rows, np.inf).min(axis=1, initial=np.inf)
             of_atom[owners] = np.minimum(of_atom[owners], closest)
+            of_pair[pair][index] = min(of_pair[pair][index], closest.min(initial=np.inf))
         finite = of_atom[np.isfinite(of_atom)]
         if finite.size:
-            shortest[index] = finite.min()
             nearest.append(finite)
-    usual = float(np.median(np.concatenate(nearest))) if nearest else None
+    median_nearest = float(np.median(np.concatenate(nearest))) if nearest else None
     n_atoms = sum(len(atoms) for atoms in frames)
-    return Coverage(edges, dict(sorted(counts.items())), n_atoms, usual, _compositions(frames)), shortest
+    shortest = np.min([np.full(len(frames), np.inf), *of_pair.values()], axis=0)
+    shortest[np.isinf(shortest)] = np.nan
+    coverage = Coverage(
+        edges,
+        dict(sorted(counts.items())),
+        dict(sorted(of_pair.items())),
+        n_atoms,
+        median_nearest,
+        _compositions(frames),
+    )
+    return coverage, shortest
 
 
 def _by_pair(current: Fingerprint) -> list[tuple[str, np.ndarray, slice]]:
-    """Return for each two species the sorted distances (n_A, k) of the atoms of the first, and where these stand."""
+    """Return for each pair A-B the sorted distances (n_A, k) from the atoms of A, and the slice of these atoms."""
     symbols = [chemical_symbols[number] for number, _ in current.kind[1]]
     found, start = [], 0
-    for one, rows in enumerate(current.rows):
+    for first, rows in enumerate(current.rows):
         owners = slice(start, start + len(rows))
         start += len(rows)
         for other in range(len(symbols)):
-            found.append(("–".join(sorted((symbols[one], symbols[other]))), rows[:, other, :], owners))
+            found.append(("–".join(sorted((symbols[first], symbols[other]))), rows[:, other, :], owners))
     return found
 
 

@@ -1,1 +1,1 @@
-"""Selection before labelling: files and results (`process`), what a job says (`parser`) and the WorkChain (`workflow`)."""
+"""Selection of the structures to label."""

@@ -1,1 +1,1 @@
-"""Profile, computers and codes for those who outgrow one machine, and the check of all of them."""
+"""Setup and checks of profiles, computers and codes for runs on other machines."""

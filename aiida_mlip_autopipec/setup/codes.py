@@ -1,30 +1,33 @@
-"""The codes of a run: the portable scripts, which are sent along, and pw.x where it is installed."""
+"""AiiDA codes of a run: the portable programs, which are uploaded, and an installed pw.x."""
 
 from __future__ import annotations
 
 from aiida import orm
 from aiida.common.exceptions import NotExistent
 
-from ..config.read import ConfigError
+from ..config.errors import UserError
 from ..config.schemas.setup import PwCodeConfig
-from ..environment import PORTABLE_CODES, alone, ensure_code, ensure_computer
+from ..host.computers import ensure_computer
+from ..host.profile import exclusive_lock
+from ..programs.catalogue import PROGRAMS
+from ..programs.codes import ensure_code
 
 PW_PLUGIN = "quantumespresso.pw"
 
 
 def setup_portable_codes() -> list[orm.PortableCode]:
-    """Return the portable codes as they are in this package, storing them if they are new."""
-    return [ensure_code(name) for name in PORTABLE_CODES]
+    """Return the codes of the portable programs of this package, and store them if they are new."""
+    return [ensure_code(name) for name in PROGRAMS]
 
 
 def setup_pw_code(settings: PwCodeConfig) -> orm.InstalledCode:
-    """Make the code of pw.x on a computer.
+    """Store a code of pw.x on a computer.
 
-    :raises ConfigError: if the computer is missing, or has another code of that name.
+    :raises UserError: if the computer is missing, or has another code of that name.
     """
     computer = ensure_computer(settings.computer)
     full_label = f"{settings.label}@{settings.computer}"
-    with alone():
+    with exclusive_lock():
         try:
             known = orm.load_code(full_label)
         except NotExistent:
@@ -33,10 +36,10 @@ def setup_pw_code(settings: PwCodeConfig) -> orm.InstalledCode:
                 computer=computer,
                 filepath_executable=settings.executable,
                 default_calc_job_plugin=PW_PLUGIN,
-                # The processes of MPI are the parallelism.
+                # pw.x is parallelised by MPI only.
                 prepend_text="\n".join(filter(None, [settings.environment, "export OMP_NUM_THREADS=1"])),
             ).store()
-    raise ConfigError(
-        f"there is a code {full_label} already, of {known.get_executable()}; labels on record rely on it. Give this one "
-        "another name: --label"
+    raise UserError(
+        f"there is a code {full_label} already, of {known.get_executable()}, which stored labels refer to. Choose another "
+        "name: --label"
     )

@@ -6,37 +6,38 @@ from aiida import orm
 from aiida.common.exceptions import NotExistent, ValidationError
 from aiida.plugins.entry_point import get_entry_point_names
 
-from ..config.read import ConfigError
+from ..config.errors import UserError
 from ..config.schemas.setup import ComputerConfig
-from ..environment import JOB_DEFAULTS, alone
-from ..jobs import HYPERQUEUE
+from ..host.computers import JOB_DEFAULTS
+from ..host.profile import exclusive_lock
+from ..programs.resources import HYPERQUEUE
 from .ssh import check_key, ensure_entry
 
 TRANSPORT = "core.ssh_async"
 
 
 def setup_computer(settings: ComputerConfig, *, overwrite: bool = False) -> tuple[orm.Computer, bool]:
-    """Make a computer, and its entry in ~/.ssh/config if it needs one; no secret goes into the database.
+    """Create a computer, and its entry in ~/.ssh/config if necessary; no secret is stored in the database.
 
-    :param overwrite: change an existing one; its scheduler and transport stay what they are.
+    :param overwrite: whether to change an existing computer; its scheduler and transport cannot be changed.
     :returns: the computer, and whether an entry was added to ~/.ssh/config.
-    :raises ConfigError: if it exists and is not to be changed, its key is missing or can be read by others, or SSH is told
-        otherwise.
+    :raises UserError: if it exists and `overwrite` is false, its key is missing or readable by others, or the settings conflict
+        with ~/.ssh/config.
     """
     existing = _existing(settings.label)
     if existing is not None and not overwrite:
-        raise ConfigError(
-            f"there is an AiiDA computer '{settings.label}' already; it is left as it is. To change it: --overwrite"
+        raise UserError(
+            f"there is an AiiDA computer '{settings.label}' already; it is not changed. To change it: --overwrite"
         )
     if existing is not None and (existing.scheduler_type, existing.transport_type) != (_scheduler(settings), TRANSPORT):
-        raise ConfigError(
-            f"computer '{settings.label}' is one of {existing.transport_type} and {existing.scheduler_type}, which jobs on "
-            "record rely on: choose another label"
+        raise UserError(
+            f"computer '{settings.label}' uses {existing.transport_type} and {existing.scheduler_type}, which stored jobs "
+            "refer to: choose another label"
         )
     if settings.key is not None:
         check_key(settings.key)
     added = ensure_entry(settings)
-    with alone():
+    with exclusive_lock():
         computer = existing or orm.Computer(
             label=settings.label,
             hostname=settings.host,
@@ -44,11 +45,11 @@ def setup_computer(settings: ComputerConfig, *, overwrite: bool = False) -> tupl
             scheduler_type=_scheduler(settings),
             workdir=settings.work_folder,
         )
-        _tell(computer, settings)
+        _apply_settings(computer, settings)
         try:
             computer.store()
         except ValidationError as error:
-            raise ConfigError(f"computer '{settings.label}' cannot be made: {error}") from error
+            raise UserError(f"computer '{settings.label}' cannot be created: {error}") from error
         computer.configure(host=settings.label, safe_interval=settings.safe_interval)
     return computer, added
 
@@ -64,13 +65,13 @@ def _scheduler(settings: ComputerConfig) -> str:
     if settings.scheduler != HYPERQUEUE:
         return f"core.{settings.scheduler}"
     if HYPERQUEUE not in get_entry_point_names("aiida.schedulers"):
-        raise ConfigError(
+        raise UserError(
             "scheduler hyperqueue needs its plugin: pip install aiida-hyperqueue, and restart the daemon (verdi daemon restart)"
         )
     return HYPERQUEUE
 
 
-def _tell(computer: orm.Computer, settings: ComputerConfig) -> None:
+def _apply_settings(computer: orm.Computer, settings: ComputerConfig) -> None:
     computer.hostname = settings.host
     computer.set_workdir(settings.work_folder)
     computer.set_mpirun_command(settings.mpirun)

@@ -1,4 +1,4 @@
-"""AiiDA profiles: embedded, or on PostgreSQL and RabbitMQ."""
+"""AiiDA profiles: embedded, or with PostgreSQL and RabbitMQ."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from aiida.manage.configuration.settings import AiiDAConfigDir
 from aiida.plugins import BrokerFactory
 from pydantic import SecretStr
 
-from ..config.read import ConfigError
+from ..config.errors import UserError
 from ..config.schemas.setup import PostgresConfig, ProfileConfig, RabbitmqConfig
-from ..environment import EMBEDDED_STORAGE, Backend, alone, embedded_broker, make_profile
-from .private import exposure, make_private
+from ..host.profile import EMBEDDED_STORAGE, Backend, embedded_broker, exclusive_lock, make_profile
+from .private import exposure_fault, make_private
 
 AskPassword = Callable[[str], str]
-"""Asks the user for the password of what is named."""
+"""Asks the user for the password of the named service."""
 
 _CONNECT_SECONDS = 10
 
 
 def check_secrets(settings: ProfileConfig, origin: Path) -> None:
-    """Refuse a file with passwords that others can read.
+    """Check that a file with passwords is readable only by its owner.
 
-    :raises ConfigError: saying how to mend it.
+    :raises UserError: with a remedy, if it is not.
     """
     services = (settings.postgres, settings.rabbitmq)
     if any(service is not None and service.password is not None for service in services):
-        fault = exposure(origin)
+        fault = exposure_fault(origin)
         if fault is not None:
-            raise ConfigError(f"it holds a password, and {fault}")
+            raise UserError(f"it contains a password, and {fault}")
 
 
 def setup_profile(settings: ProfileConfig, ask: AskPassword) -> Profile:
-    """Make a profile, its services tried first, and load it; an existing one is left as it is.
+    """Test the services of a new profile, create and load it.
 
-    :raises ConfigError: if there is one of that name, or a service cannot be used.
+    :raises UserError: if a profile with this name exists, or a service cannot be used.
     """
-    with alone():
+    with exclusive_lock():
         config = get_config(create=True)
         if settings.name in config.profile_names:
-            raise ConfigError(
-                f"there is an AiiDA profile '{settings.name}' already; it is left as it is. Choose another name, or see "
+            raise UserError(
+                f"there is an AiiDA profile '{settings.name}' already; it is not changed. Choose another name, or see "
                 f"`verdi profile show {settings.name}`"
             )
         storage = EMBEDDED_STORAGE if settings.postgres is None else _postgres(settings.name, settings.postgres, ask)
@@ -56,19 +56,19 @@ def setup_profile(settings: ProfileConfig, ask: AskPassword) -> Profile:
 
 
 def config_files() -> list[Path]:
-    """Return the files in which AiiDA keeps its settings, passwords of services among them, and copies of them."""
+    """Return AiiDA's configuration files, which contain passwords of services, and their backups."""
     return sorted(Path(AiiDAConfigDir.get()).glob("config.json*"))
 
 
 def protect_config() -> None:
-    """Take AiiDA's settings from all but their owner."""
+    """Make AiiDA's configuration files accessible only to their owner."""
     for path in config_files():
         make_private(path)
 
 
 def _postgres(name: str, settings: PostgresConfig, ask: AskPassword) -> Backend:
-    what = f"PostgreSQL {settings.user}@{settings.host}:{settings.port}/{settings.database}"
-    password = _password(settings.password, what, ask)
+    service = f"PostgreSQL {settings.user}@{settings.host}:{settings.port}/{settings.database}"
+    password = _password(settings.password, service, ask)
     try:
         with psycopg.connect(
             host=settings.host,
@@ -80,13 +80,13 @@ def _postgres(name: str, settings: PostgresConfig, ask: AskPassword) -> Backend:
         ) as connection:
             taken = connection.execute("SELECT to_regclass('public.db_dbnode')").fetchone()
     except psycopg.OperationalError as error:
-        raise ConfigError(
-            f"{what} cannot be used: {_one_line(error)}\n  If role or database are missing, on the server: "
+        raise UserError(
+            f"{service} cannot be used: {_one_line(error)}\n  If the role or the database is missing, on the server: "
             f"createuser --pwprompt {settings.user}; createdb --owner={settings.user} --template=template0 "
             f"--encoding=UTF8 {settings.database}"
         ) from None
     if taken is not None and taken[0] is not None:
-        raise ConfigError(f"{what} holds the data of an AiiDA profile already; it is left as it is: name an empty one")
+        raise UserError(f"{service} contains the data of an AiiDA profile already; name an empty database")
     repository = Path(AiiDAConfigDir.get()) / "repository" / name
     return Backend(
         "core.psql_dos",
@@ -103,13 +103,13 @@ def _postgres(name: str, settings: PostgresConfig, ask: AskPassword) -> Backend:
 
 
 def _rabbitmq(settings: RabbitmqConfig, ask: AskPassword) -> Backend:
-    what = f"RabbitMQ {settings.user}@{settings.host}:{settings.port}"
+    service = f"RabbitMQ {settings.user}@{settings.host}:{settings.port}"
     backend = Backend(
         "core.rabbitmq",
         {
             "broker_protocol": settings.protocol,
             "broker_username": settings.user,
-            "broker_password": _password(settings.password, what, ask),
+            "broker_password": _password(settings.password, service, ask),
             "broker_host": settings.host,
             "broker_port": settings.port,
             "broker_virtual_host": settings.virtual_host,
@@ -119,15 +119,16 @@ def _rabbitmq(settings: RabbitmqConfig, ask: AskPassword) -> Backend:
         "trial", {"storage": {}, "process_control": {"backend": backend.plugin, "config": backend.settings}}
     )
     if not BrokerFactory(backend.plugin)(trial).check_service_reachable():
-        raise ConfigError(
-            f"{what} cannot be used: see whether it runs (`rabbitmq-diagnostics ping` there), and whether user, password "
-            f"and virtual host are right (`rabbitmqctl authenticate_user {settings.user}`, `rabbitmqctl list_permissions`)"
+        raise UserError(
+            f"{service} cannot be used: check that it runs (`rabbitmq-diagnostics ping` on its machine), and that "
+            f"user, password and virtual host are correct (`rabbitmqctl authenticate_user {settings.user}`, "
+            "`rabbitmqctl list_permissions`)"
         )
     return backend
 
 
-def _password(given: SecretStr | None, what: str, ask: AskPassword) -> str:
-    return ask(what) if given is None else given.get_secret_value()
+def _password(given: SecretStr | None, service: str, ask: AskPassword) -> str:
+    return ask(service) if given is None else given.get_secret_value()
 
 
 def _one_line(error: Exception) -> str:

@@ -1,13 +1,15 @@
-"""What SSH is told about a computer: its entry in ~/.ssh/config, and the keys it would use."""
+"""SSH settings of a computer: its entry in ~/.ssh/config, and its keys."""
 
 from __future__ import annotations
 
+import stat
 import subprocess
 from pathlib import Path
 
-from ..config.read import ConfigError
+from ..config.errors import UserError
 from ..config.schemas.setup import ComputerConfig
-from .private import exposure
+from ..dataset.files.writing import replacing
+from .private import exposure_fault
 
 _SECONDS = 30
 
@@ -17,20 +19,20 @@ def config_file() -> Path:
     return Path.home() / ".ssh" / "config"
 
 
-def settings_of(name: str) -> dict[str, list[str]]:
-    """Return what SSH makes of a name: its settings, in small letters, with their values.
+def ssh_settings(name: str) -> dict[str, list[str]]:
+    """Return the effective SSH settings of a host name: values by keyword in lower case.
 
-    :raises ConfigError: if there is no `ssh`, or its settings cannot be read.
+    :raises UserError: if there is no `ssh`, or its settings cannot be read.
     """
     path = config_file()
-    # Not its own default, which is in the home of the user's entry and not in $HOME; nor the machine's, as for AiiDA.
+    # With -F as in AiiDA: by default ssh ignores $HOME, and reads the settings of the machine too.
     command = ["ssh", "-G", "-F", str(path) if path.exists() else "none", "--", name]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except FileNotFoundError as error:
-        raise ConfigError("there is no `ssh` on the PATH: install it (apt-get install openssh-client)") from error
+        raise UserError("there is no `ssh` on the PATH: install it (apt-get install openssh-client)") from error
     if run.returncode != 0:
-        raise ConfigError(f"{path} cannot be used by ssh: {run.stderr.strip()}")
+        raise UserError(f"{path} cannot be used by ssh: {run.stderr.strip()}")
     found: dict[str, list[str]] = {}
     for line in run.stdout.splitlines():
         key, _, value = line.partition(" ")
@@ -38,52 +40,69 @@ def settings_of(name: str) -> dict[str, list[str]]:
     return found
 
 
-def keys_of(name: str) -> list[Path]:
-    """Return the files of private keys that SSH would try for a name, as far as they exist."""
-    paths = [Path(value).expanduser() for value in settings_of(name).get("identityfile", [])]
+def private_keys(name: str) -> list[Path]:
+    """Return the existing files of private keys that SSH would try for a host name."""
+    paths = [Path(value).expanduser() for value in ssh_settings(name).get("identityfile", [])]
     return [path for path in paths if path.is_file()]
 
 
 def check_key(path: Path) -> None:
-    """Refuse a private key that is missing, or that others can read.
+    """Check that a private key exists and is readable only by its owner.
 
-    :raises ConfigError: saying how to mend it.
+    :raises UserError: with a remedy, if not.
     """
     if not path.is_file():
-        raise ConfigError(f"key: there is no file {path}: make one by `ssh-keygen -t ed25519 -f {path}`")
-    fault = exposure(path)
+        raise UserError(f"key: there is no file {path}: create it with `ssh-keygen -t ed25519 -f {path}`")
+    fault = exposure_fault(path)
     if fault is not None:
-        raise ConfigError(f"key: {fault}")
+        raise UserError(f"key: {fault}")
 
 
 def ensure_entry(config: ComputerConfig) -> bool:
-    """See to it that `ssh LABEL` reaches the computer; an entry that says otherwise is left as it is.
+    """Add an entry to ~/.ssh/config unless `ssh LABEL` reaches the computer already.
 
     :returns: whether an entry was added.
-    :raises ConfigError: if there is one that says otherwise.
+    :raises UserError: if an existing entry conflicts with the settings; it is not changed.
     """
     faults = _differences(config)
     if not faults:
         return False
     path = config_file()
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = _content(path)
     if _names(before, config.label):
-        raise ConfigError(
-            f"{path} has an entry '{config.label}' already, which says otherwise ({'; '.join(faults)}): it is left as it "
-            "is. Change it there, or choose another label"
+        raise UserError(
+            f"{path} has an entry '{config.label}' already, which conflicts with these settings ({'; '.join(faults)}): "
+            "it is not changed. Change it yourself, or choose another label"
         )
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    if not path.exists():
-        path.touch(mode=0o600)
-    path.write_text("\n".join([*([before.rstrip(), ""] if before.strip() else []), *_entry(config), ""]))
+    _write(path, "\n".join([*([before.rstrip(), ""] if before.strip() else []), *_entry(config), ""]))
     faults = _differences(config)
     if faults:
-        path.write_text(before)
-        raise ConfigError(
-            f"what stands in {path} for all computers overrules these settings ({'; '.join(faults)}); nothing was changed. "
+        _write(path, before)
+        raise UserError(
+            f"a general entry in {path} overrides these settings ({'; '.join(faults)}); nothing was changed. "
             f"Write an entry 'Host {config.label}' before it yourself"
         )
     return True
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def _write(path: Path, content: str) -> None:
+    """Write a file atomically with its previous permissions; if it is a link, write its target."""
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        target = path.resolve()
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
+        with replacing(target) as beside:
+            beside.chmod(mode)
+            beside.write_text(content, encoding="utf-8")
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _wanted(config: ComputerConfig) -> dict[str, str]:
@@ -92,8 +111,8 @@ def _wanted(config: ComputerConfig) -> dict[str, str]:
 
 
 def _differences(config: ComputerConfig) -> list[str]:
-    """Return what SSH makes of the label that is not as wanted."""
-    found = settings_of(config.label)
+    """Return the effective SSH settings of the label that differ from the config."""
+    found = ssh_settings(config.label)
     differences = []
     for name, value in _wanted(config).items():
         values = found.get(name.lower(), [])
@@ -116,5 +135,5 @@ def _entry(config: ComputerConfig) -> list[str]:
     wanted = _wanted(config)
     lines = [f"Host {config.label}"]
     lines += [f'  {name} "{value}"' if " " in value else f"  {name} {value}" for name, value in wanted.items()]
-    # Else every key of the agent is tried first, and servers end a login after a few.
+    # Otherwise all keys of the agent are tried first, and servers reject a login after a few.
     return [*lines, *(["  IdentitiesOnly yes"] if config.key is not None else [])]

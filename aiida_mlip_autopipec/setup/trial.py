@@ -1,4 +1,4 @@
-"""Trials of a computer by real jobs: a label of one structure, and a tiny fit."""
+"""Checks of a computer by real jobs: a label of one structure, and a tiny fit."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ..config.read import ConfigError
+from ..config.errors import UserError
 from ..config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 from ..config.schemas.pipeline import TrainingRunConfig
 from ..config.schemas.resources import ResourcesConfig
 from ..dataset.trajectory import to_trajectories
-from ..oracle.labelling import LabellingWorkChain
 from ..oracle.prepare import prepare_oracle
-from ..workflows.builder import build_training
-from .finding import Finding, one_line
+from ..oracle.workchain import LabellingWorkChain
+from ..pipelines.builders import build_training
+from .check_result import CheckResult, one_line
 
 POLL_SECONDS = 1.0
 _BOX = 10.0
@@ -30,7 +30,7 @@ _LATTICE_CONSTANTS = (3.4, 3.5, 3.6, 3.7, 3.8)
 def label_one(
     oracle: AseOracleConfig | QuantumEspressoOracleConfig, element: str, resources: ResourcesConfig
 ) -> ProcessBuilder:
-    """Return the builder of a labelling of one atom, which is computed even if its label is known."""
+    """Return the builder of a labelling of one atom, without reuse of labels."""
     atoms = Atoms(element, cell=[_BOX] * 3, positions=[[_BOX / 2] * 3])
     atoms.info["family"] = "check"
     builder = LabellingWorkChain.get_builder()
@@ -43,7 +43,7 @@ def label_one(
 
 
 def tiny_fit(resources: ResourcesConfig) -> ProcessBuilder:
-    """Return the builder of a fit of seconds, to copper that is labelled here and now."""
+    """Return the builder of a fit that takes seconds, to copper with EMT labels."""
     structures = []
     for number, constant in enumerate(_LATTICE_CONSTANTS):
         atoms = bulk("Cu", cubic=True, a=constant)
@@ -57,35 +57,37 @@ def tiny_fit(resources: ResourcesConfig) -> ProcessBuilder:
     return build_training(structures, config, "check")
 
 
-def run_trial(name: str, builder: ProcessBuilder, seconds: float) -> Finding:
-    """Give a trial to the daemon and wait for its end."""
+def run_trial(name: str, builder: ProcessBuilder, seconds: float) -> CheckResult:
+    """Submit a process to the daemon and wait until it ends, for at most `seconds`."""
     node = submit(builder)
     begun = time.monotonic()
     while not node.is_terminated:
         if time.monotonic() - begun > seconds:
-            mend = f"what it waits for: verdi process status {node.pk}; it goes on, to end it: verdi process kill {node.pk}"
-            return Finding(name, "failed", f"not done after {seconds:.0f} s ({_where(node)})", mend)
+            remedy = (
+                f"for its state: verdi process status {node.pk}; it continues, to kill it: verdi process kill {node.pk}"
+            )
+            return CheckResult(name, "failed", f"not done after {seconds:.0f} s ({_job_state(node)})", remedy)
         paused = next((child for child in node.called_descendants if child.paused), None)
         if paused is not None:
-            mend = f"verdi process report {paused.pk}; to end it: verdi process kill {node.pk}"
-            return Finding(name, "failed", f"its job is paused: {paused.process_status}", mend)
+            remedy = f"verdi process report {paused.pk}; to kill it: verdi process kill {node.pk}"
+            return CheckResult(name, "failed", f"its job is paused: {paused.process_status}", remedy)
         time.sleep(POLL_SECONDS)
     jobs = [child for child in node.called_descendants if isinstance(child, orm.CalcJobNode)]
     if node.is_finished_ok and jobs:
-        return Finding(name, "ok", f"job {jobs[-1].get_job_id()}, {time.monotonic() - begun:.0f} s")
+        return CheckResult(name, "ok", f"job {jobs[-1].get_job_id()}, {time.monotonic() - begun:.0f} s")
     reason = node.exit_message or (node.exception or "").strip() or "killed"
-    return Finding(name, "failed", " ".join(reason.split())[:300], f"verdi process report {node.pk}")
+    return CheckResult(name, "failed", " ".join(reason.split())[:300], f"verdi process report {node.pk}")
 
 
-def try_out(name: str, make: Callable[[], ProcessBuilder], seconds: float) -> Finding:
-    """Build a trial and run it; what is missing for it is a finding too."""
+def try_out(name: str, make: Callable[[], ProcessBuilder], seconds: float) -> CheckResult:
+    """Build and run a process; an error while it is built is a failed check."""
     try:
         return run_trial(name, make(), seconds)
-    except (ConfigError, ValueError) as error:
-        return Finding(name, "failed", one_line(error))
+    except (UserError, ValueError) as error:
+        return CheckResult(name, "failed", one_line(error))
 
 
-def _where(node: orm.ProcessNode) -> str:
+def _job_state(node: orm.ProcessNode) -> str:
     jobs = [child for child in node.called_descendants if isinstance(child, orm.CalcJobNode)]
     state = jobs[-1].get_scheduler_state() if jobs else None
     return f"job {jobs[-1].get_job_id()}: {state.value if state else 'being prepared'}" if jobs else "no job yet"

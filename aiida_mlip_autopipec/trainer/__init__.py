@@ -1,1 +1,1 @@
-"""From a dataset to an ACE potential."""
+"""Datasets in files, and fits without AiiDA."""

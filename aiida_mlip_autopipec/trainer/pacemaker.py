@@ -1,4 +1,4 @@
-"""A fit without AiiDA: the portable script `pace_train`, run here."""
+"""Fit without AiiDA: the portable program `pace_train` as a subprocess."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ..config.schemas.pipeline import OWN_DATA
 from ..config.schemas.training import TrainingConfig
 from ..dataset.curate import curate
 from ..dataset.intake import intake
+from ..dataset.species import elements_of
+from ..training.pacemaker_input import DATASET, INPUT, input_yaml
 from .database import DatabaseManager
-from .input import DATASET, INPUT, input_yaml
 
 _TAIL_LINES = 30
 
@@ -27,8 +28,8 @@ class TrainingFailedError(RuntimeError):
 class PacemakerWrapper:
     """Runs `pace_train` as a subprocess.
 
-    :param directory: where it runs and leaves its files; beside the dataset, named after it, if not given.
-    :param workers: number of processes; one for each core if not given.
+    :param directory: working directory; by default beside the dataset and named after it.
+    :param workers: number of processes; by default one for each core.
     """
 
     def __init__(self, directory: Path | None = None, workers: int | None = None) -> None:
@@ -38,11 +39,11 @@ class PacemakerWrapper:
     def train(self, dataset_path: Path, config: TrainingConfig) -> Path:
         """Fit a potential to a dataset (see :class:`~.database.DatabaseManager` for the formats).
 
-        Structures are curated as the pipeline does, and divided too unless they say in ``atoms.info["split"]`` on which
-        side they stand; but a dataset that was curated before (whose structures name their ``group``) is taken as it is.
+        Structures are curated as in the pipeline, and split into training and test set unless ``atoms.info["split"]`` is set.
+        A dataset that is already curated (``split`` and ``group`` in the info of all structures) is used unchanged.
 
-        :returns: the path of `potential.yace`; beside it are the other files of the fit and its log.
-        :raises ValueError: if the dataset cannot be read or nothing in it is fit to train on.
+        :returns: path of `potential.yace`, beside which are the other files of the fit and its log.
+        :raises ValueError: if the dataset cannot be read, or curation rejects all structures.
         :raises TrainingFailedError: if the fit ends without a potential.
         """
         dataset_path = Path(dataset_path)
@@ -53,7 +54,7 @@ class PacemakerWrapper:
         directory.mkdir(parents=True, exist_ok=True)
         potential = directory / "potential.yace"
         potential.unlink(missing_ok=True)
-        elements = sorted({symbol for atoms in structures for symbol in atoms.get_chemical_symbols()})
+        elements = elements_of(structures)
         (directory / INPUT).write_text(input_yaml(config, elements), encoding="utf-8")
         with Trajectory(str(directory / DATASET), "w") as trajectory:
             for atoms in structures:
@@ -65,7 +66,7 @@ class PacemakerWrapper:
         workers = [] if self._workers is None else ["--workers", str(self._workers)]
         log = directory / "log.txt"
         with (
-            as_file(files("aiida_mlip_autopipec") / "portable" / "pace_train") as script,
+            as_file(files("aiida_mlip_autopipec") / "jobs" / "pace_train") as script,
             log.open("w", encoding="utf-8") as output,
         ):
             status = subprocess.run(
@@ -87,7 +88,7 @@ def _is_curated(atoms: Atoms) -> bool:
 def _curated(structures: list[Atoms], config: TrainingConfig) -> list[Atoms]:
     curation = curate(structures, OWN_DATA, test_fraction=config.test_fraction, seed=config.seed)
     if not curation.indices:
-        raise ValueError(f"no structure is fit to train on; rejected: {curation.report['rejected']}")
+        raise ValueError(f"curation rejects all structures: {curation.report['rejected']}")
     for index, split, group in zip(curation.indices, curation.splits, curation.groups, strict=True):
         structures[index].info.update(split=split, group=group)
     return [structures[index] for index in curation.indices]

@@ -1,1 +1,1 @@
-"""A potential against its own oracle: the structures to compare on, and what follows from both sides' labels."""
+"""Validation: properties by the potential and by its oracle on the same structures, with limits and a verdict."""

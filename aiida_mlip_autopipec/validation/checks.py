@@ -1,4 +1,4 @@
-"""From what both sides say to deviations, limits and verdicts."""
+"""Checks: deviations of the potential from the oracle, limits and verdicts."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from .measurement import Curve, Measurement, Quantity
 RELATIVE = frozenset(
     {"lattice_constant", "bulk_modulus", "cohesive_energy", "elastic_constant", "surface_energy", "phonon_frequency"}
 )
-"""Kinds of check whose deviation is a part of the oracle's value; that of others has the unit of the quantity."""
+"""Kinds of check with a relative deviation; the deviation of other kinds has the unit of the quantity."""
 
 ONE_SIDED = frozenset({"imaginary_frequency"})
-"""Kinds of check in which only what the potential has below the oracle counts, and only as far as it is below zero."""
+"""Kinds of check in which only a negative value of the potential, below that of the oracle, is a deviation."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A verdict. `potential` and `oracle` are in `unit`; `deviation` and `limit` too, unless `name` is in :data:`RELATIVE`.
+    """A check and its verdict.
 
-    :param name: the name of the limit in `ValidationLimits`.
-    :param oracle: None where the oracle has no say, as in dynamics.
+    `potential` and `oracle` are in `unit`; so are `deviation` and `limit`, unless `name` is in :data:`RELATIVE`.
+
+    :param name: name of the limit in `ValidationLimits`.
+    :param oracle: None without a value of the oracle, as in dynamics.
     """
 
     name: str
@@ -41,19 +43,19 @@ class Check:
     reason: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values; what is not finite is None."""
+        """Return a dictionary for JSON; numbers that are not finite become None."""
         return {key: _plain(value) for key, value in vars(self).items()}
 
 
 def compare(potential: Measurement, oracle: Measurement, limits: ValidationLimits) -> list[Check]:
-    """Return a verdict for each quantity, in their order.
+    """Return a check of each quantity, in their order.
 
-    :param potential: what the potential says.
-    :param oracle: what the oracle says on the same structures.
+    :param potential: quantities by the potential.
+    :param oracle: quantities by the oracle, on the same structures.
     """
     return [
-        _check(mine, theirs, getattr(limits, mine.kind))
-        for mine, theirs in zip(potential.quantities, oracle.quantities, strict=True)
+        _check(predicted, reference, getattr(limits, predicted.kind))
+        for predicted, reference in zip(potential.quantities, oracle.quantities, strict=True)
     ]
 
 
@@ -93,9 +95,9 @@ def _deviation(potential: Quantity, oracle: Quantity) -> float:
 
 def _reason(potential: Quantity, oracle: Quantity, deviation: float, limit: float) -> str:
     sides = (("potential", potential.reason), ("oracle", oracle.reason))
-    said = [f"{side}: {reason}" for side, reason in sides if reason]
-    if said:
-        return "; ".join(said)
+    reasons = [f"{side}: {reason}" for side, reason in sides if reason]
+    if reasons:
+        return "; ".join(reasons)
     if not math.isfinite(deviation):
         return "the values are not finite"
     if potential.kind in RELATIVE:
@@ -106,25 +108,25 @@ def _reason(potential: Quantity, oracle: Quantity, deviation: float, limit: floa
 def within(
     name: str, structure: str, quantity: str, unit: str, value: float, limit: float, *, at_least: bool = False
 ) -> Check:
-    """Return the verdict on a number of the potential alone.
+    """Return a check of a value of the potential without reference.
 
-    :param at_least: whether the number must be at least the limit, else at most in size.
+    :param at_least: whether the value must be at least the limit; otherwise its absolute value must be at most the limit.
     """
     passed = math.isfinite(value) and (value >= limit if at_least else abs(value) <= limit)
-    wanted = "less" if at_least else "more"
-    reason = None if passed else f"{value:.4g} {unit} is {wanted} than {limit:.4g}".replace("  ", " ")
+    comparison = "less" if at_least else "more"
+    reason = None if passed else f"{value:.4g} {unit} is {comparison} than {limit:.4g}".replace("  ", " ")
     return Check(name, structure, quantity, unit, value, None, value, limit, passed, reason)
 
 
 def merge_curves(potential: Sequence[Curve], oracle: Sequence[Curve]) -> list[dict[str, Any]]:
-    """Return the curves of both sides by name, as plain values; points that are not finite are None.
+    """Return the curves of potential and oracle, matched by name, for JSON; points that are not finite become None.
 
-    A curve that only the potential has is without the oracle's; one that only the oracle has is left out.
+    `oracle` is None for a curve of the potential alone; curves of the oracle alone are omitted.
     """
-    theirs = {(curve.kind, curve.name): curve for curve in oracle}
+    references = {(curve.kind, curve.name): curve for curve in oracle}
     merged = []
     for curve in potential:
-        twin = theirs.get((curve.kind, curve.name))
+        reference = references.get((curve.kind, curve.name))
         merged.append(
             {
                 "name": curve.name,
@@ -133,7 +135,7 @@ def merge_curves(potential: Sequence[Curve], oracle: Sequence[Curve]) -> list[di
                 "y_label": curve.y_label,
                 "x": _plain_list(curve.x),
                 "potential": _plain_list(curve.y),
-                "oracle": None if twin is None else _plain_list(twin.y),
+                "oracle": None if reference is None else _plain_list(reference.y),
             }
         )
     return merged

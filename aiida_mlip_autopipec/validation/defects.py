@@ -1,4 +1,4 @@
-"""Vacancies and surfaces with the atoms where the perfect crystal has them: neither side relaxes anything."""
+"""Unrelaxed vacancies and surfaces: the atoms stay at the sites of the perfect crystal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ase.build import (
 
 from ..generator.crystals import supercell
 from .crystals import SizedCrystal
-from .equation_of_state import centre_name
+from .equation_of_state import equilibrium_name
 from .measurement import Labels, Measurement, NotMeasurableError, Quantity, energy_of, energy_per_atom
 
 VACUUM = 12.0
@@ -40,12 +40,12 @@ _BUILDERS: dict[str, dict[str, Callable[..., Atoms]]] = {
     "diamond": {"100": diamond100, "111": diamond111},
 }
 _LAYERS = {"100": 8, "110": 10, "111": 8, "0001": 8}
-"""Layers of slabs of one atom a layer, by their surface."""
+"""Numbers of layers of slabs with one atom per layer, by Miller indices."""
 
 
 @dataclass(frozen=True)
 class Vacancy:
-    """A supercell of a crystal of one element with an atom missing.
+    """A vacancy in a supercell of an elemental crystal.
 
     :param max_atoms: largest number of atoms in the supercell.
     """
@@ -83,7 +83,7 @@ class Vacancy:
 
 @dataclass(frozen=True)
 class Surfaces:
-    """Slabs of a crystal of one element with its low-index surfaces, periodic along all directions.
+    """Slabs of an elemental crystal with low-index surfaces, periodic along all directions.
 
     :param max_atoms: largest number of atoms in a slab.
     """
@@ -117,7 +117,7 @@ class Surfaces:
         return f"{self.crystal.name} surface {index}"
 
     def structures(self) -> dict[str, Atoms]:
-        """Return the slabs."""
+        """Return the slabs by name."""
         return {self._name(index): slab for index, slab in self._slabs.items()}
 
     def measure(self, labels: Labels) -> Measurement:
@@ -126,7 +126,7 @@ class Surfaces:
         for index, slab in self._slabs.items():
             area = float(np.linalg.norm(np.cross(slab.cell[0], slab.cell[1])))
             try:
-                n_bulk = len(slab) * energy_per_atom(labels, centre_name(self.crystal))
+                n_bulk = len(slab) * energy_per_atom(labels, equilibrium_name(self.crystal))
                 excess = energy_of(labels, self._name(index)) - n_bulk
                 value, reason = excess / (2 * area) * _EV_PER_A2_IN_J_PER_M2, None
             except NotMeasurableError as error:

@@ -1,4 +1,4 @@
-"""Two atoms, from where they repel each other to where they hardly feel each other; and free atoms."""
+"""Dimers, from strong repulsion to almost no interaction, and free atoms."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .equation_of_state import atom_name
 from .measurement import Curve, Labels, Measurement, Quantity, energy_or_nan
 
 _FRACTIONS = (0.75, 0.85, 0.95, 1.05, 1.15, 1.25, 1.35, 1.5, 1.65, 1.8, 2.0, 2.3)
-"""Distances as parts of the sum of the covalent radii."""
+"""Distances relative to the sum of the covalent radii."""
 
 HIGHEST_ENERGY = 2.0
-"""Energy (eV) above free atoms up to which the deviation along the curve counts."""
+"""Points of the curve with a higher energy (eV) relative to free atoms are not compared."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Dimers:
     elements: Sequence[str]
 
     def structures(self) -> dict[str, Atoms]:
-        """Return free atoms and dimers, none of them periodic."""
+        """Return free atoms and dimers, not periodic, by name."""
         found = {atom_name(element): Atoms(element, positions=np.zeros((1, 3))) for element in self.elements}
         for pair in self._pairs:
             for number, distance in enumerate(_distances(pair)):
@@ -40,7 +40,7 @@ class Dimers:
         return list(combinations_with_replacement(sorted(self.elements), 2))
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return the energy (eV) above free atoms: its curve, and the lowest along it; half the distances may be missing."""
+        """Return energies relative to free atoms (eV): curve and minimum; up to half of the labels may be missing."""
         result = Measurement()
         for pair in self._pairs:
             name = "-".join(pair)

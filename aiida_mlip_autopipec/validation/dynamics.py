@@ -1,4 +1,4 @@
-"""What molecular dynamics by the potential shows: does it keep its energy, do atoms collapse, does it know where it goes."""
+"""Checks of molecular dynamics by the potential: energy conservation, collapse of atoms, extrapolation grade."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .crystals import SizedCrystal, neighbour_distance
 from .measurement import Curve
 
 Record = Mapping[str, np.ndarray]
-"""One run: `time` (ps), `total_energy` (eV/atom), `temperature` (K), `closest` (Å), `grade` (NaN if unknown), each (n,), and
-`constant_energy` (n,), whether the energy is to be constant there; `stopped` (a text) says why it ended early, if it did."""
+"""Record of an MD run, arrays (n,): `time` (ps), `total_energy` (eV/atom), `temperature` (K), `closest` (Å, smallest distance),
+`grade` (NaN if unknown), `constant_energy` (whether the step is NVE); and `stopped`, the stop reason of an early stop."""
 
 
 def starts(crystals: Sequence[SizedCrystal], config: ValidationConfig) -> dict[str, Atoms]:
-    """Return the supercells that dynamics start from, by the name of their crystal."""
+    """Return the start structures of the MD runs, by name of the crystal."""
     return {crystal.name: supercell(crystal.conventional(), config.dynamics.max_atoms) for crystal in crystals}
 
 
 def check_dynamics(
     name: str, start: Atoms, record: Record, config: ValidationConfig
 ) -> tuple[list[Check], list[Curve]]:
-    """Return the verdicts on one run, and its curves."""
+    """Return the checks and the curves of an MD run."""
     limits = config.limits
     constant = np.asarray(record["constant_energy"], dtype=bool)
     drift, fluctuation = _drift(record["time"][constant], record["total_energy"][constant])
@@ -65,7 +65,7 @@ def check_dynamics(
 
 
 def _drift(time: np.ndarray, energy: np.ndarray) -> tuple[float, float]:
-    """Return the slope of the energy with time, and the standard deviation from that line."""
+    """Return the linear drift of the energy (eV/atom/ps), and the standard deviation from it (eV/atom)."""
     if len(time) < 3 or not np.isfinite(energy).all():
         return math.nan, math.nan
     slope, offset = np.polyfit(time, energy, 1)
@@ -73,7 +73,7 @@ def _drift(time: np.ndarray, energy: np.ndarray) -> tuple[float, float]:
 
 
 def _curves(name: str, record: Record) -> list[Curve]:
-    shown = {
+    labels = {
         "total_energy": "total energy (eV/atom)",
         "temperature": "temperature (K)",
         "closest": "smallest distance (Å)",
@@ -81,6 +81,6 @@ def _curves(name: str, record: Record) -> list[Curve]:
     }
     return [
         Curve(f"{name} {key.replace('_', ' ')}", "md", "time (ps)", label, record["time"], record[key])
-        for key, label in shown.items()
+        for key, label in labels.items()
         if len(record[key]) and not np.isnan(record[key]).all()
     ]

@@ -1,4 +1,4 @@
-"""Elastic constants from the stresses of strained cells, with the atoms' own response to the strain."""
+"""Elastic constants from the stresses of strained cells, with internal relaxation from force constants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .measurement import Labels, Measurement, NotMeasurableError, Quantity, labe
 from .phonons import Displacements
 
 STRAIN = 0.005
-"""Size of a strain, in Voigt's notation."""
+"""Size of a strain in Voigt notation."""
 
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 _Entries = dict[str, tuple[tuple[int, int], ...]]
@@ -31,11 +31,11 @@ _ANY: _Entries = {f"C{i + 1}{i + 1}": ((i, i),) for i in range(6)}
 
 @dataclass(frozen=True)
 class ElasticConstants:
-    """The elastic constants of a crystal at the size where it is compared.
+    """The relaxed-ion elastic constants of a crystal, without any relaxation.
 
-    C_ij = dσ_i/dε_j by central differences at fixed fractional coordinates, less ΛᵀΦ⁺Λ/V for the response of the atoms in
-    the cell: Λ are the forces a strain causes, Φ the force constants of the cell (Born and Huang, Dynamical Theory of Crystal
-    Lattices, 1954). So no side has to relax anything.
+    C_ij = dσ_i/dε_j by central differences at fixed fractional coordinates, minus ΛᵀΦ⁺Λ/V for the internal relaxation: Λ are
+    the forces caused by a strain, Φ the force constants of the cell (Born and Huang, Dynamical Theory of Crystal Lattices,
+    1954).
     """
 
     crystal: SizedCrystal
@@ -47,7 +47,7 @@ class ElasticConstants:
         return Displacements(self.crystal.cell, np.eye(3, dtype=int), f"{self.crystal.name} displaced")
 
     def structures(self) -> dict[str, Atoms]:
-        """Return 12 strained cells, and cells with an atom displaced if there is more than one."""
+        """Return 12 strained cells and, if the cell has several atoms, cells with a displaced atom."""
         found = {
             self._name(index, sign): strained(self.crystal.cell, index, sign * STRAIN)
             for index in range(6)
@@ -59,9 +59,9 @@ class ElasticConstants:
         return f"{self.crystal.name} strain {index + 1}{'+' if sign > 0 else '-'}"
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return the independent constants (GPa) of cubic and hexagonal crystals, the diagonal of others."""
+        """Return the independent constants (GPa) of cubic and hexagonal crystals, else the diagonal C11 to C66."""
         try:
-            constants, reason = self._constants(labels) / units.GPa, None
+            constants, reason = self.tensor(labels) / units.GPa, None
         except NotMeasurableError as error:
             constants, reason = np.full((6, 6), math.nan), str(error)
         floor = 0.1 * float(np.abs(constants).max())
@@ -75,12 +75,17 @@ class ElasticConstants:
     @property
     def _independent(self) -> _Entries:
         family = self.crystal.cell.cell.get_bravais_lattice().crystal_family
-        # The cell of L1_0 is a cube, its order is not.
+        # The cell of L1_0 is cubic, but its order is tetragonal.
         if family == "cubic" and self.crystal.prototype != "l1_0":
             return _CUBIC
         return _HEXAGONAL if family == "hexagonal" else _ANY
 
-    def _constants(self, labels: Labels) -> np.ndarray:
+    def tensor(self, labels: Labels, relaxed: bool = True) -> np.ndarray:
+        """Return the elastic constants (6, 6) in eV/Å^3, in Voigt notation.
+
+        :param relaxed: whether the ions are relaxed; otherwise they are clamped.
+        :raises NotMeasurableError: if a label is missing or not finite.
+        """
         volume = self.crystal.cell.get_volume()
         stress, force = np.empty((6, 6)), np.empty((3 * len(self.crystal.cell), 6))
         for index in range(6):
@@ -91,7 +96,7 @@ class ElasticConstants:
             force[:, index] = (upper.get_forces() - lower.get_forces()).ravel() / (2 * STRAIN)
         if not (np.isfinite(stress).all() and np.isfinite(force).all()):
             raise NotMeasurableError("stresses or forces are not finite")
-        if self._displacements is not None:
+        if relaxed and self._displacements is not None:
             blocks = np.array(self._displacements.with_forces(labels).force_constants)
             hessian = blocks.transpose(0, 2, 1, 3).reshape(force.shape[0], force.shape[0])
             stress -= force.T @ np.linalg.pinv(hessian, rcond=1e-6) @ force / volume
@@ -99,7 +104,7 @@ class ElasticConstants:
 
 
 def strained(cell: Atoms, index: int, strain: float) -> Atoms:
-    """Return a cell under one strain in Voigt's notation (shear strains are twice the tensor's element)."""
+    """Return a cell under one strain in Voigt notation (a shear strain is twice the tensor element)."""
     tensor = np.zeros((3, 3))
     i, j = _VOIGT[index]
     if i == j:

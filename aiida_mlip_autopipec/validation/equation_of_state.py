@@ -1,4 +1,4 @@
-"""Equations of state: lattice constant, bulk modulus and energy of a crystal at the minimum."""
+"""Equations of state: lattice constant, bulk modulus and energy of crystals at the energy minimum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .crystals import SizedCrystal, scaled
 from .measurement import Curve, Labels, Measurement, NotMeasurableError, Quantity, energy_of, energy_or_nan
 
 LENGTH_STEP = 0.01
-_FEWEST_POINTS = 5
+_MIN_POINTS = 5
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class _Minimum:
 class CrystalCurves:
     """Equations of state of all crystals.
 
-    :param references: names of the reference crystals, by element: energies count from these.
-    :param half: number of sizes on each side of the one where a crystal is compared, 1 % in length apart.
-    :param with_atoms: whether the energies of free atoms are among the labels.
+    :param references: names of the reference crystals, by element; energies are relative to these.
+    :param half: number of points with smaller and with larger lattice constants, in steps of 1 %.
+    :param with_atoms: whether free atoms are labelled, so that cohesive energies are computed.
     """
 
     crystals: Sequence[SizedCrystal]
@@ -40,7 +40,7 @@ class CrystalCurves:
     with_atoms: bool = False
 
     def structures(self) -> dict[str, Atoms]:
-        """Return each crystal at 2 `half` + 1 sizes."""
+        """Return each crystal at 2 `half` + 1 volumes, by name."""
         return {
             eos_name(crystal, step): scaled(crystal.cell, math.exp(LENGTH_STEP * step))
             for crystal in self.crystals
@@ -52,9 +52,9 @@ class CrystalCurves:
         return range(-self.half, self.half + 1)
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return lattice constants (Å), bulk moduli (GPa) and energies (eV/atom) by Birch and Murnaghan's equation.
+        """Return lattice constants (Å), bulk moduli (GPa) and energies (eV/atom) by the Birch-Murnaghan equation.
 
-        Energies are those above the reference crystal, or of formation from the elements' reference crystals.
+        Energies are relative to the reference crystal of the element, or formation energies of compounds.
         """
         result = Measurement()
         minima: dict[str, _Minimum] = {}
@@ -66,9 +66,11 @@ class CrystalCurves:
             except NotMeasurableError as error:
                 reasons[crystal.name] = str(error)
         for crystal in self.crystals:
-            result.quantities += self._of_crystal(crystal, minima, reasons)
+            result.quantities += self._crystal_quantities(crystal, minima, reasons)
         if self.with_atoms:
-            result.quantities += [self._cohesion(element, labels, minima, reasons) for element in self.references]
+            result.quantities += [
+                self._cohesive_energy(element, labels, minima, reasons) for element in self.references
+            ]
         return result
 
     def _curve(self, crystal: SizedCrystal, labels: Labels) -> list[Curve]:
@@ -94,7 +96,7 @@ class CrystalCurves:
         names = [eos_name(crystal, step) for step in self._steps]
         missing = [name for name in names if math.isnan(energy_or_nan(labels, name))]
         present = [name for name in names if name not in missing]
-        if len(present) < _FEWEST_POINTS:
+        if len(present) < _MIN_POINTS:
             raise NotMeasurableError(f"'{missing[0]}' has no label")
         energies = [energy_of(labels, name) for name in present]
         volumes = [labels[name].get_volume() for name in present]
@@ -110,10 +112,10 @@ class CrystalCurves:
         except (RuntimeError, ValueError) as error:
             raise NotMeasurableError(f"no equation of state fits the energies: {error}") from error
         if not min(volumes) < volume < max(volumes) or modulus <= 0:
-            raise NotMeasurableError("the equation of state that fits best has no minimum among the volumes")
+            raise NotMeasurableError("the fitted equation of state has no minimum among the volumes")
         return _Minimum(volume, energy / len(crystal.cell), modulus / units.GPa)
 
-    def _of_crystal(
+    def _crystal_quantities(
         self, crystal: SizedCrystal, minima: dict[str, _Minimum], reasons: dict[str, str]
     ) -> list[Quantity]:
         name, found = crystal.name, minima.get(crystal.name)
@@ -128,14 +130,16 @@ class CrystalCurves:
         if name in self.references.values():
             return quantities
         symbols = crystal.cell.get_chemical_symbols()
-        bases = [self.references[symbol] for symbol in symbols]
-        missing = next((reasons[base] for base in (name, *bases) if base in reasons), None)
+        references = [self.references[symbol] for symbol in symbols]
+        missing = next((reasons[each] for each in (name, *references) if each in reasons), None)
         if missing is None and found is not None:
-            energy = found.energy - float(np.mean([minima[base].energy for base in bases]))
+            energy = found.energy - float(np.mean([minima[reference].energy for reference in references]))
         what = "energy of formation" if len(crystal.elements) > 1 else f"energy above {self.references[symbols[0]]}"
         return [*quantities, Quantity("crystal_energy", name, what, "eV/atom", energy, missing)]
 
-    def _cohesion(self, element: str, labels: Labels, minima: dict[str, _Minimum], reasons: dict[str, str]) -> Quantity:
+    def _cohesive_energy(
+        self, element: str, labels: Labels, minima: dict[str, _Minimum], reasons: dict[str, str]
+    ) -> Quantity:
         name = self.references[element]
         try:
             free = energy_of(labels, atom_name(element))
@@ -147,12 +151,12 @@ class CrystalCurves:
 
 
 def eos_name(crystal: SizedCrystal, step: int) -> str:
-    """Return the name of a crystal that is `step` percent larger than where it is compared."""
+    """Return the name of a crystal with lattice constants `step` percent larger than in the validation."""
     return f"{crystal.name} size {step:+d}"
 
 
-def centre_name(crystal: SizedCrystal) -> str:
-    """Return the name of a crystal at the size where it is compared."""
+def equilibrium_name(crystal: SizedCrystal) -> str:
+    """Return the name of a crystal at the lattice constants of the validation."""
     return eos_name(crystal, 0)
 
 

@@ -1,4 +1,4 @@
-"""What one side, the potential or the oracle, says about a property."""
+"""Quantities and curves of a property, by the potential or by the oracle."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy as np
 from ase import Atoms
 
 Labels = Mapping[str, Atoms]
-"""Labelled structures by name; what could not be labelled is missing."""
+"""Labelled structures by name; structures with failed labels are missing."""
 
 CurveKind = Literal["equation_of_state", "dimer", "phonons", "md"]
 
 
 class NotMeasurableError(ValueError):
-    """A quantity does not follow from the labels; the message says why."""
+    """A quantity cannot be computed from the labels; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number that both sides have.
+    """A quantity that is computed from the labels of the potential and from those of the oracle.
 
-    :param kind: the name of its limit in `ValidationLimits`.
-    :param structure: what it is a property of.
-    :param name: what it is, such as C11.
-    :param value: NaN if it does not follow from the labels; then `reason` says why.
-    :param scale: what a relative deviation is a part of; the value's size if not given.
-    :param curve: if given, the deviation is the root mean square of that of the curves, at the points where the oracle's is
-        at most `ceiling`.
+    :param kind: name of its limit in `ValidationLimits`.
+    :param structure: name of the structure that it belongs to.
+    :param name: name of the quantity, such as C11.
+    :param value: NaN if it cannot be computed from the labels; then `reason` is set.
+    :param scale: divisor of a relative deviation, by default the absolute value.
+    :param curve: (n,) if given, the deviation is the root mean square deviation of the curves at the points where the curve of
+        the oracle is at most `ceiling`.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Curve:
-    """One side of a curve: `y` at the points `x`, both of the same length."""
+    """A curve by the potential or by the oracle: values `y` (n,) at the points `x` (n,)."""
 
     name: str
     kind: CurveKind
@@ -58,26 +58,26 @@ class Curve:
 
 @dataclass
 class Measurement:
-    """All that one side says about a property."""
+    """Quantities and curves by the potential or by the oracle."""
 
     quantities: list[Quantity] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
 
     def extend(self, other: Measurement) -> None:
-        """Add what was measured elsewhere."""
+        """Append the quantities and curves of another measurement."""
         self.quantities += other.quantities
         self.curves += other.curves
 
 
 class Property(Protocol):
-    """A property: structures that are labelled by both sides, and what follows from the labels of either."""
+    """A property: structures that potential and oracle label, and the quantities computed from the labels."""
 
     def structures(self) -> dict[str, Atoms]:
-        """Return the structures by name; names are unique over all properties."""
+        """Return the structures by name; names are unique among all properties."""
         ...
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return what follows from the labels of one side; what does not is NaN, with the reason."""
+        """Return quantities and curves from labels; a quantity that cannot be computed is NaN, with the reason."""
         ...
 
 

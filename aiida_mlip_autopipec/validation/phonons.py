@@ -1,4 +1,4 @@
-"""Force constants by finite displacements (phonopy), and the frequencies that follow."""
+"""Force constants by finite displacements (phonopy), and phonon frequencies."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
-from phonopy import Phonopy
-from phonopy.structure.atoms import PhonopyAtoms
 
 from .crystals import SizedCrystal
 from .measurement import Curve, Labels, Measurement, NotMeasurableError, Quantity, label_of
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
 
 DISPLACEMENT = 0.02
 """Displacement (Å) of an atom."""
@@ -23,12 +25,15 @@ _PATH_POINTS = 60
 
 
 class Displacements:
-    """The displaced supercells that the force constants of a crystal need, as few as its symmetry allows.
+    """The symmetry-inequivalent displaced supercells for the force constants of a crystal.
 
-    :param repeats: the supercell, (3, 3), in edges of the cell.
+    :param repeats: (3, 3) the vectors of the supercell in units of those of the cell.
+    :param prefix: prefix of the names of the supercells.
     """
 
     def __init__(self, cell: Atoms, repeats: np.ndarray, prefix: str) -> None:
+        from phonopy import Phonopy
+
         self._phonopy = Phonopy(_to_phonopy(cell), supercell_matrix=repeats, primitive_matrix=np.eye(3))
         self._phonopy.generate_displacements(distance=DISPLACEMENT)
         self._prefix = prefix
@@ -45,14 +50,14 @@ class Displacements:
         return f"{self._prefix} {number}"
 
     def with_forces(self, labels: Labels) -> Phonopy:
-        """Return phonopy's object with the force constants.
+        """Return a `Phonopy` object with the force constants.
 
         :raises NotMeasurableError: if a label is missing.
         """
         forces = [label_of(labels, self._name(number)).get_forces() for number in range(len(self._cells))]
         if not np.isfinite(forces).all():
             raise NotMeasurableError(f"forces of '{self._prefix}' are not finite")
-        # The force that the undisplaced crystal's symmetry leaves must not count as restoring.
+        # The mean force of a supercell is no restoring force; removing it keeps the acoustic sum rule.
         self._phonopy.forces = np.array([force - force.mean(axis=0) for force in forces])
         self._phonopy.produce_force_constants()
         self._phonopy.symmetrize_force_constants()
@@ -75,21 +80,27 @@ class Phonons:
 
     @cached_property
     def repeats(self) -> np.ndarray:
-        """The supercell, (3, 3), in edges of the cell: twice the conventional cell, or else twice the cell, so that points
-        of the zone boundary are among its wave vectors."""
+        """The vectors of the supercell (3, 3) in units of those of the cell.
+
+        The supercell is twice the conventional cell or, with too many atoms, twice the cell along each direction, so that
+        points of the zone boundary are commensurate.
+        """
         cell, conventional = self.crystal.cell, self.crystal.conventional()
         if 8 * len(conventional) <= self.max_atoms:
             return np.rint(2 * conventional.cell.array @ np.linalg.inv(cell.cell.array)).astype(int)
         return np.eye(3, dtype=int) * (2 if 8 * len(cell) <= self.max_atoms else 1)
 
     def structures(self) -> dict[str, Atoms]:
-        """Return the displaced supercells."""
+        """Return the displaced supercells by name."""
         return self._displacements.structures()
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return the frequencies (THz) at those special points of the zone boundary that fit the supercell, where they are
-        exact: the highest, and all of them as the curve to compare; the lowest frequency along the path between special
-        points; and the dispersion along it."""
+        """Return phonon frequencies (THz).
+
+        The quantities are the highest frequency, with all branches as the curve to compare, at each special point of the zone
+        boundary that is commensurate with the supercell, where the frequencies are exact; and the lowest frequency along the
+        path between the special points. The curves are the dispersion along this path.
+        """
         result = Measurement()
         points = self._boundary_points()
         name = self.crystal.name
@@ -123,23 +134,27 @@ class Phonons:
     def _boundary_points(self) -> dict[str, np.ndarray]:
         special = self.crystal.cell.cell.bandpath(npoints=2).special_points
         return {
-            name: q for name, q in special.items() if name != "G" and np.abs(q).max() > 0 and _fits(self.repeats, q)
+            name: q
+            for name, q in special.items()
+            if name != "G" and np.abs(q).max() > 0 and _is_commensurate(self.repeats, q)
         }
 
 
-def _fits(repeats: np.ndarray, q: np.ndarray) -> bool:
-    """Tell whether a wave vector, in reciprocal edges of the cell, has the period of the supercell."""
+def _is_commensurate(repeats: np.ndarray, q: np.ndarray) -> bool:
+    """Return whether a wave vector (3,), in units of the reciprocal vectors, is commensurate with the supercell."""
     phases = repeats @ q
     return bool(np.allclose(phases, np.rint(phases), atol=1e-6))
 
 
 def _frequencies(phonopy: Phonopy, wave_vectors: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Return frequencies (points, branches) in THz, ascending, imaginary ones negative."""
+    """Return frequencies (points, branches) in THz, ascending; imaginary frequencies are negative."""
     phonopy.run_qpoints(np.array(wave_vectors))
     return np.sort(np.array(phonopy.get_qpoints_dict()["frequencies"]), axis=1)
 
 
 def _to_phonopy(atoms: Atoms) -> PhonopyAtoms:
+    from phonopy.structure.atoms import PhonopyAtoms
+
     return PhonopyAtoms(
         symbols=atoms.get_chemical_symbols(),
         cell=atoms.cell.array,

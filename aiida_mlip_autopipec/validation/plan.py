@@ -1,4 +1,4 @@
-"""What is compared: which structures both sides label, and what follows from the labels."""
+"""Plan of a validation: its properties, the structures to label, and the quantities from the labels."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from .phonons import Phonons
 
 @dataclass(frozen=True)
 class Plan:
-    """A validation: settings, and crystals at the size where they are compared."""
+    """A validation: its settings, and the crystals at the lattice constants of the validation."""
 
     crystals: Sequence[SizedCrystal]
     config: ValidationConfig
 
     @cached_property
     def _main(self) -> list[SizedCrystal]:
-        """The crystals that are looked at closely: of each element, and of each pair of elements."""
+        """The crystals of which all properties are computed: one for each element and each pair of elements."""
         return [*references(self.crystals), *best_compounds(self.crystals)]
 
     @cached_property
     def properties(self) -> list[Property]:
-        """The properties, in the order in which they are reported."""
+        """The properties, in the order of the report."""
         config, pure = self.config, references(self.crystals)
         limit = config.max_atoms
         found: list[Property] = []
         if config.includes("equation_of_state") or config.includes("surfaces"):
             half = 5 if config.level == "full" else 3
             names = {crystal.elements[0]: crystal.name for crystal in pure}
-            shown = self.crystals if config.includes("equation_of_state") else self._main
-            found.append(CrystalCurves(shown, names, half, with_atoms=config.includes("dimer")))
+            crystals = self.crystals if config.includes("equation_of_state") else self._main
+            found.append(CrystalCurves(crystals, names, half, with_atoms=config.includes("dimer")))
         if config.includes("elastic"):
             found += [ElasticConstants(crystal) for crystal in self._main]
         if config.includes("vacancy"):
@@ -55,21 +55,21 @@ class Plan:
         return found
 
     def structures(self) -> dict[str, Atoms]:
-        """Return the structures that both sides label, by name, which stands in ``atoms.info["family"]`` too."""
+        """Return the structures to label, by name; ``atoms.info["family"]`` is the name too."""
         found: dict[str, Atoms] = {}
-        for wanted in self.properties:
-            for name, atoms in wanted.structures().items():
+        for item in self.properties:
+            for name, atoms in item.structures().items():
                 atoms.info = {"family": name}
                 found[name] = atoms
         return found
 
     def starts(self) -> dict[str, Atoms]:
-        """Return the cells that dynamics start from, by name of their crystal."""
+        """Return the start structures of the MD runs, by name of the crystal."""
         return starts(self._main, self.config) if self.config.includes("dynamics") else {}
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return all that one side says."""
+        """Return the quantities and curves of all properties."""
         measurement = Measurement()
-        for wanted in self.properties:
-            measurement.extend(wanted.measure(labels))
+        for item in self.properties:
+            measurement.extend(item.measure(labels))
         return measurement

@@ -1,4 +1,4 @@
-"""The whole verdict, as plain values."""
+"""The report of a validation: checks, curves and verdict."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from .measurement import Curve, Labels
 from .plan import Plan
 
 
-def assess(plan: Plan, potential: Labels, oracle: Labels, records: Mapping[str, Record]) -> dict[str, Any]:
-    """Return the verdict on a potential.
+def validation_report(plan: Plan, potential: Labels, oracle: Labels, records: Mapping[str, Record]) -> dict[str, Any]:
+    """Return the report of a validation.
 
-    :param potential: the potential's labels, by name of the structure.
-    :param oracle: the oracle's labels of the same structures.
-    :param records: dynamics, by name of the crystal they start from.
-    :returns: `passed`; `checks`, as :meth:`Check.as_dict`; `curves`, as :func:`merge_curves`; and `settings`, among them
-        under `relative` the names of the checks whose deviation is a part of the oracle's value.
+    :param potential: labels of the potential, by name of the structure.
+    :param oracle: labels of the oracle, by name of the structure.
+    :param records: records of the MD runs, by name of the crystal.
+    :returns: `passed`, the verdict; `checks`, see :meth:`Check.as_dict`; `curves`, see :func:`merge_curves`; and `settings`,
+        with the kinds of check with a relative deviation under `relative`.
     """
-    mine, theirs = plan.measure(potential), plan.measure(oracle)
-    checks: list[Check] = compare(mine, theirs, plan.config.limits)
+    predicted, reference = plan.measure(potential), plan.measure(oracle)
+    checks: list[Check] = compare(predicted, reference, plan.config.limits)
     curves: list[Curve] = []
     for name, start in plan.starts().items():
         if name not in records:
             checks.append(Check("dynamics", name, "runs", "", None, None, None, None, False, "there was no run"))
             continue
-        found, drawn = check_dynamics(name, start, records[name], plan.config)
-        checks += found
-        curves += drawn
+        run_checks, run_curves = check_dynamics(name, start, records[name], plan.config)
+        checks += run_checks
+        curves += run_curves
     return {
         "passed": all(check.passed for check in checks),
         "checks": [check.as_dict() for check in checks],
-        "curves": merge_curves([*mine.curves, *curves], theirs.curves),
+        "curves": merge_curves([*predicted.curves, *curves], reference.curves),
         "settings": {**plan.config.model_dump(mode="json"), "relative": sorted(RELATIVE)},
     }

@@ -56,7 +56,7 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
 
 def bench_fingerprint(count: int) -> dict[str, float]:
     """Search for the equal ones among so many structures, of which there are half as many different ones."""
-    from aiida_mlip_autopipec.dataset.fingerprint import find_duplicates
+    from aiida_mlip_autopipec.dataset.duplicates import find_duplicates
 
     structures = crystals(count, copies=True)
     seconds, found = timed(lambda: find_duplicates(structures))

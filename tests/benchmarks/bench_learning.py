@@ -35,7 +35,7 @@ def learn(seed: int, max_labels: int) -> tuple[float, Any]:
     from aiida.engine import submit
 
     from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
-    from aiida_mlip_autopipec.workflows.builder import build_learning
+    from aiida_mlip_autopipec.pipelines.builders import build_learning
 
     config = PipelineConfig(
         elements=["Cu"],
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--picoseconds", type=float, default=100.0)
     arguments = parser.parse_args()
     with temporary_profile():
-        from aiida_mlip_autopipec.daemon import ensure_daemon
+        from aiida_mlip_autopipec.host.daemon import ensure_daemon
 
         daemon = ensure_daemon()
         try:

@@ -36,7 +36,15 @@ from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
 from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
 
-FACTS = ("n_functions", "cutoff_A", "wall_time_s", "peak_memory_MB", "microseconds_per_atom", "test_overlap")
+FACTS = (
+    "n_functions",
+    "cutoff_A",
+    "wall_time_s",
+    "peak_memory_MB",
+    "microseconds_per_atom",
+    "test_overlap",
+    "test_with_overlap",
+)
 
 TEMPLATE = {
     "embeddings": {
@@ -183,7 +191,7 @@ def main() -> None:
                 "processor_time_s": processor_time() - before,
                 "test": metrics["test"],
                 "chosen": metrics["chosen"],
-                **{fact: metrics[fact] for fact in FACTS},
+                **{fact: metrics.get(fact) for fact in FACTS},
             }
             if arguments.pacemaker is not None:
                 references = metrics["reference_energies_eV"]

@@ -25,12 +25,12 @@ import yaml
 from ase.io.trajectory import Trajectory
 
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
-from aiida_mlip_autopipec.environment import PORTABLE
-from aiida_mlip_autopipec.trainer.input import DATASET, INPUT, input_yaml
+from aiida_mlip_autopipec.programs.codes import JOBS
+from aiida_mlip_autopipec.training.pacemaker_input import DATASET, INPUT, input_yaml
 
 from .bench_mlearn import read_data
 
-sys.path.insert(0, str(PORTABLE))
+sys.path.insert(0, str(JOBS))
 
 Content = dict[str, Any]
 
@@ -94,7 +94,7 @@ def prepare(data: Path, element: str, tensorpot: Path, functions: int, folder: P
         for atoms in structures:
             file.write(atoms)
     with (folder / "log.txt").open("w") as log:
-        command = [str(tensorpot / "bin" / "python"), str(PORTABLE / "pace_train"), INPUT, DATASET]
+        command = [str(tensorpot / "bin" / "python"), str(JOBS / "pace_train"), INPUT, DATASET]
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     while not (folder / "nonlinear" / "log.txt").exists():
         if process.poll() is not None:
@@ -119,7 +119,7 @@ def run_variant(name: str, tensorpot: Path, prepared: Path, seconds: float, fold
         (folder / file).write_bytes((prepared / "nonlinear" / file).read_bytes())
     program = [str(tensorpot / "bin" / "pacemaker")]
     if name not in UNSCALED:
-        program = [str(tensorpot / "bin" / "python"), str(PORTABLE / "acefit" / "scaled_pacemaker.py"), "scale.npy"]
+        program = [str(tensorpot / "bin" / "python"), str(JOBS / "mlip_train" / "scaled_pacemaker.py"), "scale.npy"]
     command = [*program, "pacemaker.yaml", *started, "--no-predict"]
     with (folder / "out.txt").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
@@ -150,9 +150,9 @@ def main() -> None:
     parser.add_argument("--functions", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=300.0)
     arguments = parser.parse_args()
-    from acefit.data import assign_folds, read_frames, reference_energies
-    from acefit.evaluation import predict
-    from acefit.settings import read_settings
+    from mlip_train.data import assign_folds, read_frames, reference_energies
+    from mlip_train.evaluation import predict
+    from mlip_train.settings import read_settings
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,9 +1,12 @@
 """The cost of the workflow over a bare script that does the same in one process, and how good the potential is.
 
-    python -m tests.benchmarks.bench_one_shot [--element Cu] [--counts 200 400]
+    python -m tests.benchmarks.bench_one_shot [--elements Cu] [--counts 300]
+    python -m tests.benchmarks.bench_one_shot --elements Cu Au --counts 600
+    python -m tests.benchmarks.bench_one_shot --elements Ni Al Cu Pd Ag --counts 1500
 
-Prints JSON. For each number of structures, side by side: the wall time of `OneShotWorkChain`, given to a daemon on a fresh
-temporary profile, and of the same generation, labelling, curation and fit without AiiDA. For the first: the errors of the
+Prints a table of the stages to standard error, and JSON. For each number of structures, side by side: wall and processor time
+of `OneShotWorkChain` with the default settings, given to a daemon on a fresh temporary profile, and of the same generation,
+selection, labelling, curation and fit without AiiDA; nodes, bytes, and peak memory. For one element: the errors of the first
 potential, its lattice constant, bulk modulus and dimer curve against the oracle.
 """
 
@@ -11,10 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +37,14 @@ from ase.units import GPa
 from tests.benchmarks.profile import temporary_profile
 
 
-def run_workflow(element: str, count: int) -> tuple[float, Any]:
+def run_workflow(elements: Sequence[str], count: int) -> tuple[float, Any]:
     """Return the seconds from submission to the end, and the finished run."""
     from aiida.engine import submit
 
     from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
-    from aiida_mlip_autopipec.workflows.builder import build_one_shot
+    from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 
-    builder = build_one_shot(PipelineConfig(elements=[element], generator={"count": count}, selection="none"))
+    builder = build_one_shot(PipelineConfig(elements=list(elements), generator={"count": count}))
     start = time.perf_counter()
     run = submit(builder)
     while not run.is_terminated:
@@ -49,17 +55,18 @@ def run_workflow(element: str, count: int) -> tuple[float, Any]:
     return seconds, run
 
 
-def run_bare(element: str, count: int, folder: Path) -> float:
-    """Return the seconds the same work takes without AiiDA."""
+def run_bare(elements: Sequence[str], count: int, folder: Path) -> None:
+    """Do the same work without AiiDA."""
     from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
     from aiida_mlip_autopipec.dataset.curate import curate
     from aiida_mlip_autopipec.dataset.trajectory import attach_labels
     from aiida_mlip_autopipec.generator.structure import StructureGenerator
     from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
 
-    start = time.perf_counter()
-    config = PipelineConfig(elements=[element], generator={"count": count})
-    structures = StructureGenerator(config.generator).generate_initial_set(element, count)
+    config = PipelineConfig(elements=list(elements), generator={"count": count})
+    selection = config.selection
+    pool = StructureGenerator(config.generator).generate_pool(elements, count, selection.pool, selection.block)
+    structures = _select(pool, count, config, folder)
     calculator = EMT()
     for atoms in structures:
         atoms.calc = calculator
@@ -75,7 +82,33 @@ def run_bare(element: str, count: int, folder: Path) -> float:
             structures[index].info.update(split=split, group=int(group))
             frames.write(structures[index])
     PacemakerWrapper(directory=folder / "fit").train(dataset, training)
-    return time.perf_counter() - start
+
+
+def _select(pool: Sequence[Atoms], count: int, config: Any, folder: Path) -> list[Atoms]:
+    """Return the structures that `select_structures` selects."""
+    from aiida_mlip_autopipec.programs.codes import JOBS
+
+    settings = {"count": count, "method": config.selection.method, "n_functions": config.selection.n_functions}
+    (folder / "settings.json").write_text(json.dumps({**settings, "per_block": config.selection.block}))
+    with Trajectory(str(folder / "candidates.traj"), "w") as frames:
+        for atoms in pool:
+            frames.write(atoms)
+    program = [sys.executable, str(JOBS / "select_structures"), "settings.json", "candidates.traj"]
+    subprocess.run(program, cwd=folder, check=True, capture_output=True)
+    return [pool[one["index"]] for one in json.loads((folder / "selection.json").read_text())["chosen"]]
+
+
+def processor_time() -> float:
+    """Return the processor time (s) of this process and its ended children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def processor_time_of(daemon: Any) -> float:
+    """Return the processor time (s) of the daemon's processes and of their ended children."""
+    from aiida_mlip_autopipec.host.processes import find_processes
+
+    return sum(sum(process.cpu_times()[:4]) for process in find_processes(daemon))
 
 
 def bulk_properties(element: str, calculator: Any) -> dict[str, float]:
@@ -145,22 +178,31 @@ def quality(element: str, run: Any) -> dict[str, Any]:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--element", default="Cu")
-    parser.add_argument("--counts", type=int, nargs="+", default=[200])
+    parser.add_argument("--elements", nargs="+", default=["Cu"])
+    parser.add_argument("--counts", type=int, nargs="+", default=[300])
     arguments = parser.parse_args()
+    elements = arguments.elements
 
     with temporary_profile() as home:
-        from aiida_mlip_autopipec.daemon import ensure_daemon
+        from aiida_mlip_autopipec.host.daemon import ensure_daemon
+        from tests.benchmarks.stages import stage_rows, storage_of, table
 
         daemon = ensure_daemon()
-        report: dict[str, Any] = {"element": arguments.element, "python": sys.version.split()[0], "runs": []}
+        report: dict[str, Any] = {"elements": elements, "python": sys.version.split()[0], "runs": []}
         try:
             for count in arguments.counts:
-                workflow, run = run_workflow(arguments.element, count)
-                bare = run_bare(arguments.element, count, Path(tempfile.mkdtemp(dir=home)))
-                times = {"count": count, "workflow_s": workflow, "bare_s": bare}
-                report["runs"].append({**times, "over_bare_s": workflow - bare, "ratio": workflow / bare})
-                report.setdefault("quality", quality(arguments.element, run))
+                before = processor_time_of(daemon)
+                workflow, run = run_workflow(elements, count)
+                stages = stage_rows(run)
+                print(table(stages, workflow), file=sys.stderr, flush=True)
+                row = {"count": count, "workflow_s": workflow, "workflow_cpu_s": processor_time_of(daemon) - before}
+                before, start = processor_time(), time.perf_counter()
+                run_bare(elements, count, Path(tempfile.mkdtemp(dir=home)))
+                row |= {"bare_s": time.perf_counter() - start, "bare_cpu_s": processor_time() - before}
+                row |= {"over_bare_s": workflow - row["bare_s"], **storage_of(home), "stages": stages}
+                report["runs"].append(row)
+                if len(elements) == 1:
+                    report.setdefault("quality", quality(elements[0], run))
         finally:
             daemon.stop_daemon(wait=True)
         report["peak_memory_of_children_MB"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -4,8 +4,9 @@
 
 Prints JSON. A fresh profile, on SQLite or on PostgreSQL, is filled in bulk with the nodes and links of runs: each job labels a
 trajectory of its own and has its report (so about 100,000 nodes for 30,000 jobs), divided among so many runs, each with a
-potential: with one run, all are behind one. Then: seconds of each question of `aiida_mlip_autopipec.provenance`. PostgreSQL is
-told to look at its new tables, as it does by itself within minutes of such a change.
+potential: with one run, all are behind one. Then: seconds of each question of
+`aiida_mlip_autopipec.provenance.queries`. PostgreSQL is told to look at its new tables, as it does
+by itself within minutes of such a change.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def fill(jobs: int) -> tuple[int, int]:
     from aiida.orm.entities import EntityTypes
     from sqlalchemy import text
 
-    from aiida_mlip_autopipec.environment import ensure_code, ensure_computer
+    from aiida_mlip_autopipec.host.computers import ensure_computer
+    from aiida_mlip_autopipec.programs.codes import ensure_code
 
     backend = get_manager().get_profile_storage()
     user, computer = orm.User.collection.get_default().pk, ensure_computer("localhost").pk
@@ -89,7 +91,12 @@ def main() -> None:
     with temporary_profile(on_postgres=arguments.postgres):
         from aiida import orm
 
-        from aiida_mlip_autopipec.provenance import differences, find_potentials, potentials_behind_which, trace
+        from aiida_mlip_autopipec.provenance.queries import (
+            dependent_potentials,
+            differences,
+            find_potentials,
+            trace,
+        )
 
         filled = [fill(arguments.jobs // arguments.runs) for _ in range(arguments.runs)]
         potential, job = (orm.load_node(pk) for pk in filled[0])
@@ -97,7 +104,7 @@ def main() -> None:
         report: dict[str, Any] = {"nodes": orm.QueryBuilder().append(orm.Node).count(), "seconds": {}}
         for name, question in (
             ("trace", lambda: trace(potential)),
-            ("touched", lambda: potentials_behind_which(job)),
+            ("touched", lambda: dependent_potentials(job)),
             ("list", find_potentials),
             ("compare", lambda: differences(potential, other)),
         ):

@@ -45,14 +45,15 @@ def main() -> None:
     parser.add_argument("--per-node", type=int, default=100, help="structures labelled by one job")
     arguments = parser.parse_args()
     with temporary_profile() as home:
+        from aiida_mlip_autopipec.dataset.identity import method_id
         from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
-        from aiida_mlip_autopipec.oracle.reuse import find_labels
+        from aiida_mlip_autopipec.oracle.reuse import find_labels, structure_keys
 
         method = {"type": "ase", "calculator": "emt", "parameters": {}}
         start = time.perf_counter()
         for first in range(0, arguments.stored, arguments.per_node):
             frames = variants(min(arguments.per_node, arguments.stored - first), first)
-            for node in to_trajectories(frames, method, findable=True).values():
+            for node in to_trajectories(frames, method, reusable=True).values():
                 node.store()
         stored = time.perf_counter() - start
         known = arguments.wanted * 9 // 10
@@ -63,7 +64,7 @@ def main() -> None:
         for node in asked.values():
             node.store()
         start = time.perf_counter()
-        found = find_labels(asked, method)
+        found = find_labels(structure_keys(asked), method_id(method))
         seconds = time.perf_counter() - start
         database = sum(path.stat().st_size for path in Path(home).rglob("database.sqlite*"))
         report = {

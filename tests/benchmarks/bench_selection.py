@@ -47,7 +47,7 @@ def structures_to_label(count: int, seed: int, selection: SelectionConfig, worke
     }
     with (
         tempfile.TemporaryDirectory() as name,
-        as_file(files("aiida_mlip_autopipec") / "portable" / "select_structures") as script,
+        as_file(files("aiida_mlip_autopipec") / "jobs" / "select_structures") as script,
     ):
         folder = Path(name)
         (folder / "settings.json").write_text(json.dumps(content))

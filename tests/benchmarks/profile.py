@@ -26,7 +26,7 @@ def temporary_profile(*, on_postgres: bool = False) -> Iterator[str]:
             _make_profile_on(stack.enter_context(postgres.database(server)))
         from aiida.manage import get_manager
 
-        from aiida_mlip_autopipec.environment import ensure_profile
+        from aiida_mlip_autopipec.host.profile import ensure_profile
 
         ensure_profile()
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 import yaml
 
 from ..conftest import Command
-from ..workflows.test_active_learning import SETTINGS
+from ..pipelines.test_active_learning import SETTINGS
+from ..waiting import wait_for
 from .test_running import SMALL
 
 
@@ -24,8 +24,8 @@ def write(folder: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize(
     ("changes", "options", "said"),
     [
-        ({"selection": "none"}, [], "selection: 'none' is for runs in one go"),
-        ({"learning": {"start": 30, "max_labels": 20}}, [], "less than the 30 of the start"),
+        ({"selection": "none"}, [], "selection: 'none' is for one-shot runs"),
+        ({"learning": {"start": 30, "max_labels": 20}}, [], "less than start (30)"),
         ({}, ["--max-labels", "0"], "--max-labels"),
         ({}, ["--target-force-rmse", "0"], "--target-force-rmse"),
         ({}, ["--detach", "--output", "out"], "--detach returns before there are results"),
@@ -44,13 +44,12 @@ def test_what_cannot_be_done_is_said_before_anything_begins(
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_round(mlip_auto: Command, tmp_path: Path) -> None:
     begun = mlip_auto("learn", write(tmp_path), "--detach")
     found = re.search(r"^Run (\d+) submitted", begun.stdout, re.M)
     assert found, begun.stdout + begun.stderr
-    deadline = time.monotonic() + 400
-    while "✓ round 1" not in (shown := mlip_auto("status", found[1])).stdout:
-        assert time.monotonic() < deadline, shown
+    wait_for("the first round", lambda: "✓ round 1" in mlip_auto("status", found[1]).stdout)
     assert mlip_auto("kill", found[1]).returncode == 0
     assert "learned" not in mlip_auto("status", found[1]).stdout
 
@@ -60,7 +59,7 @@ def test_a_killed_run_goes_on_from_its_last_round(mlip_auto: Command, tmp_path: 
     ended = mlip_auto("watch", resumed[1], "--output", tmp_path / "out")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "✓ learned" in ended.stdout
-    # Its first round was on record already.
+    # Its first round was in the history already.
     assert "round 1" in ended.stdout and "start" in ended.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"potential.yace", "report.html", "dataset.extxyz"}
     refused = mlip_auto("resume", resumed[1])

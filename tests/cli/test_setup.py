@@ -14,7 +14,7 @@ def test_profile_codes_and_check_of_this_machine(mlip_auto: Command) -> None:
     made = mlip_auto("setup", "profile", "--name", "mine")
     assert made.returncode == 0 and "'mine'" in made.stdout, made.stderr
     again = mlip_auto("setup", "profile", "--name", "mine")
-    assert again.returncode != 0 and "left as it is" in again.stderr
+    assert again.returncode != 0 and "it is not changed" in again.stderr
 
     codes = mlip_auto("setup", "codes")
     assert codes.returncode == 0
@@ -55,4 +55,4 @@ def test_a_wrong_file_is_explained(
 
 
 def test_half_of_pw_is_not_enough(mlip_auto: Command) -> None:
-    assert "both its computer and --pw" in mlip_auto("setup", "codes", "--pw", "/usr/bin/pw.x").stderr
+    assert "both COMPUTER and --pw" in mlip_auto("setup", "codes", "--pw", "/usr/bin/pw.x").stderr

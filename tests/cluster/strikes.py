@@ -11,10 +11,11 @@ from contextlib import contextmanager
 
 import psutil
 
+from ..waiting import wait_for
 from .cluster import USER, Cluster
 from .conftest import command, login
 from .modules.told_emt import EAT, FREE
-from .victim import LABEL_JOBS, Victim, wait_for
+from .victim import LABEL_JOBS, Victim
 
 Strike = Callable[[Victim], None]
 
@@ -89,7 +90,7 @@ def tasks_lost(victim: Victim) -> None:
     victim.held_jobs()
     newcomer.aiida.verdi("daemon", "stop")
     assert f"'pid': {victim.pk}," in newcomer.aiida.run("python", "-c", TAKE_TASKS)
-    assert "goes on: the daemon had lost OneShotWorkChain" in newcomer.mlip_auto("resume", victim.pk)
+    assert "continues: the daemon had lost OneShotWorkChain" in newcomer.mlip_auto("resume", victim.pk)
 
 
 def restarted(service: str) -> Strike:
@@ -172,7 +173,7 @@ def disk_full_for_jobs(victim: Victim) -> None:
         shown = newcomer.mlip_auto("status", victim.pk)
         assert ": paused" in shown and "Paused: AseLabelCalculation" in shown and "upload" in shown
         assert f"mlip-auto resume {victim.pk}" in shown
-    assert "goes on" in newcomer.mlip_auto("resume", victim.pk)
+    assert "continues" in newcomer.mlip_auto("resume", victim.pk)
 
 
 def _ends(victim: Victim, job: str, state: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from ..waiting import PATIENCE
 from .cluster import USER, Cluster
 from .conftest import AiidaOnCluster, command, login
 
@@ -89,7 +90,7 @@ def test_a_job_that_takes_more_memory_than_it_asked_for_is_killed(description: d
 
 
 def test_only_loopback_addresses_are_listened_on(cluster: Cluster, description: dict[str, Any]) -> None:
-    job = login(description, "sbatch --parsable --wrap='srun sleep 60'").stdout.strip()
+    job = login(description, "sbatch --parsable --wrap='srun sleep 600'").stdout.strip()
     try:
         # A launcher of job steps listens too.
         while "sleep" not in names(found := processes(cluster)):
@@ -162,7 +163,7 @@ print(f"process <{node.pk}>")
 """
     process = re.search(r"process <(\d+)>", aiida_on_cluster.run("python", "-c", submit))
     assert process
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     show = "import sys; from aiida import load_profile, orm; load_profile(); n = orm.load_node(int(sys.argv[1])); "
     show += "print(n.process_state.value, n.exit_status, n.get_job_id()); "
     show += "print(n.outputs.stdout.get_content() if n.is_finished_ok else n.exit_message)"

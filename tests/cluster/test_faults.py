@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ..held_run import HOLD_FIT
+from ..waiting import wait_for
 from .cluster import Cluster
 from .modules.told_emt import HOLD
 from .newcomer import HPC, set_up
@@ -34,7 +36,7 @@ from .strikes import (
     restarted,
     tasks_lost,
 )
-from .victim import HOLD_FIT, LABEL_JOBS, PER_JOB, SMALL, STRUCTURES, Range, Victim, open_range, wait_for
+from .victim import LABEL_JOBS, PER_JOB, SMALL, STRUCTURES, Range, Victim, open_range
 
 UNDISTURBED = {"COMPLETED": LABEL_JOBS + 1}
 """Jobs of a run to which nothing happens, by what became of them."""
@@ -92,6 +94,10 @@ FAULTS = [
 ]
 
 
+IN_CI = ("worker killed in label", "SSH cut", "job out of memory")
+"""The faults that are not slow: one of a worker, one of the network, one of a job."""
+
+
 @pytest.fixture(scope="module")
 def range_(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Range]:
     newcomer = set_up(cluster.describe(), tmp_path_factory.mktemp("newcomer"))
@@ -124,11 +130,7 @@ def undisturbed(range_: Range) -> bytes:
 
 @pytest.mark.parametrize(
     "fault",
-    # That tasks are lost is noticed only after a while.
-    [
-        pytest.param(fault, id=fault.name, marks=pytest.mark.slow if fault.strike is tasks_lost else ())
-        for fault in FAULTS
-    ],
+    [pytest.param(fault, id=fault.name, marks=() if fault.name in IN_CI else pytest.mark.slow) for fault in FAULTS],
 )
 def test_a_run_survives(fault: Fault, range_: Range, undisturbed: bytes) -> None:
     if fault.computer == SMALL and not Path(range_.newcomer.description["small"]).is_mount():

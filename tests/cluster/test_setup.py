@@ -13,6 +13,7 @@ import psutil
 import pytest
 import yaml
 
+from ..waiting import PATIENCE
 from .cluster import Cluster
 from .conftest import command, login
 from .newcomer import HPC, Newcomer, set_up
@@ -45,7 +46,7 @@ def run_of_copper(**oracle: Any) -> dict[str, Any]:
 def test_what_exists_is_left_as_it_is(newcomer: Newcomer) -> None:
     for name in ("profile", "computer"):
         again = newcomer.aiida.attempt("mlip-auto", "setup", name, str(newcomer.home / f"{name}.yaml"))
-        assert again.returncode != 0 and "it is left as it is" in again.stdout
+        assert again.returncode != 0 and "it is not changed" in again.stdout
 
 
 def test_the_check_says_how_to_accept_a_host_key_and_then_that_all_works(newcomer: Newcomer) -> None:
@@ -72,7 +73,7 @@ def test_the_check_tells_that_python_lacks_the_trainer(newcomer: Newcomer) -> No
 @pytest.mark.parametrize(
     ("fault", "line", "mend"),
     [
-        ("ssh", "✗ login", f"see whether `ssh {HPC}` works"),
+        ("ssh", "✗ login", f"check that `ssh {HPC}` works"),
         ("slurmctld", "✗ scheduler", "core.slurm"),
         ("rabbitmq", "✗ broker", "start RabbitMQ"),
         ("postgres", "✗ database", "start its server"),
@@ -129,9 +130,9 @@ def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
     newcomer.aiida.verdi("process", "pause", "--timeout", "30", run)
     shown = newcomer.status_once(run, lambda shown: ": paused" in shown)
     assert f"mlip-auto resume {run}" in shown
-    assert "goes on" in newcomer.mlip_auto("resume", run)
+    assert "continues" in newcomer.mlip_auto("resume", run)
     at_work = newcomer.aiida.attempt("mlip-auto", "resume", run)
-    assert at_work.returncode != 0 and "is at work" in at_work.stdout
+    assert at_work.returncode != 0 and "is running" in at_work.stdout
     assert "✓ fit" in newcomer.mlip_auto("status", run, "--watch")
     done = newcomer.aiida.attempt("mlip-auto", "resume", run)
     assert done.returncode != 0 and "is done" in done.stdout
@@ -155,7 +156,7 @@ def test_what_a_lost_cluster_paused_goes_on_by_resume(newcomer: Newcomer) -> Non
             newcomer.aiida.verdi("config", "unset", option)
     assert ": paused" in shown and f"mlip-auto resume {run}" in shown
     # The others may be paused a moment later.
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE
     while newcomer.aiida.attempt("mlip-auto", "status", run).stdout.count("✓") < 4:
         assert time.monotonic() < deadline, newcomer.mlip_auto("status", run)
         newcomer.aiida.attempt("mlip-auto", "resume", run)
@@ -170,7 +171,7 @@ def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: 
     config = run_of_copper(calculator="slow_emt.SlowEMT", parameters={"asap_cutoff": True}, max_concurrent_jobs=1)
     run = newcomer.submit(config)
     newcomer.status_once(run, lambda shown: re.search(r"1 running, [1-9]\d* done", shown))
-    assert "is killed" in newcomer.mlip_auto("kill", run)
+    assert "are killed" in newcomer.mlip_auto("kill", run)
     assert newcomer.jobs_in_the_queue() == []
     killed = newcomer.mlip_auto("status", run)
     assert ": killed" in killed and f"mlip-auto resume {run}" in killed
@@ -178,7 +179,7 @@ def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: 
     resumed = re.search(r"^Run (\d+) submitted, with the inputs of", newcomer.mlip_auto("resume", run), re.M)
     assert resumed
     watched = newcomer.mlip_auto("status", resumed[1], "--watch")
-    known = re.search(r"20 of 20 labelled, (\d+) known already", watched)
+    known = re.search(r"20 of 20 labelled, (\d+) reused", watched)
     assert known and int(known[1]) >= 6
     assert "✓ fit" in watched
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +12,16 @@ from typing import Any
 
 import psycopg
 
+from ..held_run import HeldRun, held_config
+from ..waiting import wait_for
 from .conftest import login
-from .modules.told_emt import FREE, HOLD, RECORD
+from .modules.told_emt import FREE
 from .newcomer import HPC, Newcomer
 
 STRUCTURES, PER_JOB = 12, 4
 LABEL_JOBS = STRUCTURES // PER_JOB
-HOLD_FIT = "hold_fit"
-"""Order to wait before the fit."""
-
 SMALL = "small"
 """A computer whose disk can be filled."""
-
-PATIENCE = 240.0
-"""Seconds to wait for what must come."""
-
-
-def wait_for(what: str, comes: Callable[[], Any], every: float = 0.2) -> Any:
-    """Wait until something is true, and return it."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := comes()):
-        assert time.monotonic() < deadline, f"{what}: not after {PATIENCE:.0f} s"
-        time.sleep(every)
-    return found
 
 
 class Range:
@@ -70,29 +55,10 @@ class Range:
             (folder / order).touch()
         (newest,) = self.query("SELECT coalesce(max(id), 0) FROM db_dbnode")[0]
         jobs = self.jobs()
-        pk = self.newcomer.submit(
-            {
-                "elements": ["Cu"],
-                "generator": {"count": STRUCTURES, "max_atoms": 8},
-                "selection": "none",
-                "oracle": {
-                    "calculator": "told_emt.ToldEMT",
-                    "parameters": {"folder": str(folder)},
-                    "structures_per_job": per_job,
-                },
-                "training": {"n_functions": 8, "cutoff": 4.5, "order": 2, "test_fraction": 0.2},
-                "resources": {
-                    "oracle": {"computer": computer, "cores": 1, "walltime": 300, "memory_mb": 600},
-                    "trainer": {
-                        "computer": computer,
-                        "cores": 1,
-                        "walltime": 600,
-                        "memory_mb": 1200,
-                        "prepend_text": f"while [ -e {folder}/{HOLD_FIT} ]; do sleep 0.1; done",
-                    },
-                },
-            }
-        )
+        oracle = {"computer": computer, "cores": 1, "walltime": 300, "memory_mb": 600}
+        trainer = {"computer": computer, "cores": 1, "walltime": 600, "memory_mb": 1200}
+        config = held_config(folder, STRUCTURES, per_job, oracle=oracle, trainer=trainer)
+        pk = self.newcomer.submit(config)
         return Victim(self, folder, pk, newest, set(jobs))
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -113,7 +79,7 @@ def open_range(newcomer: Newcomer) -> Iterator[Range]:
 
 
 @dataclass(frozen=True)
-class Victim:
+class Victim(HeldRun):
     """A run that was submitted, and what is known of it without asking AiiDA."""
 
     range: Range
@@ -121,20 +87,6 @@ class Victim:
     pk: str
     newest_node_before: int
     jobs_before: set[str]
-
-    def order(self, what: str) -> None:
-        """Tell the jobs something, see `told_emt`."""
-        (self.folder / what).touch()
-
-    def release(self) -> None:
-        """Take the orders back."""
-        for name in (HOLD, HOLD_FIT):
-            (self.folder / name).unlink(missing_ok=True)
-
-    def computed(self) -> Counter[str]:
-        """Return how often each structure was computed."""
-        record = self.folder / RECORD
-        return Counter(record.read_text().split()) if record.exists() else Counter()
 
     def processes(self, label: str) -> list[dict[str, Any]]:
         """Return the attributes of the processes whose label begins so and that were made since the run was submitted."""

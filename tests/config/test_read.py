@@ -1,4 +1,4 @@
-"""A wrong file gets the key, the value and what is allowed."""
+"""Messages on invalid settings name the key, the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from aiida_mlip_autopipec.config.read import ConfigError, parse_settings, read_yaml
+from aiida_mlip_autopipec.config.errors import UserError
+from aiida_mlip_autopipec.config.read import parse_settings, read_yaml
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 
 
 def error_of(content: dict) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UserError) as caught:
         parse_settings(PipelineConfig, content, "CONFIG.yaml")
     return str(caught.value)
 
@@ -33,7 +34,7 @@ def test_every_error_is_reported_at_once() -> None:
 
 
 def test_an_unknown_element_and_yaml_no_are_explained() -> None:
-    assert "'Xx' is not allowed: no chemical element" in error_of({"elements": ["Xx"]})
+    assert "'Xx' is not allowed: not a chemical element" in error_of({"elements": ["Xx"]})
     assert "put the symbol in quotes" in error_of({"elements": [False]})
 
 
@@ -59,12 +60,12 @@ def test_emt_is_the_default_where_it_knows_the_elements() -> None:
 def test_a_broken_file_is_an_error(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "CONFIG.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=reason):
+    with pytest.raises(UserError, match=reason):
         read_yaml(path)
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         read_yaml(tmp_path / "CONFIG.yaml")
 
 

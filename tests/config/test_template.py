@@ -1,12 +1,14 @@
-"""The annotated file holds every setting, and reads back as what it was written from."""
+"""The annotated file has every setting, and reading it gives the same settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ase.calculators.emt import parameters
 from pydantic import BaseModel
 
 from aiida_mlip_autopipec.config.read import parse_settings, read_yaml
+from aiida_mlip_autopipec.config.schemas.oracle import EMT_ELEMENTS
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.template import annotated_yaml
 
@@ -34,3 +36,8 @@ def test_every_setting_stands_under_its_description() -> None:
     lines = text.splitlines()
     position = lines.index("  structures_per_job: 100")
     assert lines[position - 1].startswith("  # Structures labelled by one job")
+
+
+def test_the_elements_of_effective_medium_theory_are_those_of_ase() -> None:
+    """They are written out in the settings, since ASE's module takes long to import."""
+    assert set(parameters) == EMT_ELEMENTS

@@ -1,4 +1,4 @@
-"""What enters a dataset, what does not and why, and how it is divided."""
+"""Curation: structures kept, rejections with reasons, and the split."""
 
 from __future__ import annotations
 

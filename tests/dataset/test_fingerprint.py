@@ -1,4 +1,4 @@
-"""Equal structures are found, and no others."""
+"""The fingerprint is equal for equal structures, and for no others."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from aiida_mlip_autopipec.config.schemas.curation import DuplicateConfig
 from aiida_mlip_autopipec.dataset.fingerprint import (
-    compact_lattice,
     distance,
-    find_duplicates,
     fingerprint,
     is_free_atom,
     shortest_distances,
@@ -94,23 +92,8 @@ def test_slabs_with_different_vacuum_beyond_the_radius_are_the_same() -> None:
     assert apart(first, second) < TOLERANCE / 4
 
 
-def test_duplicates_are_grouped_and_the_first_stands_for_them() -> None:
-    random = np.random.default_rng(11)
-    originals = [random_cell(random, ["Al", "Cu", "Cu"]) for _ in range(40)]
-    structures = originals + [disguised(atoms, random) for atoms in originals]
-    order = random.permutation(len(structures))
-    found = find_duplicates([structures[index] for index in order])
-    assert len(np.unique(found.group)) == 40
-    for place, index in enumerate(order):
-        twin = int(np.flatnonzero(order == (index + 40) % 80)[0])
-        assert found.group[place] == found.group[twin]
-        assert found.representative[place] == min(place, twin)
-
-
-def test_a_free_atom_stands_for_those_in_boxes() -> None:
+def test_an_atom_without_neighbours_is_a_free_atom() -> None:
     boxed, free = Atoms("Cu", cell=[30] * 3, pbc=True), Atoms("Cu", cell=[30] * 3)
-    found = find_duplicates([boxed * (2, 1, 1), boxed])
-    assert found.representative.tolist() == [1, 1]
     assert is_free_atom(boxed) and is_free_atom(free)
     assert not is_free_atom(bulk("Cu"))
 
@@ -123,14 +106,6 @@ def test_shortest_distances_by_pair() -> None:
     assert (8, 8) not in lengths
 
 
-def test_a_skewed_cell_is_reduced_to_the_same_lattice() -> None:
-    atoms = bulk("Cu", cubic=True)
-    skewed = atoms.copy()
-    skewed.set_cell(np.array([[1, 0, 0], [7, 1, 0], [-5, 3, 1]]) @ atoms.cell.array)
-    reduced = compact_lattice(skewed)
-    assert np.linalg.norm(reduced, axis=1) == pytest.approx(atoms.cell.lengths())
-
-
 def test_what_has_no_fingerprint_says_why() -> None:
     with pytest.raises(ValueError, match="without atoms"):
         fingerprint(Atoms())
@@ -138,5 +113,3 @@ def test_what_has_no_fingerprint_says_why() -> None:
         fingerprint(Atoms("Cu", positions=[[np.nan, 0, 0]]))
     with pytest.raises(ValueError, match="do not span"):
         fingerprint(Atoms("Cu", pbc=True))
-    with pytest.raises(ValueError, match="structure 1"):
-        find_duplicates([bulk("Cu"), Atoms("Cu", pbc=True)])

@@ -6,10 +6,14 @@ import numpy as np
 from aiida.manage.configuration import Profile
 from aiida.orm import Dict, Float, Int, load_node
 from ase import Atoms
+from ase.build import bulk
 
 from aiida_mlip_autopipec.config.schemas.curation import CurationConfig
-from aiida_mlip_autopipec.dataset.process import curate_labels
-from aiida_mlip_autopipec.dataset.trajectory import all_frames, to_trajectories
+from aiida_mlip_autopipec.dataset.calcfunctions import curate_labels
+from aiida_mlip_autopipec.dataset.fingerprint import is_free_atom
+from aiida_mlip_autopipec.dataset.trajectory import all_frames, attach_labels, to_trajectories
+
+from ..conftest import label_by_emt
 
 SETTINGS = CurationConfig().model_dump(mode="json")
 METHOD = {"type": "ase", "calculator": "emt", "parameters": {}}
@@ -62,3 +66,32 @@ def test_how_jobs_divided_the_structures_makes_no_difference(
     for atoms, other in zip(first, second, strict=True):
         assert atoms == other and np.array_equal(atoms.get_forces(), other.get_forces())
         assert [atoms.info[key] for key in ("split", "group")] == [other.info[key] for key in ("split", "group")]
+
+
+def test_structures_stored_before_are_repaired_or_rejected(aiida_profile: Profile) -> None:
+    """Structures that `import` rejects, but older versions accepted."""
+    crystals = []
+    for seed in range(4):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.05, seed=seed)
+        crystals.append(label_by_emt(atoms))
+    left = crystals[0].copy()
+    left.set_cell(left.cell.array[[1, 0, 2]])
+    left = label_by_emt(left)
+    free = label_by_emt(Atoms("Cu", cell=[6.0, 6.0, 6.0], pbc=True, info={"family": "IsolatedAtom"}))
+    flat = crystals[1].copy()
+    flat.cell[2] = 0.0
+    attach_labels(flat, crystals[1].calc.results)
+    labelled = to_trajectories([left, free, flat, *crystals[2:]], METHOD)
+    outputs = curate_labels(Dict(SETTINGS), Float(0.0), Int(1), **labelled)
+    report = outputs.pop("report").get_dict()
+    assert sorted(report["repaired"].values()) == [1, 1]
+    assert report["rejected"] == {"unusable_structure": 1}
+    frames = all_frames(outputs)
+    assert all(np.linalg.det(atoms.cell.array) > 0.0 for atoms in frames if atoms.pbc.any())
+    (atom,) = [atoms for atoms in frames if len(atoms) == 1]
+    assert is_free_atom(atom) and atom.get_potential_energy() == free.get_potential_energy()
+    (repaired,) = [atoms for atoms in frames if atoms.get_potential_energy() == left.get_potential_energy()]
+    assert load_node(repaired.info["source_uuid"]).get_array("energies")[repaired.info["source_step"]] == (
+        left.get_potential_energy()
+    )

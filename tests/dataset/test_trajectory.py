@@ -1,4 +1,4 @@
-"""Structures survive the way into AiiDA and back bit for bit."""
+"""Structures are equal bit by bit after storing in AiiDA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Potentials of copper that know little and much, and the program run on its own."""
+"""A copper potential with a narrow training set, and `explore_structures` run without AiiDA."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io.trajectory import Trajectory
 
-from aiida_mlip_autopipec.config.schemas.exploration import ExplorationConfig, WalkerCounts
+from aiida_mlip_autopipec.config.schemas.exploration import ExplorationConfig, SamplerCounts
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
-from aiida_mlip_autopipec.environment import PORTABLE, ensure_code
-from aiida_mlip_autopipec.exploration.process import settings_of
+from aiida_mlip_autopipec.exploration.calcfunctions import program_settings
+from aiida_mlip_autopipec.programs.codes import JOBS, ensure_code
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
 from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
 
 from ..conftest import label_by_emt
 
-SCRIPT = PORTABLE / "explore_structures"
+SCRIPT = JOBS / "explore_structures"
 
-NONE = dict.fromkeys(WalkerCounts.model_fields, 0)
-"""No walkers of any kind."""
+NONE = dict.fromkeys(SamplerCounts.model_fields, 0)
+"""No samplers of any kind."""
 
 
 def only(**counts: int) -> dict[str, int]:
-    """Return numbers of walkers, none but those given."""
+    """Return the numbers of samplers, zero for all kinds that are not given."""
     return {**NONE, **counts}
 
 
@@ -58,7 +58,7 @@ class Potential:
 
 @pytest.fixture(scope="session")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Potential:
-    """A potential fitted to nothing but fcc copper near its equilibrium."""
+    """A potential fitted only to fcc copper near its equilibrium."""
     random = np.random.default_rng(1)
     cells = [Atoms("Cu", cell=[15] * 3, positions=[[7] * 3])]
     for seed in range(24):
@@ -77,7 +77,7 @@ def explore_code(aiida_profile: Profile) -> orm.PortableCode:
 
 
 def near_equilibrium(number: int = 0, **info: Any) -> Atoms:
-    """Return a walker that starts from where the narrow potential knows everything: MD, if it is not told else."""
+    """Return a sampler, by default an MD run, whose start has a small extrapolation grade for `narrow`."""
     walker = bulk("Cu", cubic=True) * (2, 1, 1)
     walker.rattle(0.02, seed=number)
     walker.info = {
@@ -95,7 +95,7 @@ def near_equilibrium(number: int = 0, **info: Any) -> Atoms:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of the program left."""
+    """Exit status, log and files of a run of the program."""
 
     status: int
     log: str
@@ -119,8 +119,8 @@ class Outcome:
 
 
 def write_settings(folder: Path, **settings: Any) -> None:
-    """Write the program's settings into a folder."""
-    (folder / "settings.json").write_text(json.dumps(settings_of(ExplorationConfig(**settings))))
+    """Write `settings.json` into a folder."""
+    (folder / "settings.json").write_text(json.dumps(program_settings(ExplorationConfig(**settings))))
 
 
 def explore(

@@ -1,4 +1,4 @@
-"""The program: what walkers hand in, how they end, and what it says when it cannot let them go."""
+"""The program `explore_structures`: saved frames, stop reasons and failures."""
 
 from __future__ import annotations
 
@@ -11,47 +11,48 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from aiida_mlip_autopipec.environment import PORTABLE
+from aiida_mlip_autopipec.programs.codes import JOBS
 
+from ..conftest import WALLTIMES
 from .conftest import Potential, explore, near_equilibrium
 
 SELECT, STOP = 3.0, 12.0
 
 
-def test_a_hot_walker_hands_in_frames_between_the_limits(narrow: Potential, tmp_path: Path) -> None:
+def test_hot_samplers_save_frames_between_the_limits(narrow: Potential, tmp_path: Path) -> None:
     walkers = [near_equilibrium(number) for number in range(3)]
     walkers.append(near_equilibrium(3, kind="deformation", strain=np.diag([0.3, 0.0, 0.0]).tolist(), steps=60))
     limits = {"select_grade": SELECT, "stop_grade": STOP, "growth": 1.5}
     outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi, **limits)
     assert outcome.status == 0, outcome.log
-    assert {way["ended"] for way in outcome.report["walkers"]} == {"stop_grade"}
-    for way in outcome.report["walkers"]:
-        frames = [atoms for atoms in outcome.frames if atoms.info["walker"] == way["walker"]]
+    assert {record["ended"] for record in outcome.report["walkers"]} == {"stop_grade"}
+    for record in outcome.report["walkers"]:
+        frames = [atoms for atoms in outcome.frames if atoms.info["walker"] == record["walker"]]
         grades = [atoms.info["grade"] for atoms in frames]
-        assert 1 <= len(grades) == way["handed_in"] <= 6
+        assert 1 <= len(grades) == record["handed_in"] <= 6
         assert all(SELECT <= grade < STOP for grade in grades)
         assert grades == sorted(grades)
-        assert way["largest_grade"] >= STOP
-        assert all(atoms.info["step"] <= way["steps"] < way["steps_asked"] for atoms in frames)
+        assert record["largest_grade"] >= STOP
+        assert all(atoms.info["step"] <= record["steps"] < record["steps_asked"] for atoms in frames)
         assert {atoms.info["ended"] for atoms in frames} == {"stop_grade"}
     assert outcome.frames[0].info["temperature"] == 2500.0
     assert f"{len(walkers)} of {len(walkers)} done, 0 s left" in outcome.log
 
 
-def test_one_that_meets_nothing_unknown_hands_in_nothing(narrow: Potential, tmp_path: Path) -> None:
+def test_samplers_with_small_grades_save_no_frames(narrow: Potential, tmp_path: Path) -> None:
     walkers = [near_equilibrium(0, temperature=300.0), near_equilibrium(1, kind="relaxation", pressure=0.0)]
     outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi, select_grade=5.0)
     assert outcome.status == 0, outcome.log
-    assert [way["ended"] for way in outcome.report["walkers"]] == ["all_steps", "relaxed"]
+    assert [record["ended"] for record in outcome.report["walkers"]] == ["all_steps", "relaxed"]
     assert outcome.frames == []
 
 
-def test_a_start_that_is_unknown_is_handed_in_as_it_is(narrow: Potential, tmp_path: Path) -> None:
+def test_a_start_with_a_large_grade_is_saved(narrow: Potential, tmp_path: Path) -> None:
     cluster = Atoms("Cu4", positions=[[0, 0, 0], [2.4, 0, 0], [0, 2.4, 0], [0, 0, 2.4]])
     cluster.info = near_equilibrium().info
     outcome = explore(tmp_path, [cluster], narrow.yaml, narrow.asi)
-    (way,), (frame,) = outcome.report["walkers"], outcome.frames
-    assert (way["ended"], way["steps"]) == ("unknown_start", 0)
+    (record,), (frame,) = outcome.report["walkers"], outcome.frames
+    assert (record["ended"], record["steps"]) == ("unknown_start", 0)
     assert np.array_equal(frame.positions, cluster.positions) and frame.info["grade"] > 25
 
 
@@ -69,7 +70,7 @@ def test_the_same_seeds_give_the_same_frames_on_any_number_of_processes(narrow: 
 
 @pytest.fixture(scope="module")
 def attractive(narrow: Potential, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A potential in which atoms fall into one another."""
+    """A potential without repulsion, in which atoms collapse onto each other."""
     content = re.sub(r"core-repulsion: \[.*?\]", "core-repulsion: [0, 1]", narrow.yaml.read_text())
     content = re.sub(r"c: \[(\S+)\]", lambda match: f"c: [{-10 * float(match[1])}]", content)
     path = tmp_path_factory.mktemp("attractive") / "potential.yaml"
@@ -77,7 +78,7 @@ def attractive(narrow: Potential, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-def test_explosions_end_walkers_and_not_the_program(attractive: Path, narrow: Potential, tmp_path: Path) -> None:
+def test_explosions_stop_samplers_and_not_the_program(attractive: Path, narrow: Potential, tmp_path: Path) -> None:
     limits = {"select_grade": 1e8, "stop_grade": 1e9}
     walkers = [
         near_equilibrium(0),
@@ -90,16 +91,16 @@ def test_explosions_end_walkers_and_not_the_program(attractive: Path, narrow: Po
     walkers[5].positions[1] = walkers[5].positions[0] + 0.1
     outcome = explore(tmp_path, walkers, attractive, narrow.asi, **limits)
     assert outcome.status == 0, outcome.log
-    ways = outcome.report["walkers"]
-    ends = [way["ended"] for way in ways]
+    records = outcome.report["walkers"]
+    ends = [record["ended"] for record in records]
     assert set(ends) <= {"too_close", "too_hot", "volume", "not_finite"}, outcome.log
-    assert all(way["reason"] for way in ways)
-    # The grade gave no warning: the last frame that was matter is handed in, but for starts and paths that were none.
-    assert [way["handed_in"] for way in ways] == [1, 1, 1, 1, 0, 0]
+    assert all(record["reason"] for record in records)
+    # The grade gave no warning: the last physical frame is saved, except for unphysical starts and prescribed paths.
+    assert [record["handed_in"] for record in records] == [1, 1, 1, 1, 0, 0]
     assert all(np.isfinite(atoms.positions).all() for atoms in outcome.frames)
 
 
-def test_what_is_not_finite(narrow: Potential, tmp_path: Path) -> None:
+def test_predictions_that_are_not_finite_stop_a_sampler(narrow: Potential, tmp_path: Path) -> None:
     nothing = tmp_path / "potential.yaml"
     nothing.write_text(re.sub(r"c: \[(\S+)\]", "c: [.nan]", narrow.yaml.read_text()))
     outcome = explore(tmp_path / "run", [near_equilibrium()], nothing, narrow.asi)
@@ -107,41 +108,45 @@ def test_what_is_not_finite(narrow: Potential, tmp_path: Path) -> None:
     assert outcome.report["walkers"][0]["ended"] == "not_finite"
 
 
-def test_what_was_finished_before_the_end_of_the_walltime_is_kept(narrow: Potential, tmp_path: Path) -> None:
+def test_finished_samplers_are_kept_at_the_end_of_the_walltime(narrow: Potential, tmp_path: Path) -> None:
     endless = near_equilibrium(1, temperature=10.0, steps=10**6)
     walkers = [near_equilibrium(0, steps=3), endless]
-    first = explore(tmp_path / "first", walkers, narrow.yaml, narrow.asi, "--walltime", "6")
-    assert (first.status, first.failure["kind"]) == (14, "out_of_time")
+    for seconds in map(str, WALLTIMES):
+        folder = tmp_path / seconds
+        first = explore(folder, walkers, narrow.yaml, narrow.asi, "--walltime", seconds)
+        assert (first.status, first.failure["kind"]) == (14, "out_of_time")
+        if (folder / "exploration.json").exists() and first.report["done"]:
+            break
     assert (first.report["asked"], first.report["done"]) == (2, 1)
-    previous = ("--previous", str(tmp_path / "first"))
-    second = explore(tmp_path / "second", walkers, narrow.yaml, narrow.asi, "--walltime", "4", *previous)
-    assert "1 of 2 walkers had come to their end before" in second.log
+    previous = ("--previous", str(folder))
+    second = explore(tmp_path / "second", walkers, narrow.yaml, narrow.asi, "--walltime", seconds, *previous)
+    assert "1 of 2 samplers were finished by an earlier job" in second.log
     changed = [near_equilibrium(0, steps=3), near_equilibrium(1, steps=3)]
     third = explore(tmp_path / "third", changed, narrow.yaml, narrow.asi, *previous)
-    assert third.status == 0 and "before" not in third.log
+    assert third.status == 0 and "earlier job" not in third.log
 
 
 SITE = """
 import os, signal, sys
 if any(argument.endswith("explore_structures") for argument in sys.orig_argv):
     sys.path.insert(0, {portable!r})
-    import aceexplore.explore as explore
-    walk = explore.walk
-    def deadly(walker, *given):
-        if walker.number == 1:
+    import mlip_explore.explore as explore
+    run_sampler = explore.run_sampler
+    def deadly(sampler, *given):
+        if sampler.number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return walk(walker, *given)
-    explore.walk = deadly
+        return run_sampler(sampler, *given)
+    explore.run_sampler = deadly
 """
-"""Runs at the start of a Python process: walker 1 ends the process it is in, as a fault of the evaluator would."""
+"""Runs at the start of a Python process: sampler 1 kills its process, as a crash in the evaluation would."""
 
 
-def test_a_walker_that_kills_job_after_job_is_given_up_and_no_other_with_it(
+def test_a_sampler_that_kills_several_jobs_fails_alone(
     narrow: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aceexplore.store import ATTEMPTS
+    from mlip_explore.store import ATTEMPTS
 
-    (tmp_path / "sitecustomize.py").write_text(SITE.format(portable=str(PORTABLE)))
+    (tmp_path / "sitecustomize.py").write_text(SITE.format(portable=str(JOBS)))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     walkers = [near_equilibrium(0, temperature=300.0), *(near_equilibrium(number, steps=3) for number in (1, 2))]
     outcomes = [
@@ -149,7 +154,7 @@ def test_a_walker_that_kills_job_after_job_is_given_up_and_no_other_with_it(
     ]
     assert outcomes[0].status == 16
     assert outcomes[-1].status == 0, outcomes[-1].log
-    assert [way["ended"] for way in outcomes[-1].report["walkers"]] == ["all_steps", "killed", "all_steps"]
+    assert [record["ended"] for record in outcomes[-1].report["walkers"]] == ["all_steps", "killed", "all_steps"]
 
 
 @pytest.mark.parametrize(
@@ -157,23 +162,23 @@ def test_a_walker_that_kills_job_after_job_is_given_up_and_no_other_with_it(
     [
         ({"kind": "dance"}, "unknown kind 'dance'; known: md, deformation, relaxation"),
         ({"kind": None}, "unknown kind None"),
-        ({"temperature": None}, "does not say its temperature"),
-        ({"kind": "deformation"}, "does not say its strain"),
+        ({"temperature": None}, "lacks temperature"),
+        ({"kind": "deformation"}, "lacks strain"),
     ],
 )
-def test_walkers_that_do_not_say_what_to_do(info: dict[str, Any], message: str) -> None:
-    from acecommon.errors import ExplainedError
-    from aceexplore.walker import read_walkers
+def test_samplers_with_missing_or_wrong_parameters(info: dict[str, Any], message: str) -> None:
+    from mlip_common.errors import ProgramError
+    from mlip_explore.sampler import read_samplers
 
-    with pytest.raises(ExplainedError, match=message) as caught:
-        read_walkers([near_equilibrium(0, **info)])
+    with pytest.raises(ProgramError, match=message) as caught:
+        read_samplers([near_equilibrium(0, **info)])
     assert caught.value.kind == "bad_input"
 
 
 @pytest.mark.parametrize("fault", ["no active set", "of another potential", "no potential", "a .yace"])
-def test_files_that_are_no_potential_or_none_with_an_active_set(narrow: Potential, tmp_path: Path, fault: str) -> None:
-    from acecommon.errors import ExplainedError
-    from acecommon.potential import load_potential
+def test_files_that_are_no_potential_with_an_active_set(narrow: Potential, tmp_path: Path, fault: str) -> None:
+    from mlip_common.errors import ProgramError
+    from mlip_common.potential import load_potential
 
     yaml, asi = tmp_path / "potential.yaml", tmp_path / "potential.asi"
     shutil.copy(narrow.yaml, yaml)
@@ -187,6 +192,6 @@ def test_files_that_are_no_potential_or_none_with_an_active_set(narrow: Potentia
         yaml.write_text("elements: [Cu]\n")
     else:
         yaml = narrow.folder / "potential.yace"
-    with pytest.raises(ExplainedError, match="cannot be loaded") as caught:
+    with pytest.raises(ProgramError, match="cannot be loaded") as caught:
         load_potential(yaml, asi)
     assert caught.value.kind == "potential_unusable"

@@ -1,4 +1,4 @@
-"""The calcfunction around the generator."""
+"""The calcfunction of the generator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from aiida.orm import Dict, Int, List
 
 from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
 from aiida_mlip_autopipec.dataset.trajectory import all_frames
-from aiida_mlip_autopipec.generator.process import generate_structures
+from aiida_mlip_autopipec.generator.calcfunctions import generate_structures
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 
 

@@ -1,4 +1,4 @@
-"""The structures a run starts from."""
+"""The structure generator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiida_mlip_autopipec.config.schemas.generator import FamilyWeights, GeneratorConfig
-from aiida_mlip_autopipec.dataset.fingerprint import find_duplicates
+from aiida_mlip_autopipec.dataset.duplicates import find_duplicates
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 
 SOME = ("H", "O", "Si", "Cu", "Cs", "W", "U")
@@ -24,7 +24,7 @@ def kind_of(atoms: Atoms) -> str:
 
 
 def closest_approach(atoms: Atoms) -> float:
-    """The shortest distance, relative to the sum of the covalent radii."""
+    """Return the shortest distance relative to the sum of the covalent radii."""
     first, second, distances = neighbor_list("ijd", atoms, 4.0)
     radii = covalent_radii[atoms.numbers]
     return float((distances / (radii[first] + radii[second])).min(initial=np.inf))

@@ -1,4 +1,4 @@
-"""What grade means what error, and the limit that follows from it."""
+"""The force error as a function of the extrapolation grade, and the next limit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiida_mlip_autopipec.learning.calibration import (
-    CAUTION,
-    FEWEST_POINTS,
-    HIGHEST_LIMIT,
-    LOWEST_LIMIT,
+    MAX_LIMIT,
+    MIN_LIMIT,
+    MIN_POINTS,
+    QUANTILE,
     Calibration,
     next_limit,
 )
@@ -20,7 +20,7 @@ from aiida_mlip_autopipec.learning.calibration import (
 @given(
     factor=st.floats(1e-3, 1.0),
     exponent=st.floats(0.2, 3.0),
-    grades=st.lists(st.floats(1.0, 100.0), min_size=FEWEST_POINTS, max_size=40, unique=True),
+    grades=st.lists(st.floats(1.0, 100.0), min_size=MIN_POINTS, max_size=40, unique=True),
 )
 def test_a_power_law_is_found(factor: float, exponent: float, grades: list[float]) -> None:
     if max(grades) / min(grades) < 1.01:
@@ -30,7 +30,7 @@ def test_a_power_law_is_found(factor: float, exponent: float, grades: list[float
     assert law.error_at(5.0) == pytest.approx(factor * 5.0**exponent, rel=1e-2)
     error = law.error_at(7.0)
     assert error is not None
-    assert law.grade_of(error) == pytest.approx(7.0, rel=1e-6)
+    assert law.grade_at(error) == pytest.approx(7.0, rel=1e-6)
 
 
 def test_a_few_odd_structures_do_not_decide_it() -> None:
@@ -50,7 +50,7 @@ def test_most_errors_lie_below_the_law() -> None:
     errors = 0.05 * grades * np.exp(random.normal(0, 0.5, 200))
     law = Calibration(grades, errors)
     expected = np.array([law.error_at(grade) for grade in grades])
-    assert np.mean(errors <= expected) == pytest.approx(CAUTION, abs=0.01)
+    assert np.mean(errors <= expected) == pytest.approx(QUANTILE, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_most_errors_lie_below_the_law() -> None:
 )
 def test_without_a_law_the_limit_stays(grades: list[float], errors: list[float]) -> None:
     law = Calibration(grades, errors)
-    assert law.grade_of(0.1) is None
+    assert law.grade_at(0.1) is None
     assert next_limit(law, 0.1, 3.7) == 3.7
 
 
@@ -76,11 +76,11 @@ def test_forces_that_vanish_by_symmetry_say_nothing() -> None:
     assert (symmetric.exponent, symmetric.factor) == (law.exponent, law.factor)
 
 
-@given(tolerated=st.floats(1e-4, 1e2), last=st.floats(LOWEST_LIMIT, HIGHEST_LIMIT))
+@given(tolerated=st.floats(1e-4, 1e2), last=st.floats(MIN_LIMIT, MAX_LIMIT))
 def test_the_limit_moves_with_care(tolerated: float, last: float) -> None:
     grades = np.geomspace(1.2, 40, 20)
     limit = next_limit(Calibration(grades, 0.03 * grades), tolerated, last)
-    assert LOWEST_LIMIT <= limit <= HIGHEST_LIMIT
+    assert MIN_LIMIT <= limit <= MAX_LIMIT
     assert last / 2 - 1e-9 <= limit <= 2 * last + 1e-9
 
 

@@ -1,4 +1,4 @@
-"""Runs of the script `label_structures` as a process of its own."""
+"""Runs of the program `label_structures` in a separate process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ import pytest
 from ase import Atoms
 from ase.io.trajectory import Trajectory
 
-SCRIPT = str(files("aiida_mlip_autopipec") / "portable" / "label_structures")
+from ..waiting import PATIENCE
+
+SCRIPT = str(files("aiida_mlip_autopipec") / "jobs" / "label_structures")
 FAULTY = "tests.oracle.faulty:FaultyEMT"
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """A finished run of the script."""
+    """A finished run of the program."""
 
     status: int
     labels: dict[int, dict[str, Any]]
@@ -45,7 +47,7 @@ def read_labelling(folder: Path, status: int) -> Labelling:
 def label_command(
     folder: Path, structures: Sequence[Atoms], calculator: str, parameters: dict[str, Any] | None = None
 ) -> list[str]:
-    """Write the input files of the script; return its command line."""
+    """Write the input files of the program; return its command line."""
     with Trajectory(str(folder / "structures.traj"), "w") as frames:
         for atoms in structures:
             frames.write(atoms)
@@ -54,7 +56,7 @@ def label_command(
 
 
 def dimers(dimer: Atoms, count: int) -> list[Atoms]:
-    """Return dimers of different lengths: a calculator answers for the same one from memory."""
+    """Return dimers of different lengths, as a calculator caches the result of an unchanged structure."""
     structures = [dimer.copy() for _ in range(count)]
     for number, atoms in enumerate(structures):
         atoms.set_distance(0, 1, 2.2 + 0.1 * number)
@@ -63,14 +65,14 @@ def dimers(dimer: Atoms, count: int) -> list[Atoms]:
 
 @pytest.fixture
 def label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Labelling]:
-    """Run the script on structures in a folder of its own; the faulty calculators can be imported there."""
+    """Run the program on structures in a separate folder, where the faulty calculators can be imported."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def run(
         structures: Sequence[Atoms], calculator: str = "emt", *options: str, parameters: dict[str, Any] | None = None
     ) -> Labelling:
         command = label_command(tmp_path, structures, calculator, parameters)
-        done = subprocess.run([*command, *options], cwd=tmp_path, timeout=120, capture_output=True)
+        done = subprocess.run([*command, *options], cwd=tmp_path, timeout=PATIENCE, capture_output=True)
         return read_labelling(tmp_path, done.returncode)
 
     return run

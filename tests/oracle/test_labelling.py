@@ -14,8 +14,8 @@ from ase import Atoms
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.dataset.trajectory import frames_with_source, to_atoms, to_trajectories
-from aiida_mlip_autopipec.oracle.labelling import LabellingWorkChain
 from aiida_mlip_autopipec.oracle.prepare import prepare_oracle
+from aiida_mlip_autopipec.oracle.workchain import LabellingWorkChain
 
 Label = Callable[..., orm.WorkChainNode]
 
@@ -24,7 +24,7 @@ LENNARD_JONES = "ase.calculators.lj:LennardJones"
 
 @pytest.fixture
 def label(resources: orm.Dict) -> Label:
-    """Label structures by Lennard-Jones' potential of a strength of its own, so that tests do not know each other's labels."""
+    """Label structures with a Lennard-Jones potential of a unique strength, so that tests do not reuse each other's labels."""
 
     def run(structures: list[Atoms], strength: float, reuse: bool = True, **changes: Any) -> orm.WorkChainNode:
         config = AseOracleConfig(calculator=LENNARD_JONES, parameters={"epsilon": strength, "sigma": 2.3}, **changes)

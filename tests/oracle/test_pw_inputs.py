@@ -1,4 +1,4 @@
-"""What pw.x is asked for a structure."""
+"""Inputs of pw.x for a structure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 
 from aiida_mlip_autopipec.config.schemas.oracle import QuantumEspressoOracleConfig
-from aiida_mlip_autopipec.oracle.pw_inputs import by_cost, has_spin, in_periodic_cell, kpoint_mesh, pw_parameters
+from aiida_mlip_autopipec.oracle.pw_inputs import has_spin, in_periodic_cell, kpoint_mesh, pw_parameters, rounds_by_cost
 
 
 def config(**changes: object) -> QuantumEspressoOracleConfig:
@@ -77,7 +77,7 @@ def test_what_the_user_sets_reaches_pw() -> None:
 
 def test_rounds_hold_each_structure_once_the_expensive_first() -> None:
     frames = [("a", step) for step in range(5)]
-    assert by_cost(frames, [1, 9, 3, 7, 5], 2) == [[("a", 1), ("a", 3)], [("a", 4), ("a", 2)], [("a", 0)]]
+    assert rounds_by_cost(frames, [1, 9, 3, 7, 5], 2) == [[("a", 1), ("a", 3)], [("a", 4), ("a", 2)], [("a", 0)]]
 
 
 @pytest.mark.parametrize(

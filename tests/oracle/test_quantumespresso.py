@@ -1,4 +1,4 @@
-"""The oracle that runs real pw.x: right labels, and every structure labelled once or named with its reason."""
+"""The oracle with real pw.x: correct labels; each structure is labelled once or reported with a reason."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read
 
-from aiida_mlip_autopipec.config.read import ConfigError
+from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.dataset.trajectory import METHOD, frames_with_source, to_trajectories
-from aiida_mlip_autopipec.environment import ensure_computer
+from aiida_mlip_autopipec.host.computers import ensure_computer
 from aiida_mlip_autopipec.oracle.ase import AseOracleWorkChain
 from aiida_mlip_autopipec.oracle.prepare import prepare_oracle
 from aiida_mlip_autopipec.oracle.pw_inputs import kpoint_mesh, pw_parameters
+from aiida_mlip_autopipec.oracle.workchain import LabellingWorkChain
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
 
 from .conftest import ROOT
@@ -152,7 +153,7 @@ def test_the_identity_of_the_labels_is_on_them(label_by_pw: Label, silicon: list
     ("changes", "message"),
     [
         ({"pseudopotentials": {"Si": Path("/nowhere/Si.upf")}}, "cannot be read"),
-        ({"pseudopotentials": {"Si": Path(__file__)}}, "no UPF file"),
+        ({"pseudopotentials": {"Si": Path(__file__)}}, "not a valid UPF file"),
         ({"code": "pw@nowhere"}, "there is no AiiDA code 'pw@nowhere'"),
         ({"code": "label_structures"}, "not quantumespresso.pw"),
         ({"pseudopotentials": {}, "pseudo_family": "SSSP/9.9"}, "is not installed"),
@@ -162,14 +163,14 @@ def test_what_is_missing_is_told_before_anything_is_submitted(
     small_pw: QuantumEspressoOracleConfig, label_code: orm.PortableCode, changes: dict[str, Any], message: str
 ) -> None:
     before = orm.QueryBuilder().append(orm.ProcessNode).count()
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(UserError, match=message):
         prepare_oracle(small_pw.model_copy(update=changes), ResourcesConfig(), ["Si"])
     assert orm.QueryBuilder().append(orm.ProcessNode).count() == before
 
 
 def test_a_pseudopotential_of_another_element(small_pw: QuantumEspressoOracleConfig, silicon_upf: Path) -> None:
     config = small_pw.model_copy(update={"pseudopotentials": {"Al": silicon_upf}})
-    with pytest.raises(ConfigError, match="of Si, not of Al"):
+    with pytest.raises(UserError, match="of Si, not of Al"):
         prepare_oracle(config, ResourcesConfig(), ["Al"])
 
 
@@ -222,3 +223,34 @@ def test_a_program_that_is_not_there_is_a_reason(label_by_pw: Label, silicon: li
     (failure,) = node.outputs.report["failed"]
     assert failure["kind"].startswith("output_")
     assert not node.is_finished_ok
+
+
+def test_labels_of_an_oracle_that_failed_are_found_again(
+    aiida_profile: Profile,
+    small_pw: QuantumEspressoOracleConfig,
+    silicon: list[Atoms],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from aiida_mlip_autopipec.oracle import quantumespresso
+    from aiida_mlip_autopipec.oracle.quantumespresso import QuantumEspressoOracleWorkChain
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("the worker has no memory left")
+
+    structures = silicon[2:]
+    # A cutoff of its own: no other test has labels by it.
+    config = small_pw.model_copy(update={"ecutwfc": 11.0})
+    with monkeypatch.context() as patched:
+        patched.setattr(quantumespresso, "_store_labels", fail)
+        inputs = prepare_oracle(config, ResourcesConfig(), ["Si"])
+        with pytest.raises(RuntimeError, match="no memory left"):
+            run_get_node(QuantumEspressoOracleWorkChain, structures=to_trajectories(structures), **inputs)
+    _, node = run_get_node(
+        LabellingWorkChain,
+        structures=to_trajectories(structures),
+        type=orm.Str("quantumespresso"),
+        oracle=prepare_oracle(config, ResourcesConfig(), ["Si"]),
+    )
+    assert node.is_finished_ok, node.exit_message
+    assert node.outputs.report["reused"] == 2 == len(frames_with_source(node.outputs.labelled))
+    assert not any(isinstance(called, orm.CalcJobNode) for called in node.called_descendants)

@@ -1,4 +1,4 @@
-"""Fits and validations in the database as their processes leave them, without the work."""
+"""Stores fits and validations as their processes would, without running them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io.trajectory import Trajectory
 
+from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig, TrainingRunConfig
+
 from ..conftest import label_by_emt
 
 
 def rattled_copper(count: int, families: Sequence[str] = ("fcc_rattled",)) -> list[Atoms]:
-    """Different cells of four atoms with EMT labels, in turn of the families, one in ten to test on."""
+    """Return cells of four atoms with EMT labels, alternating between the families; every tenth is a test structure."""
     frames = []
     for index in range(count):
         atoms = bulk("Cu", cubic=True)
@@ -37,9 +39,16 @@ def rattled_copper(count: int, families: Sequence[str] = ("fcc_rattled",)) -> li
     return frames
 
 
-def store_fit(frames: Sequence[Atoms], noise: float = 0.01, **metrics: Any) -> orm.SinglefileData:
-    """Store a fit whose errors are noise (eV/atom and eV/Å); return its potential."""
+def store_fit(
+    frames: Sequence[Atoms], noise: float | Sequence[float] = 0.01, made_by: str = "", **metrics: Any
+) -> orm.SinglefileData:
+    """Store a fit whose errors are noise (eV/atom and eV/Å), for all structures or each; return its potential.
+
+    :param made_by: process label of a WorkChain that called the fit; none if empty.
+    """
     random = np.random.default_rng(0)
+    of_frame = np.broadcast_to(noise, len(frames))
+    of_atom = np.repeat(of_frame, [len(atoms) for atoms in frames])[:, None]
     sizes = np.array([len(atoms) for atoms in frames])
     energies = np.array([atoms.get_potential_energy() for atoms in frames]) / sizes
     forces = np.concatenate([atoms.get_forces() for atoms in frames])
@@ -49,10 +58,10 @@ def store_fit(frames: Sequence[Atoms], noise: float = 0.01, **metrics: Any) -> o
         split=np.array([atoms.info["split"] for atoms in frames]),
         family=np.array([atoms.info["family"] for atoms in frames]),
         energy_reference=energies,
-        energy_predicted=energies + noise * random.standard_normal(len(frames)),
+        energy_predicted=energies + of_frame * random.standard_normal(len(frames)),
         structure_index=np.repeat(np.arange(len(frames)), sizes),
         forces_reference=forces,
-        forces_predicted=forces + noise * random.standard_normal(forces.shape),
+        forces_predicted=forces + of_atom * random.standard_normal(forces.shape),
     )
     predictions.seek(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +72,10 @@ def store_fit(frames: Sequence[Atoms], noise: float = 0.01, **metrics: Any) -> o
         dataset = orm.SinglefileData(path).store()
     n_test = sum(atoms.info["split"] == "test" for atoms in frames)
     elements = sorted({symbol for atoms in frames for symbol in atoms.symbols})
-    errors = {"energy_rmse_meV_per_atom": 1000 * noise, "force_rmse_eV_per_A": noise}
+    errors = {
+        "energy_rmse_meV_per_atom": 1000 * float(of_frame.mean()),
+        "force_rmse_eV_per_A": float(of_frame.mean()),
+    }
     content = {
         "elements": elements,
         "engine": "linear",
@@ -79,6 +91,15 @@ def store_fit(frames: Sequence[Atoms], noise: float = 0.01, **metrics: Any) -> o
         **metrics,
     }
     fit = orm.CalcFunctionNode()
+    if made_by:
+        caller = orm.WorkChainNode()
+        caller.base.attributes.set("process_label", made_by)
+        settings = {"config": PipelineConfig(elements=elements)} if made_by != "PaceTrainWorkChain" else {}
+        settings |= {"settings": TrainingRunConfig()}
+        for name, model in settings.items():
+            caller.base.links.add_incoming(orm.Dict(model.model_dump(mode="json")).store(), LinkType.INPUT_WORK, name)
+        caller.store()
+        fit.base.links.add_incoming(caller, LinkType.CALL_CALC, "fit")
     fit.base.links.add_incoming(dataset, LinkType.INPUT_CALC, "nodes__dataset")
     fit.store()
     potential = orm.SinglefileData(io.BytesIO(b"potential"), filename="potential.yace")

@@ -1,4 +1,4 @@
-"""What a report says is what the database holds."""
+"""The data of a report agree with the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ase.neighborlist import neighbor_list
 
 from aiida_mlip_autopipec.dataset.trajectory import to_atoms
 from aiida_mlip_autopipec.report.collect import collect
-from aiida_mlip_autopipec.report.findings import errors_of
+from aiida_mlip_autopipec.report.errors import error_statistics
 
 from .stored import CHECK, rattled_copper, store_fit, store_validation
 
@@ -23,7 +23,7 @@ def test_a_run_its_fit_and_its_potential_have_the_same_report(finished_run: orm.
         assert subject.title == "ACE potential for Cu"
         assert subject.identity == subjects[0].identity
         assert potential.uuid in subject.identity["potential"] and finished_run.uuid in subject.identity["run"]
-        assert subject.asked["training"]["n_functions"] == 15
+        assert subject.changed_settings["training"]["n_functions"] == 15
         assert [stage.name for stage in subject.stages] == ["generate", "label", "curate", "train"]
         assert all(stage.seconds > 0 for stage in subject.stages)
 
@@ -32,7 +32,7 @@ def test_the_errors_are_those_of_the_metrics(finished_run: orm.WorkChainNode) ->
     structures = collect(finished_run).structures
     metrics = finished_run.outputs.metrics
     for name, chosen in (("train", ~structures.is_test), ("test", structures.is_test)):
-        errors = errors_of(structures, chosen)
+        errors = error_statistics(structures, chosen)
         assert errors is not None
         assert errors.n_structures == metrics[name]["n_structures"]
         assert errors.energy_rmse == pytest.approx(metrics[name]["energy_rmse_meV_per_atom"])
@@ -61,9 +61,10 @@ def test_distances_are_those_of_the_structures(aiida_profile: Profile, cutoff: f
     subject = collect(store_fit(frames, cutoff_A=cutoff))
     distances = [neighbor_list("d", atoms, cutoff + 1.5) for atoms in frames]
     expected, _ = np.histogram(np.concatenate(distances), subject.coverage.edges)
-    # Distances are in single precision: a few fall on the other side of an edge.
+    # Distances are in single precision, so a few fall into the neighbouring bin.
     assert subject.coverage.counts["Cu–Cu"] == pytest.approx(expected, abs=3)
     assert subject.structures.shortest == pytest.approx([one.min() for one in distances], abs=1e-5)
+    assert subject.coverage.shortest["Cu–Cu"] == pytest.approx([one.min() for one in distances], abs=1e-5)
     assert subject.coverage.compositions == {"Cu": 10}
 
 

@@ -1,4 +1,4 @@
-"""The report in a real browser: no errors, points where they belong, the filter, the phone, print."""
+"""The report in a real browser: no errors, positions of points, filter, phone, print."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def show(browser: webdriver.Chrome, width: int) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
-def errors_of(page: webdriver.Chrome) -> list[dict[str, Any]]:
-    """Return what the console says, but for advice on the reading of pixels, which only these tests do."""
+def console_errors(page: webdriver.Chrome) -> list[dict[str, Any]]:
+    """Return the messages of the console, without a hint about reading pixels, which only these tests cause."""
     return [entry for entry in page.get_log("browser") if entry["source"] != "rendering"]
 
 
@@ -74,7 +74,7 @@ def drawn(page: webdriver.Chrome) -> dict[str, int]:
 
 
 def coloured_pixels(page: webdriver.Chrome, cloud: str) -> int:
-    """Return how much of a plot is not transparent: what is really drawn."""
+    """Return the number of pixels of a plot that are not transparent."""
     script = """
         const canvas = document.querySelector(`canvas[data-cloud="${arguments[0]}"]`);
         const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -85,7 +85,7 @@ def coloured_pixels(page: webdriver.Chrome, cloud: str) -> int:
 
 
 def test_it_opens_without_errors_and_asks_nothing_of_the_network(page: webdriver.Chrome) -> None:
-    assert errors_of(page) == []
+    assert console_errors(page) == []
     requests = page.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)")
     assert [name for name in requests if not name.startswith("data:")] == []
     assert page.title == "ACE potential for Cu"
@@ -102,7 +102,7 @@ def test_the_plots_are_there(page: webdriver.Chrome, subject: Subject) -> None:
     # The isolated atom has no shortest distance.
     assert counts["coverage"] == len(subject.structures) - 1
     for figure in page.find_elements(By.TAG_NAME, "figure"):
-        assert figure.find_element(By.TAG_NAME, "svg").size["height"] > 100
+        assert figure.find_element(By.CSS_SELECTOR, "svg, img").size["height"] > 100
 
 
 def test_the_filter_by_kind_works(page: webdriver.Chrome, subject: Subject) -> None:
@@ -125,7 +125,7 @@ def test_the_filter_by_kind_works(page: webdriver.Chrome, subject: Subject) -> N
     page.find_element(By.ID, "all").click()
     page.find_element(By.CSS_SELECTOR, 'input[data-side="0"]').click()
     assert drawn(page)["energy-parity"] == int(structures.is_test.sum())
-    assert errors_of(page) == []
+    assert console_errors(page) == []
 
 
 def test_pointing_at_a_structure_names_the_calculation_behind_it(page: webdriver.Chrome, subject: Subject) -> None:
@@ -145,7 +145,7 @@ def test_pointing_at_a_structure_names_the_calculation_behind_it(page: webdriver
     said = tip.text
     assert any(uuid in said for uuid in structures.calculation_uuids)
     assert any(name in said for name in structures.kind_names) and "meV/atom" in said and "eV/Å" in said
-    # It stays when the pointer leaves, to be copied.
+    # After a click it stays open when the pointer leaves.
     ActionChains(page).move_to_element(page.find_element(By.ID, "shown")).perform()
     assert tip.is_displayed() and tip.text == said
 
@@ -163,4 +163,4 @@ def test_it_prints(page: webdriver.Chrome) -> None:
     printed = page.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
     pdf = base64.b64decode(printed["data"])
     assert pdf.startswith(b"%PDF") and len(pdf) > 50_000
-    assert errors_of(page) == []
+    assert console_errors(page) == []

@@ -1,19 +1,20 @@
-"""The page is complete in itself, and what comes from data stays text."""
+"""The page is self-contained, and texts from data are escaped."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from aiida import orm
 from aiida.manage.configuration import Profile
 
 from aiida_mlip_autopipec.report.collect import collect
-from aiida_mlip_autopipec.report.figures import validation_curves
+from aiida_mlip_autopipec.report.figures import BLUE, validation_curves
 from aiida_mlip_autopipec.report.model import Validation
 from aiida_mlip_autopipec.report.page import render
-from aiida_mlip_autopipec.workflows.results import write_results
+from aiida_mlip_autopipec.runs.results import write_results
 
 from .stored import CHECK, CURVE, rattled_copper, store_fit, store_validation
 
@@ -22,7 +23,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 def test_it_asks_nothing_of_a_network(finished_run: orm.WorkChainNode) -> None:
     page = render(collect(finished_run))
-    assert not re.search(r"""(src|href)=(?!["']?(#|data:))|url\(|@import|https?://""", page)
+    assert not re.search(r"""(src|href)=(?!["']?(#|data:))|url\((?!#)|@import|https?://""", page)
     assert "default-src 'none'" in page
 
 
@@ -32,7 +33,7 @@ def test_it_tells_all_that_was_promised(finished_run: orm.WorkChainNode) -> None
         assert f'id="{id_}"' in page
     assert finished_run.outputs.potential.uuid in page
     assert "AseLabelCalculation" in page and "aiida-core" in page and "n_functions: 15" in page
-    assert "There is none of this potential in the database" in page
+    assert "has not been validated in this database" in page
 
 
 def test_names_from_data_are_escaped(aiida_profile: Profile) -> None:
@@ -63,8 +64,8 @@ def test_branches_of_a_dispersion_share_a_plot(aiida_profile: Profile) -> None:
     empty = {**CURVE, "name": "nothing", "x": [], "potential": [], "oracle": []}
     figures = validation_curves(Validation("", True, [], [*branches, broken, empty], {}))
     assert [figure.caption for figure in figures] == ["phonons of fcc", "dimer"]
-    assert figures[0].plot.count("<polyline") == 3 and figures[0].plot.count("<circle") == 12
-    assert figures[1].plot.count("<polyline") == 1 and "<circle" not in figures[1].plot
+    assert [figure.plot.count(f"fill: none; stroke: {BLUE}") for figure in figures] == [3, 1]
+    assert [figure.plot.count("<title>") for figure in figures] == [12, 0]
 
 
 @pytest.mark.parametrize("n_families", [1, 9, 30])
@@ -78,3 +79,35 @@ def test_it_shows_few_and_many_kinds(aiida_profile: Profile, n_families: int) ->
 def test_the_results_of_a_run_include_it(finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     assert tmp_path / "report.html" in write_results(finished_run, tmp_path)
     assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_shortest_distance_is_the_real_one(aiida_profile: Profile) -> None:
+    frames = rattled_copper(20)
+    subject = collect(store_fit(frames))
+    least = min(float(atoms.get_all_distances(mic=True)[np.triu_indices(4, 1)].min()) for atoms in frames)
+    assert f"the shortest is {least:.3f} Å" in render(subject)
+
+
+def test_times_say_which_they_are(aiida_profile: Profile) -> None:
+    page = render(collect(store_fit(rattled_copper(20), cpu_time_s=12.0)))
+    assert "wall time (s)" in page and "processor time of one core" in page
+
+
+def test_warnings_about_the_data_stand_in_the_section_on_the_data(aiida_profile: Profile) -> None:
+    subject = collect(store_fit(rattled_copper(20)))
+    assert 'id="warnings"' not in render(subject)
+    doubts = [
+        {"check": "mixed_energies", "message": m, "cause": "half may be in Hartree"} for m in (HOSTILE, "two groups")
+    ]
+    subject.curation.update(n_input=20, n_kept=20, plausibility=doubts)
+    page = render(subject)
+    section = page[page.index('id="covered"') : page.index('id="rejected"')]
+    assert "two groups. Likely cause: half may be in Hartree" in section and "<img" not in page
+
+
+def test_both_test_errors_are_shown_if_test_structures_equal_training_structures(aiida_profile: Profile) -> None:
+    frames = rattled_copper(40)
+    frames[39].info["group"] = frames[38].info["group"] = 7
+    page = render(collect(store_fit(frames)))
+    assert "energy RMSE, test (3 structures" in page
+    assert "energy RMSE, test, with structures that equal training structures (4 structures" in page

@@ -1,4 +1,4 @@
-"""Fixtures of the selection's tests."""
+"""Fixtures of the tests of the selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice itself, and the portable script as a cluster would run it."""
+"""The selection methods, and the program `select_structures` run as on a cluster."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aceselect.basis import generic_basis
-from aceselect.select import select
-from aceselect.settings import METHODS, Settings
 from ase import Atoms
 from ase.build import bulk
 from ase.io.trajectory import Trajectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mlip_select.basis import generic_basis
+from mlip_select.select import select
+from mlip_select.settings import METHODS, SelectionSettings
 
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 
-SCRIPT = files("aiida_mlip_autopipec") / "portable" / "select_structures"
+SCRIPT = files("aiida_mlip_autopipec") / "jobs" / "select_structures"
 
 FEW_EXAMPLES = settings(
     max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
@@ -31,13 +31,13 @@ FEW_EXAMPLES = settings(
 
 
 def chosen(candidates: Sequence[Atoms], count: int, known: Sequence[Atoms] = (), **more: Any) -> list[int]:
-    """Return the indices of the choice, in its order."""
-    asked = Settings(**{"count": count, "n_functions": 40, **more})
+    """Return the indices of the selected structures, in order."""
+    asked = SelectionSettings(**{"count": count, "n_functions": 40, **more})
     return [one["index"] for one in select(asked, candidates, known, workers=1)["chosen"]]
 
 
 def in_blocks(structures: Sequence[Atoms], blocks: Sequence[int]) -> list[Atoms]:
-    """Return copies that stand in these parts of the pool."""
+    """Return copies assigned to these blocks of the pool."""
     copies = [atoms.copy() for atoms in structures]
     for atoms, block in zip(copies, blocks, strict=True):
         atoms.info["block"] = block
@@ -54,12 +54,10 @@ def test_the_order_of_the_candidates_changes_nothing(pool: list[Atoms], method: 
 
 @FEW_EXAMPLES
 @given(fewer=st.integers(1, 60), more=st.integers(1, 60), method=st.sampled_from(METHODS))
-def test_a_larger_count_chooses_the_same_ones_and_some_more(
-    pool: list[Atoms], fewer: int, more: int, method: str
-) -> None:
+def test_a_larger_count_only_adds_structures(pool: list[Atoms], fewer: int, more: int, method: str) -> None:
     fewer, more = sorted((fewer, more))
     blocks = [number % 3 for number in range(len(pool))]
-    # What is asked for says how many parts are made.
+    # The count decides the number of blocks.
     parts = in_blocks(pool, blocks)
     of_fewer = [atoms for atoms in parts if atoms.info["block"] * 15 < fewer]
     one = chosen(of_fewer, fewer, per_block=15, method=method)
@@ -69,7 +67,7 @@ def test_a_larger_count_chooses_the_same_ones_and_some_more(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_required_ones_are_always_chosen(pool: list[Atoms], method: str) -> None:
+def test_required_structures_are_always_selected(pool: list[Atoms], method: str) -> None:
     required = {n for n, atoms in enumerate(pool) if atoms.info["family"] in ("isolated_atom", "dimer")}
     assert required <= set(chosen(pool, len(required) + 1, method=method))
     assert pool[chosen(pool, 1, method=method)[0]].info["family"] == "isolated_atom"
@@ -77,7 +75,7 @@ def test_the_required_ones_are_always_chosen(pool: list[Atoms], method: str) -> 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_equal_to_a_known_structure_is_worth_nothing(pool: list[Atoms], method: str) -> None:
+def test_duplicates_of_known_structures_have_a_score_of_zero(pool: list[Atoms], method: str) -> None:
     known = [atoms for atoms in pool if atoms.pbc.all()][:8]
     copies = [atoms * (1, 1, 2) for atoms in known]
     for atoms in copies:
@@ -85,7 +83,7 @@ def test_what_is_equal_to_a_known_structure_is_worth_nothing(pool: list[Atoms], 
         atoms.positions += (0.3, 0.1, 0.2)
     other = bulk("Cu", cubic=True)
     other.rattle(0.1, seed=5)
-    selection = select(Settings(count=5, n_functions=40, method=method), [*copies, other], known, workers=1)
+    selection = select(SelectionSettings(count=5, n_functions=40, method=method), [*copies, other], known, workers=1)
     assert [one["index"] for one in selection["chosen"]] == [len(copies)]
     assert [one["worth"] for one in selection["left_out"]] == [0.0] * len(copies)
 
@@ -95,17 +93,17 @@ def test_supercells_carry_the_information_of_their_cell() -> None:
     cells[0].rattle(0.1, seed=1)
     cells[1].rattle(0.05, seed=1)
     large = [cells[0] * (2, 2, 2), cells[1]]
-    few = Settings(count=1, n_functions=40)
-    worth = [select(few, [atoms], [], workers=1)["chosen"][0]["worth"] for atoms in (cells[0], large[0])]
-    assert worth[0] == pytest.approx(worth[1], rel=1e-4)
+    few = SelectionSettings(count=1, n_functions=40)
+    scores = [select(few, [atoms], [], workers=1)["chosen"][0]["worth"] for atoms in (cells[0], large[0])]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-4)
     assert chosen(cells, 1) == chosen(large, 1)
 
 
-def test_worths_fall(pool: list[Atoms]) -> None:
-    selection = select(Settings(count=40, n_functions=40), pool, [], workers=2)
-    worths = [one["worth"] for one in selection["chosen"] if one["reason"] == "information"]
-    assert worths == sorted(worths, reverse=True)
-    assert max(one["worth"] for one in selection["left_out"]) <= worths[-1]
+def test_scores_fall(pool: list[Atoms]) -> None:
+    selection = select(SelectionSettings(count=40, n_functions=40), pool, [], workers=2)
+    scores = [one["worth"] for one in selection["chosen"] if one["reason"] == "information"]
+    assert scores == sorted(scores, reverse=True)
+    assert max(one["worth"] for one in selection["left_out"]) <= scores[-1]
 
 
 def test_alloys(tmp_path: Path) -> None:

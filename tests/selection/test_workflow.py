@@ -1,4 +1,4 @@
-"""The WorkChain around the selection: what it returns, and what it says when there is nothing to return."""
+"""The WorkChain of the selection: its outputs, and its messages when there is nothing to select."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ase.build import bulk
 from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
 from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
 from aiida_mlip_autopipec.dataset.trajectory import all_frames, count_frames, to_atoms, to_trajectories
-from aiida_mlip_autopipec.environment import ensure_code
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
-from aiida_mlip_autopipec.selection.workflow import SelectionWorkChain
+from aiida_mlip_autopipec.programs.codes import ensure_code
+from aiida_mlip_autopipec.selection.workchain import SelectionWorkChain
 
-from ..trainer.conftest import with_prepended
-from ..trainer.test_workflow import SITE
+from ..training.conftest import with_prepended
+from ..training.test_workflow import SITE
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +125,12 @@ def test_a_computer_without_the_program_says_what_to_install(
 ) -> None:
     (tmp_path / "pyace.py").write_text("raise ImportError('no pyace here')")
     node = run_selection(pool, with_prepended(resources, f"export PYTHONPATH={tmp_path}"), code)
-    assert node.exit_status == SelectionWorkChain.exit_codes.ERROR_SELECTOR_MISSING.status
+    assert node.exit_status == SelectionWorkChain.exit_codes.ERROR_NOT_INSTALLED.status
     assert "pip install" in node.exit_message
 
 
 def test_nothing_to_do_is_refused(pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode) -> None:
-    with pytest.raises(ValueError, match="nothing to do"):
+    with pytest.raises(ValueError, match="nothing to select"):
         run_selection(pool, resources, code, method="none")
     with pytest.raises(ValueError, match="at least 1"):
         run_selection(pool, resources, code, count=0)

@@ -1,12 +1,13 @@
-"""Codes are stored once, and none of another program's name is replaced."""
+"""Codes are stored once, and a code with the same name is not replaced."""
 
 from __future__ import annotations
 
 import pytest
 
-from aiida_mlip_autopipec.config.read import ConfigError
+from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.setup import PwCodeConfig
-from aiida_mlip_autopipec.environment import PORTABLE_CODES, ensure_computer
+from aiida_mlip_autopipec.host.computers import ensure_computer
+from aiida_mlip_autopipec.programs.catalogue import PROGRAMS
 from aiida_mlip_autopipec.setup.codes import setup_portable_codes, setup_pw_code
 
 pytestmark = pytest.mark.usefixtures("aiida_profile")
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("aiida_profile")
 
 def test_the_scripts_are_stored_once() -> None:
     codes = setup_portable_codes()
-    assert {code.label for code in codes} == set(PORTABLE_CODES)
+    assert {code.label for code in codes} == set(PROGRAMS)
     assert [code.uuid for code in setup_portable_codes()] == [code.uuid for code in codes]
 
 
@@ -26,10 +27,10 @@ def test_pw_of_a_computer_is_made_once() -> None:
     code = setup_pw_code(settings)
     assert code.default_calc_job_plugin == "quantumespresso.pw"
     assert code.prepend_text.splitlines() == ["module load qe", "export OMP_NUM_THREADS=1"]
-    with pytest.raises(ConfigError, match="another name: --label"):
+    with pytest.raises(UserError, match="another name: --label"):
         setup_pw_code(settings)
 
 
 def test_an_unknown_computer_says_how_to_make_it() -> None:
-    with pytest.raises(ConfigError, match="mlip-auto setup computer"):
+    with pytest.raises(UserError, match="mlip-auto setup computer"):
         setup_pw_code(PwCodeConfig(computer="nowhere", executable="pw.x"))

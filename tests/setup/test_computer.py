@@ -1,4 +1,4 @@
-"""Computers are made from a short file, and changed only when that is asked for."""
+"""Computers are created from a short file, and changed only with --overwrite."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from aiida import orm
 
-from aiida_mlip_autopipec.config.read import ConfigError
+from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.config.schemas.setup import ComputerConfig
-from aiida_mlip_autopipec.environment import prepare_resources
+from aiida_mlip_autopipec.host.computers import prepare_resources
 from aiida_mlip_autopipec.setup.computer import setup_computer
 
 pytestmark = pytest.mark.usefixtures("aiida_profile")
@@ -60,20 +60,20 @@ def test_queue_and_account_are_those_of_jobs_that_name_none(settings: dict[str, 
 def test_an_existing_one_is_changed_only_if_asked(settings: dict[str, Any]) -> None:
     first, _ = setup_computer(ComputerConfig(**settings))
     other = ComputerConfig(**{**settings, "work_folder": "/elsewhere"})
-    with pytest.raises(ConfigError, match="left as it is"):
+    with pytest.raises(UserError, match="it is not changed"):
         setup_computer(other)
     assert orm.load_computer(settings["label"]).get_workdir() == "/scratch/{username}/work"
     changed, _ = setup_computer(other, overwrite=True)
     assert changed.uuid == first.uuid
     assert orm.load_computer(settings["label"]).get_workdir() == "/elsewhere"
-    with pytest.raises(ConfigError, match="choose another label"):
+    with pytest.raises(UserError, match="choose another label"):
         setup_computer(ComputerConfig(**{**settings, "scheduler": "pbspro"}), overwrite=True)
 
 
 def test_a_key_that_others_can_read_makes_no_computer(settings: dict[str, Any], home: Path) -> None:
     key = home / "key"
     key.touch(mode=0o644)
-    with pytest.raises(ConfigError, match="chmod 600"):
+    with pytest.raises(UserError, match="chmod 600"):
         setup_computer(ComputerConfig(**settings, key=key))
     assert settings["label"] not in [computer.label for computer in orm.Computer.collection.all()]
     assert not (home / ".ssh/config").exists()

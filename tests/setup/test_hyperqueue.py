@@ -1,4 +1,4 @@
-"""Jobs of a computer whose scheduler is HyperQueue ask it for what the config says."""
+"""Jobs with the scheduler HyperQueue get the resources of the config."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.config.schemas.setup import ComputerConfig
 from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
-from aiida_mlip_autopipec.jobs import job_metadata
 from aiida_mlip_autopipec.oracle.calculation import AseLabelCalculation
+from aiida_mlip_autopipec.programs.resources import job_metadata
 from aiida_mlip_autopipec.setup.computer import setup_computer
 
 

@@ -1,4 +1,4 @@
-"""Files with secrets are their owner's alone."""
+"""Files with secrets are readable only by their owner."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aiida_mlip_autopipec.setup.private import exposure, make_private
+from aiida_mlip_autopipec.setup.private import exposure_fault, make_private
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ def test_a_file_that_others_can_open_is_told(tmp_path: Path, mode: int, safe: bo
     path = tmp_path / "key"
     path.touch()
     path.chmod(mode)
-    fault = exposure(path)
+    fault = exposure_fault(path)
     assert (fault is None) == safe
     assert safe or "chmod 600" in str(fault)
     make_private(path)
-    assert exposure(path) is None
+    assert exposure_fault(path) is None

@@ -1,4 +1,4 @@
-"""Profiles are made once their services answer, and no password shows."""
+"""Profiles are created after their services were tested, and no password is displayed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from aiida.manage.configuration import Profile, get_config
 
-from aiida_mlip_autopipec.config.read import ConfigError, parse_settings
+from aiida_mlip_autopipec.config.errors import UserError
+from aiida_mlip_autopipec.config.read import parse_settings
 from aiida_mlip_autopipec.config.schemas.setup import PostgresConfig, ProfileConfig, RabbitmqConfig
 from aiida_mlip_autopipec.setup.profile import check_secrets, setup_profile
 
@@ -23,7 +24,7 @@ def ask(what: str) -> str:
 
 
 def test_an_existing_profile_is_left_as_it_is(aiida_profile: Profile) -> None:
-    with pytest.raises(ConfigError, match="left as it is"):
+    with pytest.raises(UserError, match="it is not changed"):
         setup_profile(ProfileConfig(name=aiida_profile.name), ask)
 
 
@@ -37,7 +38,7 @@ def test_an_existing_profile_is_left_as_it_is(aiida_profile: Profile) -> None:
 def test_a_service_that_does_not_answer_makes_no_profile(
     service: dict[str, PostgresConfig | RabbitmqConfig], how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(ConfigError, match=how) as raised:
+    with pytest.raises(UserError, match=how) as raised:
         setup_profile(ProfileConfig(name="nowhere", **service), ask)
     assert SECRET not in str(raised.value) + caplog.text
     assert "nowhere" not in get_config().profile_names
@@ -48,7 +49,7 @@ def test_a_file_with_a_password_must_be_ones_own(tmp_path: Path) -> None:
     path.touch(mode=0o644)
     check_secrets(ProfileConfig(postgres=PostgresConfig()), path)
     secret = ProfileConfig(postgres=PostgresConfig(password=SECRET))
-    with pytest.raises(ConfigError, match="chmod 600"):
+    with pytest.raises(UserError, match="chmod 600"):
         check_secrets(secret, path)
     path.chmod(0o600)
     check_secrets(secret, path)
@@ -57,7 +58,7 @@ def test_a_file_with_a_password_must_be_ones_own(tmp_path: Path) -> None:
 def test_a_password_shows_in_no_error_and_no_text() -> None:
     settings = ProfileConfig(postgres=PostgresConfig(password=SECRET))
     assert SECRET not in f"{settings} {settings.model_dump_json()}"
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(UserError) as raised:
         parse_settings(ProfileConfig, {"postgres": {"password": [SECRET], "port": "x"}}, "profile.yaml")
     assert SECRET not in str(raised.value)
     assert ProfileConfig(postgres={"password": 12345}).postgres.password.get_secret_value() == "12345"

@@ -1,4 +1,4 @@
-"""Validations in which effective medium theory plays both parts: no AiiDA, no potential."""
+"""Validations with effective medium theory as potential and as oracle, without AiiDA."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Measure = Callable[[Property], Measurement]
 
 
 def sized_by_emt(elements: list[str], config: ValidationConfig) -> list[SizedCrystal]:
-    from acevalid.equilibrium import find_minimum
+    from mlip_evaluate.equilibrium import find_minimum
 
     crystals = estimated_crystals(elements, config)
     minima = {crystal.name: find_minimum(crystal.cell, EMT()) for crystal in crystals}
@@ -30,13 +30,13 @@ def sized_by_emt(elements: list[str], config: ValidationConfig) -> list[SizedCry
 
 @pytest.fixture(scope="session")
 def copper_crystals() -> dict[str, SizedCrystal]:
-    """The crystals of copper at the minima of effective medium theory, by prototype."""
+    """Copper crystals at the energy minima of effective medium theory, by prototype."""
     return {crystal.prototype: crystal for crystal in sized_by_emt(["Cu"], ValidationConfig())}
 
 
 @pytest.fixture
 def measure() -> Measure:
-    """Say what effective medium theory says about a property."""
+    """Return the measurement of a property by effective medium theory."""
 
     def run(wanted: Property) -> Measurement:
         return wanted.measure(labelled(wanted.structures()))
@@ -49,5 +49,5 @@ def labelled(structures: dict[str, Atoms]) -> dict[str, Atoms]:
 
 
 def values_of(measurement: Measurement) -> dict[str, float]:
-    """Return the values by what they are and of what."""
+    """Return the values by quantity and structure."""
     return {f"{quantity.structure} {quantity.name}": quantity.value for quantity in measurement.quantities}

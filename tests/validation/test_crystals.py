@@ -1,4 +1,4 @@
-"""The crystals to compare on, and the search for their size."""
+"""The crystals of the validation, and the search for their energy minima."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .conftest import sized_by_emt
 
 
 class Repulsion(Calculator):
-    """Atoms that only repel each other: no crystal has a minimum."""
+    """A purely repulsive potential, with which no crystal has an energy minimum."""
 
     implemented_properties = ["energy"]
 
@@ -36,7 +36,7 @@ class Repulsion(Calculator):
 
 
 def test_the_minimum_of_a_crystal_is_found() -> None:
-    from acevalid.equilibrium import find_minimum
+    from mlip_evaluate.equilibrium import find_minimum
 
     found = find_minimum(bulk("Cu", a=3.9), EMT())
     assert found is not None
@@ -46,7 +46,7 @@ def test_the_minimum_of_a_crystal_is_found() -> None:
 
 
 def test_a_potential_without_minimum_has_none_and_the_estimate_is_taken() -> None:
-    from acevalid.equilibrium import find_minimum
+    from mlip_evaluate.equilibrium import find_minimum
 
     assert find_minimum(bulk("Cu"), Repulsion()) is None
     crystals = estimated_crystals(["Cu"], ValidationConfig())

@@ -1,4 +1,4 @@
-"""Vacancies and surfaces, against larger cells."""
+"""Vacancies and surfaces, compared with larger cells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ase.calculators.emt import EMT
 
 from aiida_mlip_autopipec.validation.crystals import SizedCrystal
 from aiida_mlip_autopipec.validation.defects import Surfaces, Vacancy
-from aiida_mlip_autopipec.validation.equation_of_state import centre_name
+from aiida_mlip_autopipec.validation.equation_of_state import equilibrium_name
 
 from ..conftest import label_by_emt
 from .conftest import Measure, labelled, values_of
@@ -31,7 +31,7 @@ def test_the_vacancy_in_a_small_cell_costs_what_it_costs_in_a_larger_one(
 def test_the_surface_energy_is_that_of_a_thicker_slab(copper_crystals: dict[str, SizedCrystal]) -> None:
     crystal = copper_crystals["fcc"]
     wanted = Surfaces(crystal, 32)
-    labels = {**labelled(wanted.structures()), centre_name(crystal): label_by_emt(crystal.cell)}
+    labels = {**labelled(wanted.structures()), equilibrium_name(crystal): label_by_emt(crystal.cell)}
     values = values_of(wanted.measure(labels))
 
     def slab_energy(layers: int) -> tuple[float, float]:

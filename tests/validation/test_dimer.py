@@ -1,4 +1,4 @@
-"""Curves of two atoms."""
+"""Energy curves of dimers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_few_distances_may_be_missing_and_most_not() -> None:
     limits = ValidationLimits()
     (check,) = compare(dimers.measure(labels), dimers.measure(rest), limits)
     assert check.passed and check.deviation == 0
-    # What the potential cannot evaluate, it does not describe.
+    # Distances without a prediction of the potential fail the check.
     (check,) = compare(dimers.measure(rest), dimers.measure(labels), limits)
     assert not check.passed
     del rest["Cu atom"]

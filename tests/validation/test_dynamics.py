@@ -1,4 +1,4 @@
-"""Molecular dynamics by effective medium theory, and what its records are taken for."""
+"""Molecular dynamics by effective medium theory, and the checks of its records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def start() -> Atoms:
 
 @pytest.fixture(scope="module")
 def record(start: Atoms) -> dict[str, Any]:
-    from acevalid.dynamics import run_dynamics
+    from mlip_evaluate.dynamics import run_dynamics
 
     return run_dynamics(start, EMT(), CONFIG.dynamics.model_dump(), 1, graded=False)
 
@@ -42,7 +42,7 @@ def test_a_sane_run_passes(start: Atoms, record: dict[str, Any]) -> None:
 
 
 def test_the_same_seed_gives_the_same_run(start: Atoms, record: dict[str, Any]) -> None:
-    from acevalid.dynamics import run_dynamics
+    from mlip_evaluate.dynamics import run_dynamics
 
     again = run_dynamics(start, EMT(), CONFIG.dynamics.model_dump(), 1, graded=False)
     assert np.array_equal(again["total_energy"], record["total_energy"])
@@ -60,7 +60,7 @@ def test_collapsed_atoms_a_drift_and_a_strange_land_fail(start: Atoms, record: d
 
 
 def test_a_step_that_is_too_long_does_not_keep_the_energy(start: Atoms) -> None:
-    from acevalid.dynamics import run_dynamics
+    from mlip_evaluate.dynamics import run_dynamics
 
     record = run_dynamics(start, EMT(), {**CONFIG.dynamics.model_dump(), "timestep": 45.0}, 1, graded=False)
     failed = {name for name, check in checks_of(start, record).items() if not check.passed}

@@ -1,4 +1,4 @@
-"""Elastic constants, against energies of strained cells and against stresses of relaxed ones."""
+"""Elastic constants, compared with energies of strained cells and with stresses of relaxed cells."""
 
 from __future__ import annotations
 

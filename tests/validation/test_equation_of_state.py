@@ -1,4 +1,4 @@
-"""Lattice constant, bulk modulus and energies, against ASE's own ways to them."""
+"""Lattice constant, bulk modulus and energies, compared with the methods of ASE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phonon frequencies, against ASE's own phonons."""
+"""Phonon frequencies, compared with those of ASE."""
 
 from __future__ import annotations
 

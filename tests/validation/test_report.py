@@ -1,4 +1,4 @@
-"""The whole verdict, with effective medium theory in both parts, and with one of them spoilt."""
+"""The report, with effective medium theory as potential and oracle, also with wrong labels of one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 from aiida_mlip_autopipec.config.schemas.validation import DynamicsConfig, ValidationConfig
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 from aiida_mlip_autopipec.validation.plan import Plan
-from aiida_mlip_autopipec.validation.report import assess
+from aiida_mlip_autopipec.validation.report import validation_report
 
 from .conftest import labelled, sized_by_emt
 
@@ -35,7 +35,7 @@ def labels(plan: Plan) -> dict[str, Atoms]:
 
 @pytest.fixture(scope="module")
 def records(plan: Plan) -> dict[str, Any]:
-    from acevalid.dynamics import run_dynamics
+    from mlip_evaluate.dynamics import run_dynamics
 
     settings = plan.config.dynamics.model_dump()
     return {name: run_dynamics(start, EMT(), settings, 1, graded=False) for name, start in plan.starts().items()}
@@ -44,7 +44,7 @@ def records(plan: Plan) -> dict[str, Any]:
 def test_a_method_against_itself_deviates_nowhere(
     plan: Plan, labels: dict[str, Atoms], records: dict[str, Any]
 ) -> None:
-    verdict = assess(plan, labels, labels, records)
+    verdict = validation_report(plan, labels, labels, records)
     compared = [check for check in verdict["checks"] if check["oracle"] is not None]
     assert verdict["passed"] and len(compared) > 25
     assert {check["deviation"] for check in compared} == {0.0}
@@ -54,7 +54,7 @@ def test_a_method_against_itself_deviates_nowhere(
 
 
 def test_the_form_of_the_verdict(plan: Plan, labels: dict[str, Atoms], records: dict[str, Any]) -> None:
-    verdict = json.loads(json.dumps(assess(plan, labels, labels, records), allow_nan=False))
+    verdict = json.loads(json.dumps(validation_report(plan, labels, labels, records), allow_nan=False))
     assert verdict.keys() == {"passed", "checks", "curves", "settings"}
     assert all(check.keys() == CHECK for check in verdict["checks"])
     assert all(curve.keys() == CURVE for curve in verdict["curves"])
@@ -73,7 +73,7 @@ def test_a_shifted_zero_of_energy_is_no_deviation(
         results = dict(atoms.calc.results)
         results["energy"] = results["energy"] - 1234.5 * len(atoms)
         shifted[name] = attach_labels(atoms.copy(), results)
-    verdict = assess(plan, shifted, labels, records)
+    verdict = validation_report(plan, shifted, labels, records)
     assert verdict["passed"]
     assert max(abs(check["deviation"]) for check in verdict["checks"] if check["oracle"] is not None) < 1e-5
 
@@ -82,7 +82,7 @@ def test_a_missing_label_fails_what_needs_it_and_says_so(
     plan: Plan, labels: dict[str, Atoms], records: dict[str, Any]
 ) -> None:
     rest = {name: atoms for name, atoms in labels.items() if name != "Cu fcc vacancy"}
-    verdict = assess(plan, labels, rest, records)
+    verdict = validation_report(plan, labels, rest, records)
     assert not verdict["passed"]
     (failed,) = [check for check in verdict["checks"] if not check["passed"]]
     assert failed["name"] == "vacancy_formation_energy" and failed["oracle"] is None
@@ -94,7 +94,7 @@ def test_a_stiffer_potential_fails_by_its_limits(plan: Plan, labels: dict[str, A
     for name, atoms in labels.items():
         results = {key: 1.3 * np.asarray(value) for key, value in atoms.calc.results.items()}
         stiff[name] = attach_labels(atoms.copy(), {**results, "energy": float(results["energy"])})
-    verdict = assess(plan, stiff, labels, records)
+    verdict = validation_report(plan, stiff, labels, records)
     failed = {check["name"] for check in verdict["checks"] if not check["passed"]}
     assert {"bulk_modulus", "elastic_constant", "surface_energy", "vacancy_formation_energy"} <= failed
     assert "lattice_constant" not in failed
@@ -103,18 +103,18 @@ def test_a_stiffer_potential_fails_by_its_limits(plan: Plan, labels: dict[str, A
     generous = plan.config.model_copy(
         update={"limits": plan.config.limits.model_copy(update={"bulk_modulus": 0.5, "elastic_constant": 0.5})}
     )
-    again = assess(Plan(plan.crystals, generous), stiff, labels, records)
+    again = validation_report(Plan(plan.crystals, generous), stiff, labels, records)
     assert {"bulk_modulus", "elastic_constant"}.isdisjoint(
         check["name"] for check in again["checks"] if not check["passed"]
     )
 
 
 def test_dynamics_that_explode_fail(plan: Plan, labels: dict[str, Atoms]) -> None:
-    from acevalid.dynamics import run_dynamics
+    from mlip_evaluate.dynamics import run_dynamics
 
     settings = {**plan.config.dynamics.model_dump(), "timestep": 100.0}
     records = {name: run_dynamics(start, EMT(), settings, 1, graded=False) for name, start in plan.starts().items()}
-    verdict = assess(plan, labels, labels, records)
+    verdict = validation_report(plan, labels, labels, records)
     assert not verdict["passed"]
     failed = [check for check in verdict["checks"] if not check["passed"]]
     assert any(check["quantity"] == "runs to its end" and "K" in check["reason"] for check in failed)
@@ -125,7 +125,7 @@ def test_compounds_are_compared_too() -> None:
     config = ValidationConfig(level="quick", parts=("equation_of_state", "elastic"))
     plan = Plan(sized_by_emt(["Al", "Cu"], config), config)
     labels = labelled(plan.structures())
-    verdict = assess(plan, labels, labels, {})
+    verdict = validation_report(plan, labels, labels, {})
     assert verdict["passed"]
     structures = {check["structure"] for check in verdict["checks"]}
     assert {"Al fcc", "Cu fcc", "Al3Cu l1_2", "AlCu3 l1_2", "AlCu b2"} <= structures

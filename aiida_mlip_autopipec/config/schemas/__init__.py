@@ -1,1 +1,1 @@
-"""The models, one module for each part of a run."""
+"""Models of the settings, one module for each stage."""

@@ -1,14 +1,14 @@
-"""From labelled structures to a dataset: what is refused, what counts as equal."""
+"""Settings of the curation: which structures enter the dataset, and which are duplicates."""
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
-from .base import Settings
+from .base import PositiveFloat, StrictSettings
 
 
-class DuplicateConfig(Settings):
-    """When two structures count as equal."""
+class DuplicateConfig(StrictSettings):
+    """Criteria for duplicates."""
 
     tolerance: float = Field(default=1e-3, ge=1e-5, le=0.1)
     """Largest difference, in Å, between corresponding interatomic distances of two equal structures, 1e-5 to 0.1.
@@ -19,36 +19,36 @@ class DuplicateConfig(Settings):
     of the potential: structures that agree up to this radius count as equal."""
 
 
-class CurationConfig(Settings):
+class CurationConfig(StrictSettings):
     """Which labelled structures enter the dataset.
 
-    The limits are wide: by default they refuse what no reference method means to return (overlapping atoms, forces that
-    only an unconverged calculation gives), and nothing that is merely unusual.
+    The limits are wide: by default they reject only what comes from a failed calculation (overlapping atoms, forces of an
+    unconverged calculation), not unusual structures.
     """
 
     remove_duplicates: bool = True
-    """Keep only the first of equal structures. If not, all are kept, and equal ones never stand on both sides of the
-    split into train and test."""
+    """Keep only the first of equal structures. Otherwise all are kept, and equal structures are never divided between the
+    training and test sets."""
 
     duplicates: DuplicateConfig = DuplicateConfig()
-    """When two structures count as equal."""
+    """Criteria for duplicates."""
 
     label_agreement: PositiveFloat = 5e-3
     """Equal structures whose energies differ by more than this, in eV/atom, are counted as contradicting labels in the
     report. Plane-wave DFT of the same crystal in two different cells agrees within about 5e-4."""
 
     max_force: PositiveFloat | None = 100.0
-    """A structure with a larger force on an atom, in eV/Å, is refused. Bonds compressed by a third stay below this even
+    """A structure with a larger force on an atom, in eV/Å, is rejected. Bonds compressed by a third stay below this even
     in N2; forces beyond it come from unconverged calculations or overlapping cores. No limit if empty."""
 
     min_distance: float | None = Field(default=0.3, gt=0.0, lt=1.0)
-    """A structure with two atoms closer than this fraction of the sum of their covalent radii is refused. At the
+    """A structure with two atoms closer than this fraction of the sum of their covalent radii is rejected. At the
     default their cores overlap, where reference methods with pseudopotentials fail. No limit if empty."""
 
     min_cell_height: float = Field(default=1.0, ge=0.5)
-    """A periodic structure whose cell is thinner than this, in Å (at least 0.5), is refused. What counts is the height
-    of its most compact cell along a periodic direction."""
+    """A periodic structure whose cell is thinner than this, in Å (at least 0.5), is rejected. The thickness is the
+    height of its most compact cell along a periodic direction."""
 
     max_energy_deviation: PositiveFloat | None = None
     """A structure whose energy, in eV/atom, differs by more than this from the median of its kind (same family, same
-    composition, at least five structures) is refused. Off if empty, as by default: an unusual energy may be true."""
+    composition, at least five structures) is rejected. Off if empty, as by default: an unusual energy may be correct."""

@@ -1,16 +1,32 @@
-"""How a potential is let go to find what it does not know."""
+"""Settings of the exploration: samplers that search for structures with a large extrapolation grade."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from .base import Settings
+from .base import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ShellLines, StrictSettings
+
+_ADDED_COMMANDS = frozenset(
+    (
+        "units",
+        "boundary",
+        "atom_style",
+        "read_data",
+        "pair_style",
+        "pair_coeff",
+        "run",
+        "rerun",
+        "clear",
+        "reset_timestep",
+    )
+)
+"""Commands of LAMMPS that `lammps_input` must not have."""
 
 
-class WalkerCounts(Settings):
-    """Numbers of walkers of each kind in a round."""
+class SamplerCounts(StrictSettings):
+    """Number of MD runs and other samplers of each kind in a round."""
 
     nvt: NonNegativeInt = 6
     """Molecular dynamics of crystals at constant volume, from compressed to stretched."""
@@ -34,29 +50,29 @@ class WalkerCounts(Settings):
     """Random symmetric crystals, relaxed together with their cells."""
 
     @model_validator(mode="after")
-    def _some(self) -> WalkerCounts:
+    def _at_least_one(self) -> SamplerCounts:
         if not self.total:
-            raise ValueError("there is no walker of any kind: give at least one kind a positive number")
+            raise ValueError("there is no sampler of any kind: give at least one kind a positive number")
         return self
 
     @property
     def total(self) -> int:
-        """Number of walkers in a round."""
+        """Number of samplers in a round."""
         return sum(getattr(self, name) for name in type(self).model_fields)
 
 
-class ExplorationConfig(Settings):
-    """The walkers that search for structures that a potential does not know.
+class ExplorationConfig(StrictSettings):
+    """The samplers (MD runs, deformations, relaxations) that search for structures with a large extrapolation grade.
 
     The extrapolation grade of a structure is about 1 at the edge of what the potential was fitted to (Lysogorskiy et al.,
     Phys. Rev. Mater. 7, 043801 (2023)), and grows with the distance from it.
     """
 
-    walkers: WalkerCounts = WalkerCounts()
-    """How many walkers of each kind go in a round."""
+    walkers: SamplerCounts = SamplerCounts()
+    """Number of samplers of each kind in a round."""
 
     temperatures: tuple[PositiveFloat, ...] = Field(default=(300.0, 600.0, 1000.0, 1500.0, 2500.0), min_length=1)
-    """Temperatures, in K, of molecular dynamics; walkers take them in turn, others in each round."""
+    """Temperatures, in K, of molecular dynamics; the MD runs take them in turn, different ones in each round."""
 
     pressures: tuple[float, ...] = Field(default=(0.0, 5.0, 20.0), min_length=1)
     """Pressures, in GPa, of molecular dynamics at constant pressure and of relaxations, in turn too."""
@@ -68,8 +84,13 @@ class ExplorationConfig(Settings):
     """Step of molecular dynamics, in fs, or `auto`: 2, less with atoms lighter than oxygen, 0.5 with hydrogen."""
 
     lammps: str | None = Field(default=None, min_length=1)
-    """The program of a LAMMPS with the package ML-PACE, on the computer of the trainer: it runs molecular dynamics in place of
-    ASE."""
+    """Path of a LAMMPS program with the package ML-PACE on the computer of the trainer. It runs the molecular dynamics
+    instead of ASE."""
+
+    lammps_input: ShellLines = Field(default="", max_length=20_000)
+    """LAMMPS commands of the molecular dynamics, in place of the Langevin thermostat and barostat. The variables `temperature`
+    (K), `pressure` (bar), `timestep` (ps), `steps`, `seed` and `ensemble` (`nvt` or `npt`) are defined; structure, potential,
+    grade, output and `run` are added. Empty: the thermostat and barostat of this package."""
 
     deformation_steps: PositiveInt = 40
     """Steps of a deformation."""
@@ -80,39 +101,54 @@ class ExplorationConfig(Settings):
     max_strain: float = Field(default=0.25, gt=0.0, le=0.5)
     """Largest strain at the end of a deformation, up to 0.5."""
 
-    max_atoms: int = Field(default=32, ge=4)
-    """Largest number of atoms of a walker, at least 4: what is handed in is to be labelled."""
+    max_atoms: int = Field(default=32, ge=4, le=10_000)
+    """Maximum number of atoms of an explored structure, at least 4; the saved frames are labelled by the oracle."""
 
     select_grade: PositiveFloat = 2.0
-    """Extrapolation grade from which on a structure is handed in. `mlip-auto learn` begins with it, and then lets the labels
-    that come back tell what it should be."""
+    """A frame is saved if its extrapolation grade is at least this limit. `mlip-auto learn` starts with it and calibrates it
+    from the errors on new labels."""
 
     stop_grade: PositiveFloat = 10.0
-    """Grade at which a walker ends: where it goes from there is not to be trusted."""
+    """Extrapolation grade at which a sampler stops: beyond it the potential is not reliable."""
 
     growth: float = Field(default=2.0, gt=1.0)
-    """Factor by which the grade must have grown since a walker handed in a structure until it hands in another."""
+    """A sampler saves its next frame when the grade has grown by this factor since the last saved frame."""
 
     min_distance_fraction: float = Field(default=0.6, ge=0.3, le=1.0)
-    """A walker ends when atoms come closer than this fraction of the sum of their covalent radii, 0.3 to 1."""
+    """A sampler stops when atoms come closer than this fraction of the sum of their covalent radii, 0.3 to 1."""
 
     max_temperature_ratio: float = Field(default=5.0, gt=1.0)
-    """A walker ends when it is so many times hotter than it should be."""
+    """An MD run stops when its temperature is this many times the target temperature."""
 
     max_volume_ratio: float = Field(default=3.0, gt=1.0)
-    """A walker ends when it has so many times the volume it started with, or so many times less."""
+    """A sampler stops when its volume has grown or shrunk by this factor."""
 
     rattle: NonNegativeFloat = 0.05
     """Standard deviation of the displacements, in Å, of atoms at each step of a deformation."""
 
     jobs: PositiveInt = 1
-    """Jobs that the walkers of a round are divided among."""
+    """Number of jobs among which the samplers of a round are divided."""
 
     max_restarts: NonNegativeInt = 5
-    """How often a job that was ended (walltime, killed job, lost node) goes on in another one."""
+    """How often a job that was killed (walltime, lost node) is restarted."""
 
     seed: NonNegativeInt = 42
     """Seed of all random choices."""
+
+    @field_validator("lammps_input", mode="after")
+    @classmethod
+    def _only_dynamics(cls, commands: str) -> str:
+        for number, line in enumerate(commands.splitlines(), start=1):
+            command = (line.split() or [""])[0]
+            if command in _ADDED_COMMANDS:
+                raise ValueError(f"line {number}: `{command}` is added by the exploration; leave it out")
+        return commands
+
+    @model_validator(mode="after")
+    def _lammps_for_its_input(self) -> ExplorationConfig:
+        if self.lammps_input.strip() and self.lammps is None:
+            raise ValueError("lammps_input needs lammps, the program that runs it")
+        return self
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> ExplorationConfig:

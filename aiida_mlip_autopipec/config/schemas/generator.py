@@ -1,21 +1,22 @@
-"""The structures that a run labels."""
+"""Settings of the structure generator."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from .base import Settings
+from .base import NonNegativeFloat, PositiveInt, Seed, StrictSettings
+from .variations import VariationConfig
 
 _COUNT_PER_ELEMENT = 300
 
 Prototype = Literal["fcc", "bcc", "hcp", "sc", "diamond"]
 
 
-class FamilyWeights(Settings):
-    """Shares of the kinds of structure; only their ratios matter."""
+class FamilyWeights(StrictSettings):
+    """Relative shares of the kinds of structure."""
 
     dimer: NonNegativeFloat = 2.0
     """Two atoms at distances from the shortest allowed to beyond the usual cutoffs."""
@@ -36,7 +37,7 @@ class FamilyWeights(Settings):
     """Supercells with an atom missing, slightly rattled."""
 
     hot: NonNegativeFloat = 4.0
-    """Supercells displaced so far that they resemble a liquid."""
+    """Supercells with displacements as large as in a liquid."""
 
     surface: NonNegativeFloat = 2.0
     """Slabs with vacuum between them, rattled; periodic along all directions."""
@@ -51,17 +52,26 @@ class FamilyWeights(Settings):
         return self
 
 
-class GeneratorConfig(Settings):
-    """What structures are generated, and how far from equilibrium they reach."""
+class GeneratorConfig(StrictSettings):
+    """Which structures are generated, and how far from equilibrium they are."""
 
     count: PositiveInt | Literal["auto"] = "auto"
     """Number of structures, or `auto`: 300 for each element."""
 
-    seed: int = Field(default=42, ge=0)
+    seed: Seed = 42
     """Seed of all random choices: the same settings give the same structures."""
 
-    max_atoms: int = Field(default=32, ge=4)
+    max_atoms: int = Field(default=32, ge=4, le=10_000)
     """Largest number of atoms in a cell, at least 4."""
+
+    max_given_atoms: int = Field(default=200, ge=1, le=10_000)
+    """Largest number of atoms in a structure that the user gives with `structures`; what the oracle can label."""
+
+    seed_share: float = Field(default=0.8, ge=0.0, le=1.0)
+    """With `structures`: the share of variations of them among the generated structures; the rest are those of `weights`."""
+
+    variations: VariationConfig = VariationConfig()
+    """With `structures`: how they are varied."""
 
     prototypes: tuple[Prototype, ...] = Field(default=("fcc", "bcc", "hcp", "sc", "diamond"), min_length=1)
     """Crystals to build, beside the reference crystal of each element."""
@@ -82,7 +92,7 @@ class GeneratorConfig(Settings):
     """Shares of the kinds of structure."""
 
     def count_for(self, elements: Sequence[str]) -> int:
-        """Return the number of structures to make of some elements."""
+        """Return the number of structures to generate for the elements."""
         return _COUNT_PER_ELEMENT * len(elements) if self.count == "auto" else self.count
 
     @field_validator("volume_range")

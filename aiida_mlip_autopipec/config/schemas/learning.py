@@ -1,52 +1,52 @@
-"""Active learning: how many labels, and what is enough."""
+"""Settings of active learning: budget of labels, and targets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from .base import Settings
+from .base import PositiveFloat, PositiveInt, StrictSettings
 
 _START_PER_ELEMENT, _MOST_PER_ELEMENT = 40, 200
 
 
-class LearningConfig(Settings):
-    """Active learning: labels for what the potential does not know, until it is good enough.
+class LearningConfig(StrictSettings):
+    """Active learning: the potential explores, structures with large extrapolation grades are labelled, it is fitted again.
 
-    It ends when exploration meets nothing that the potential does not know, when the error on fresh labels is below the
-    target, or when the labels are spent.
+    It stops when exploration finds no structure above the limit of the grade, when the error on new labels is below the
+    target, or when the budget of labels is used up.
     """
 
     start: PositiveInt | Literal["auto"] = "auto"
     """Structures labelled before the first exploration, or `auto`: 40 for each element. They are made by `generator`, whose
-    `count` does not matter here."""
+    `count` is not used."""
 
     labels_per_round: PositiveInt = 20
-    """Most structures labelled after an exploration."""
+    """Maximum number of structures labelled in a round."""
 
     max_labels: PositiveInt | Literal["auto"] = "auto"
-    """Labels to spend in all, those of the start among them, or `auto`: 200 for each element. Those that fail count, and those
-    that this profile knows already; `initial_dataset` does not."""
+    """Budget of labels, including those of the start, or `auto`: 200 for each element. Failed and reused labels count;
+    `initial_dataset` does not."""
 
     target_force_rmse: PositiveFloat | None = None
-    """Root mean square error of the forces on fresh labels, in eV/Å, that is enough; none if empty. These labels are of what
-    the potential knew least: on usual structures it is better."""
+    """Target for the root mean square error of the forces on new labels, in eV/Å; no target if empty. The new structures have
+    the largest extrapolation grades, so the error on ordinary structures is smaller."""
 
     fewest_fresh: PositiveInt = Field(default=5)
-    """Fresh labels that an error must rest on to be compared with the target."""
+    """Minimum number of new labels for an error to be compared with the target."""
 
     def start_for(self, elements: Sequence[str]) -> int:
         """Return the number of structures labelled before the first exploration."""
         return _START_PER_ELEMENT * len(elements) if self.start == "auto" else self.start
 
     def most_for(self, elements: Sequence[str]) -> int:
-        """Return the number of labels to spend in all."""
+        """Return the budget of labels, including those of the start."""
         return _MOST_PER_ELEMENT * len(elements) if self.max_labels == "auto" else self.max_labels
 
     @model_validator(mode="after")
     def _budget_holds_the_start(self) -> LearningConfig:
         if self.start != "auto" and self.max_labels != "auto" and self.max_labels < self.start:
-            raise ValueError(f"max_labels is {self.max_labels}, less than the {self.start} of the start")
+            raise ValueError(f"max_labels is {self.max_labels}, less than start ({self.start})")
         return self

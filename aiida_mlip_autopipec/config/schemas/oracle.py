@@ -1,4 +1,4 @@
-"""The reference method."""
+"""Settings of the oracles."""
 
 from __future__ import annotations
 
@@ -8,45 +8,48 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ase.calculators.calculator import names as ase_names
-from ase.calculators.emt import parameters as emt_parameters
-from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from .base import ChemicalSymbol, Settings
+from ..errors import shown
+from .base import ChemicalSymbol, PositiveFloat, PositiveInt, StrictSettings, plain
 
-EMT_ELEMENTS = frozenset(emt_parameters)
-"""Elements that ASE's effective medium theory knows."""
+EMT_ELEMENTS = frozenset({"H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"})
+"""Elements of ASE's effective medium theory."""
 
 MAGNETIC_ELEMENTS = frozenset({"Cr", "Mn", "Fe", "Co", "Ni"})
-"""Elements whose crystals are computed with spin unless the user says otherwise."""
+"""Elements whose crystals are computed with collinear spin by default."""
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*")
 
 
-class OracleBase(Settings):
-    """What all oracles have in common."""
+class OracleBase(StrictSettings):
+    """Settings of every oracle."""
 
     reuse: bool = True
-    """Take labels that this profile already holds for the same structure and the same method, instead of computing them
-    again."""
+    """Reuse labels that this profile already holds for the same structure and the same method."""
+
+    identity: str | None = Field(default=None, min_length=1, max_length=200)
+    """Name that you give to the method. Labels are then reused only under the same name. It is required for reuse where the
+    code of a method cannot be identified, and separates labels where something has changed that cannot be detected."""
 
     max_concurrent_jobs: PositiveInt = 8
-    """Jobs in the queue at a time."""
+    """Maximum number of jobs in the queue at the same time."""
 
     max_failed_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
-    """The run ends with an error when a larger part of the structures could not be labelled; what was labelled is kept."""
+    """The run fails if a larger fraction of the structures has failed labels; the other labels are kept."""
 
     @property
     def title(self) -> str:
-        """Name of the method, for people."""
+        """Name of the method for messages."""
         return str(self.model_dump()["type"])
 
     def unsupported(self, elements: Collection[str]) -> str | None:
-        """Say what is wrong if the method cannot do some of the elements."""
+        """Return a message if the method does not support some of the elements, else None."""
         return None
 
 
 class AseOracleConfig(OracleBase):
-    """Any ASE calculator, run in batches by the portable script `label_structures`."""
+    """Any ASE calculator, run in batches by the portable program `label_structures`."""
 
     type: Literal["ase"] = "ase"
     """Kind of oracle: `ase` for any ASE calculator, `quantumespresso` for pw.x through aiida-quantumespresso."""
@@ -58,14 +61,55 @@ class AseOracleConfig(OracleBase):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the calculator."""
 
+    identity_files: list[str] = Field(default_factory=list)
+    """Further files or folders, on the computer of the jobs, that the calculator reads: their content is part of the identity
+    of the labels. Files that `parameters` name by absolute path and those in the calculator's own folders are found without
+    it."""
+
+    parameters_by_kind: dict[Literal["bulk", "slab", "cluster", "atom"], dict[str, Any]] = Field(default_factory=dict)
+    """Keyword arguments for one kind of structure, in addition to `parameters`: `bulk` is periodic in all directions, `slab` in
+    some, `cluster` in none, and `atom` is an isolated atom."""
+
+    kpoints_distance: float | None = Field(default=None, gt=0.0, le=2.0)
+    """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions: each structure gets the mesh
+    as the keyword argument `kpoints_keyword`. If empty, `parameters` set the k-points."""
+
+    kpoints_keyword: str = Field(default="kpts", pattern=r"^[A-Za-z_]\w*$")
+    """Keyword argument of the calculator for the mesh of k-points, such as `kpts` or (FHI-aims) `k_grid`."""
+
+    vacuum: float | None = Field(default=None, ge=2.0, le=50.0)
+    """Vacuum, in Å, on each side of a structure along directions in which it is not periodic: it is computed in a periodic
+    cell, as plane-wave codes need. If empty, the calculator gets the structure as it is."""
+
+    magnetic_moments: dict[ChemicalSymbol, Annotated[float, Field(ge=-20.0, le=20.0)]] = Field(default_factory=dict)
+    """Initial magnetic moment of the atoms of an element, in Bohr magnetons."""
+
+    command: str | None = Field(default=None, min_length=1, max_length=2000)
+    """Command that starts the code behind a calculator, on the computer of the jobs, such as `vasp_std` or `cp2k_shell.psmp`,
+    without `mpirun`. If empty, that of ASE's configuration there."""
+
+    processes: PositiveInt = 1
+    """MPI processes of the code; if more than 1, it is started by the `mpirun` of the computer."""
+
+    withmpi: bool | None = None
+    """Whether the code is started by the `mpirun` of the computer; if empty, only with more than one process."""
+
+    threads: PositiveInt | None = None
+    """OpenMP threads of each process; if empty, the computer decides."""
+
     structures_per_job: PositiveInt = 100
     """Structures labelled by one job: about 100 for a cheap calculator, 1 for an expensive one."""
 
     seconds_per_structure: PositiveFloat | None = None
-    """A structure that takes longer is given up, reported, and the next one begun; no limit if empty."""
+    """A structure that takes longer gets a failed label, and the next one is computed; no limit if empty."""
 
     max_attempts: PositiveInt = 3
-    """How often a structure is submitted again when its job was killed before its turn was over."""
+    """How often a structure is submitted whose job was killed before its label was computed."""
+
+    @field_validator("parameters", "parameters_by_kind", mode="before")
+    @classmethod
+    def _plain_parameters(cls, value: Any) -> Any:
+        return plain(value) if isinstance(value, dict) else value
 
     @field_validator("calculator")
     @classmethod
@@ -73,7 +117,7 @@ class AseOracleConfig(OracleBase):
         if value in ase_names or _IMPORT_PATH.fullmatch(value):
             return value
         raise ValueError(
-            f"'{value}' is neither one of ASE's calculators ({', '.join(sorted(ase_names))}) "
+            f"{shown(value)} is neither one of ASE's calculators ({', '.join(sorted(ase_names))}) "
             "nor an import path such as 'package.module:Class'"
         )
 
@@ -82,12 +126,21 @@ class AseOracleConfig(OracleBase):
         """Name of the calculator."""
         return self.calculator
 
-    def method(self) -> dict[str, Any]:
-        """Return the identity of the labels: what changes an energy, and nothing else."""
-        return {"type": self.type, "calculator": self.calculator, "parameters": self.parameters}
+    def method(self, identity: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the identity of the labels: everything that changes an energy, and nothing else.
+
+        :param identity: of the code and the files that the keywords do not tell; without it, as version 0.1.0 stored it.
+        """
+        # Settings that are not set are left out: labels that were computed before they existed have the same identity.
+        given = {"parameters_by_kind", "kpoints_distance", "vacuum", "magnetic_moments"}
+        settings = {name: value for name, value in self.model_dump(mode="json", include=given).items() if value}
+        if "kpoints_distance" in settings:
+            settings["kpoints_keyword"] = self.kpoints_keyword
+        method = {"type": self.type, "calculator": self.calculator, "parameters": self.parameters, **settings}
+        return method if identity is None else {**method, "identity": dict(identity)}
 
     def unsupported(self, elements: Collection[str]) -> str | None:
-        """Say which elements effective medium theory does not know; what others know shows when they run."""
+        """Return a message with the elements that EMT does not support; other calculators are not checked before they run."""
         unknown = [element for element in elements if element not in EMT_ELEMENTS]
         if self.calculator != "emt" or not unknown:
             return None
@@ -98,29 +151,29 @@ class AseOracleConfig(OracleBase):
 
 
 class QuantumEspressoOracleConfig(OracleBase):
-    """Density functional theory by Quantum ESPRESSO's pw.x, one AiiDA job a structure.
+    """Density functional theory by Quantum ESPRESSO's pw.x, one AiiDA job for each structure.
 
-    It needs `pip install 'aiida-mlip-autopipec[qe]'`. Clusters are computed in a box of their own, at the gamma point.
+    It needs `pip install 'aiida-mlip-autopipec[qe]'`. Clusters are computed in a box with vacuum, at the gamma point.
     """
 
     type: Literal["quantumespresso"] = "quantumespresso"
     """Kind of oracle: `ase` for any ASE calculator, `quantumespresso` for pw.x through aiida-quantumespresso."""
 
     code: str = "pw@localhost"
-    """Label of the AiiDA code of pw.x (`verdi code list`). `pw@localhost` is made if pw.x is on the PATH."""
+    """Label of the AiiDA code of pw.x (`verdi code list`). `pw@localhost` is created if pw.x is on the PATH."""
 
     pseudo_family: str | None = None
     """A family of pseudopotentials installed by `aiida-pseudo install`, e.g. SSSP/1.3/PBEsol/efficiency."""
 
     pseudopotentials: dict[ChemicalSymbol, Path] = Field(default_factory=dict)
-    """Or else the UPF file of each element."""
+    """Instead of a family: the UPF file of each element."""
 
     ecutwfc: PositiveFloat | None = None
-    """Cutoff of the wave functions, in Ry; what the family recommends if empty."""
+    """Cutoff of the wave functions, in Ry; if empty, that recommended by the family."""
 
     ecutrho: PositiveFloat | None = None
-    """Cutoff of the density, in Ry; what the family recommends if empty, else four times that of the wave functions, which
-    suits norm-conserving pseudopotentials only."""
+    """Cutoff of the density, in Ry; if empty, that recommended by the family or, without a family, four times that of the wave
+    functions, which is suitable only for norm-conserving pseudopotentials."""
 
     kpoints_distance: float = Field(default=0.15, gt=0.0, le=2.0)
     """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions."""
@@ -132,23 +185,28 @@ class QuantumEspressoOracleConfig(OracleBase):
     """Width of the smearing, in Ry."""
 
     spin: Literal["auto", "none", "all"] = "auto"
-    """What is computed with collinear spin: nothing, everything, or (`auto`) clusters and isolated atoms, whose shells are
-    open, and what holds Cr, Mn, Fe, Co or Ni."""
+    """Which structures are computed with collinear spin: none, all, or (`auto`) isolated atoms and clusters, whose shells are
+    open, and structures that contain Cr, Mn, Fe, Co or Ni."""
 
     starting_magnetization: dict[ChemicalSymbol, Annotated[float, Field(ge=-1.0, le=1.0)]] = Field(default_factory=dict)
-    """Magnetization of an element at the start of a computation with spin, -1 to 1 of its valence; 0.5 if not given."""
+    """Starting magnetization of an element in calculations with spin, -1 to 1 of its valence; by default 0.5."""
 
     vacuum: float = Field(default=5.0, ge=2.0, le=50.0)
     """Vacuum, in Å, on each side of a structure along directions in which it is not periodic."""
 
     convergence: PositiveFloat = 1e-10
-    """Convergence threshold of the self-consistent cycle, in Ry an atom."""
+    """Convergence threshold of the self-consistent cycle, in Ry per atom."""
 
     overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Anything else for pw.x, by namelist: `{SYSTEM: {nosym: true}, ELECTRONS: {mixing_beta: 0.3}}`."""
+    """Other parameters of pw.x, by namelist: `{SYSTEM: {nosym: true}, ELECTRONS: {mixing_beta: 0.3}}`."""
 
     max_iterations: PositiveInt = 3
-    """How often pw.x is started for one structure: it is started again, with milder settings, when it does not converge."""
+    """Maximum number of pw.x runs for one structure: if it does not converge, it is restarted with other mixing settings."""
+
+    @field_validator("overrides", mode="before")
+    @classmethod
+    def _plain_overrides(cls, value: Any) -> Any:
+        return plain(value) if isinstance(value, dict) else value
 
     @field_validator("overrides")
     @classmethod
@@ -157,10 +215,12 @@ class QuantumEspressoOracleConfig(OracleBase):
         unknown = sorted(upper.keys() - {"CONTROL", "SYSTEM", "ELECTRONS"})
         if unknown:
             raise ValueError(f"unknown namelist {', '.join(unknown)}; allowed: CONTROL, SYSTEM, ELECTRONS")
-        taken = {"calculation", "prefix", "outdir", "pseudo_dir", "ibrav", "nat", "ntyp", "ecutwfc", "ecutrho"}
-        clash = sorted(taken & {key.lower() for content in upper.values() for key in content})
+        reserved = {"calculation", "prefix", "outdir", "pseudo_dir", "ibrav", "nat", "ntyp", "ecutwfc", "ecutrho"}
+        clash = sorted(reserved & {key.lower() for content in upper.values() for key in content})
         if clash:
-            raise ValueError(f"{', '.join(clash)} cannot be overridden here (cutoffs have settings of their own)")
+            raise ValueError(
+                f"{', '.join(clash)} cannot be overridden here (the cutoffs are the settings ecutwfc and ecutrho)"
+            )
         return upper
 
     @model_validator(mode="after")
@@ -171,14 +231,17 @@ class QuantumEspressoOracleConfig(OracleBase):
                 "the UPF file of each element"
             )
         if self.pseudopotentials and self.ecutwfc is None:
-            raise ValueError("ecutwfc is required with pseudopotentials from files, which recommend none")
+            raise ValueError("ecutwfc is required with pseudopotentials from files")
         return self
 
-    def method(self, pseudopotentials: Mapping[str, str], code: str) -> dict[str, Any]:
-        """Return the identity of the labels: what changes an energy, and nothing else.
+    def method(
+        self, pseudopotentials: Mapping[str, str], code: str, identity: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the identity of the labels: everything that changes an energy, and nothing else.
 
-        :param pseudopotentials: hash of the content of the pseudopotential of each element.
-        :param code: the name of the code; give another version of pw.x another name.
+        :param pseudopotentials: hash of the pseudopotential file of each element.
+        :param code: label of the code.
+        :param identity: of the program pw.x; without it, as version 0.1.0 stored it.
         """
         relevant = {
             "type",
@@ -193,11 +256,12 @@ class QuantumEspressoOracleConfig(OracleBase):
             "convergence",
             "overrides",
         }
-        identity = self.model_dump(mode="json", include=relevant)
-        return {**identity, "pseudopotentials": dict(pseudopotentials), "code": code}
+        settings = self.model_dump(mode="json", include=relevant)
+        method = {**settings, "pseudopotentials": dict(pseudopotentials), "code": code}
+        return method if identity is None else {**method, "identity": dict(identity)}
 
     def unsupported(self, elements: Collection[str]) -> str | None:
-        """Say which elements have no pseudopotential file; a family is asked when the run is built."""
+        """Return a message with the elements without pseudopotential file; a family is checked when the run is built."""
         missing = [element for element in elements if element not in self.pseudopotentials]
         if self.pseudo_family is not None or not missing:
             return None
@@ -212,4 +276,4 @@ OracleConfig = Annotated[
     Annotated[AseOracleConfig, Tag("ase")] | Annotated[QuantumEspressoOracleConfig, Tag("quantumespresso")],
     Discriminator(_type_of),
 ]
-"""Settings of an oracle, told apart by `type`; `ase` if there is none."""
+"""Settings of an oracle, distinguished by `type`; by default `ase`."""

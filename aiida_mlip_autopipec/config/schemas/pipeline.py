@@ -1,4 +1,4 @@
-"""A whole run: from elements to a potential."""
+"""Settings of a run, from elements to a potential."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from ase.data import atomic_numbers
 from pydantic import Field, field_validator, model_validator
 
-from .base import ChemicalSymbol, Settings
+from .base import ChemicalSymbol, StrictSettings
 from .curation import CurationConfig
 from .exploration import ExplorationConfig
 from .generator import GeneratorConfig
@@ -15,58 +15,63 @@ from .learning import LearningConfig
 from .oracle import EMT_ELEMENTS, OracleConfig
 from .resources import ResourcesConfig
 from .selection import SelectionConfig
+from .structures import StructureSource
 from .training import TrainingConfig
 from .validation import ValidationConfig
 
 OWN_DATA = CurationConfig(remove_duplicates=False)
-"""How the user's own data are curated."""
+"""Curation of the user's own data."""
 
 
-class StageResources(Settings):
-    """Where each stage runs."""
+class StageResources(StrictSettings):
+    """Resources of each stage."""
 
     oracle: ResourcesConfig = ResourcesConfig()
     """The jobs that label structures."""
 
     trainer: ResourcesConfig = ResourcesConfig()
-    """The jobs that select structures, and fit and evaluate the potential."""
+    """The jobs that select structures, fit the potential, explore with it, evaluate and validate it."""
 
 
 class TrainingRunConfig(TrainingConfig):
-    """A fit to the user's own data: the settings of the fit, and what surrounds it."""
+    """A fit to the user's own data: settings of the fit, of the curation, and resources."""
 
     curation: CurationConfig = OWN_DATA
-    """What of the data goes into the dataset. Equal structures are kept: they are paid for, and the fit averages them."""
+    """Which labelled structures enter the dataset. Duplicates are kept by default, and the fit averages their labels."""
 
     resources: ResourcesConfig = ResourcesConfig()
-    """Where the fit runs."""
+    """Resources of the fit."""
 
     def training(self) -> TrainingConfig:
-        """Return the settings of the fit alone."""
+        """Return the settings of the fit."""
         return TrainingConfig(**{name: getattr(self, name) for name in TrainingConfig.model_fields})
 
 
-class PipelineConfig(Settings):
+class PipelineConfig(StrictSettings):
     """The one-shot pipeline: generate, select, label, curate, train."""
 
     elements: list[ChemicalSymbol] = Field(min_length=1)
-    """Chemical symbols of the potential's elements."""
+    """Chemical symbols of the potential's elements; those of `structures` if the config of a command names none."""
+
+    structures: list[StructureSource] = Field(default_factory=list)
+    """Structures to start from: files, or nodes with `node`, each with optional `name`, `weight` and `role` (`seed`, `as_is`,
+    `phase`). Instead of a mapping, the path of a file may be given."""
 
     generator: GeneratorConfig = GeneratorConfig()
     """The structures to label."""
 
     selection: SelectionConfig = SelectionConfig()
-    """Which of many generated structures are labelled; only the `method`, such as `none`, may be written too."""
+    """Which of the generated structures are labelled; instead of a mapping, the `method` alone may be given."""
 
     oracle: OracleConfig
-    """The reference method. Without it, ASE's effective medium theory is used for the elements it knows."""
+    """The reference method. By default ASE's effective medium theory, if it supports the elements."""
 
     initial_dataset: list[str] = Field(default_factory=list)
-    """Datasets that are added to what is generated, by name (`mlip-auto list`), PK or UUID, also of runs. Their labels must
-    be of this oracle; of those imported from files you answer for it."""
+    """Datasets that are added to the generated structures, by name (`mlip-auto list`), PK or UUID, also of runs. Their labels
+    must be from this oracle; for labels imported from files this is your responsibility."""
 
     curation: CurationConfig = CurationConfig()
-    """What of the labelled structures goes into the dataset."""
+    """Which labelled structures enter the dataset."""
 
     training: TrainingConfig = TrainingConfig()
     """The fit of the potential."""
@@ -75,13 +80,13 @@ class PipelineConfig(Settings):
     """How the potential is checked against the oracle, by `mlip-auto validate` and `mlip-auto run --validate`."""
 
     exploration: ExplorationConfig = ExplorationConfig()
-    """Where `mlip-auto learn` looks for what the potential does not know."""
+    """How `mlip-auto learn` searches for structures with a large extrapolation grade."""
 
     learning: LearningConfig = LearningConfig()
-    """How many labels `mlip-auto learn` asks for, and what is enough."""
+    """Budget and targets of `mlip-auto learn`."""
 
     resources: StageResources = StageResources()
-    """Where each stage runs."""
+    """Resources of each stage."""
 
     @field_validator("elements")
     @classmethod
@@ -91,13 +96,20 @@ class PipelineConfig(Settings):
             raise ValueError(f"{', '.join(twice)} given more than once")
         return elements
 
+    @field_validator("structures", mode="before")
+    @classmethod
+    def _file_alone(cls, structures: Any) -> Any:
+        if not isinstance(structures, list):
+            return structures
+        return [{"file": item} if isinstance(item, str) else item for item in structures]
+
     @field_validator("selection", mode="before")
     @classmethod
     def _method_alone(cls, selection: Any) -> Any:
         return {"method": selection} if isinstance(selection, str) else selection
 
     @model_validator(mode="after")
-    def _oracle_knows_the_elements(self) -> PipelineConfig:
+    def _oracle_supports_the_elements(self) -> PipelineConfig:
         fault = self.oracle.unsupported(self.elements)
         if fault is not None:
             raise ValueError(fault)
@@ -105,12 +117,12 @@ class PipelineConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _emt_where_it_is_known(cls, data: Any) -> Any:
+    def _default_oracle(cls, data: Any) -> Any:
         if not isinstance(data, dict) or data.get("oracle") is not None:
             return data
         elements = data.get("elements")
         if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
-            # The elements themselves are wrong: let that be the error.
+            # The elements are invalid; their own validation gives the error.
             return {**data, "oracle": {"type": "ase"}}
         if elements and EMT_ELEMENTS.issuperset(elements):
             return {**data, "oracle": {"type": "ase", "calculator": "emt"}}

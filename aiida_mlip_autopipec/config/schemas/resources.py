@@ -1,15 +1,15 @@
-"""Where a stage runs and what it may use."""
+"""Settings of the resources of a stage."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from .base import Settings
+from .base import Megabytes, PositiveInt, SchedulerLine, SchedulerName, Seconds, ShellLines, StrictSettings
 
 
-class ResourcesConfig(Settings):
+class ResourcesConfig(StrictSettings):
     """Computer and scheduler options of the jobs of one stage."""
 
     computer: str = "localhost"
@@ -21,29 +21,29 @@ class ResourcesConfig(Settings):
     cores: PositiveInt | None = None
     """Cores of a job; the scheduler's default if empty."""
 
-    walltime: PositiveInt | None = None
-    """Longest time of a job, in seconds; the scheduler's default if empty."""
+    walltime: Seconds | None = None
+    """Walltime of a job, in seconds; the scheduler's default if empty."""
 
-    memory_mb: PositiveInt | None = None
+    memory_mb: Megabytes | None = None
     """Memory of a job, in MB; the scheduler's default if empty."""
 
-    queue: str | None = Field(default=None, min_length=1)
+    queue: SchedulerName | None = None
     """Queue or partition; the computer's or the scheduler's default if empty."""
 
-    account: str | None = Field(default=None, min_length=1)
+    account: SchedulerName | None = None
     """Account to charge; the computer's or the scheduler's default if empty."""
 
-    qos: str | None = Field(default=None, min_length=1)
+    qos: SchedulerName | None = None
     """Quality of service; the scheduler's default if empty."""
 
-    scheduler_lines: list[str] = Field(default_factory=list)
-    """Further lines for the scheduler, such as `#SBATCH --gres=gpu:1`."""
+    scheduler_lines: list[SchedulerLine] = Field(default_factory=list)
+    """Further lines for the scheduler, each beginning with #, such as `#SBATCH --gres=gpu:1`."""
 
-    prepend_text: str = ""
-    """Shell lines before the job, such as `module load ...` or `source venv/bin/activate`. They run as you, there."""
+    prepend_text: ShellLines = ""
+    """Shell lines before the job, such as `module load ...` or `source venv/bin/activate`. They run on that computer as you."""
 
     def options(self) -> dict[str, Any]:
-        """Return the `metadata.options` of an AiiDA CalcJob; what is not set is left to the computer."""
+        """Return the `metadata.options` of an AiiDA CalcJob, without empty settings, which the computer decides."""
         resources = {"num_machines": self.machines, "num_mpiprocs_per_machine": 1, "num_cores_per_mpiproc": self.cores}
         options = {
             "resources": {key: value for key, value in resources.items() if value is not None},

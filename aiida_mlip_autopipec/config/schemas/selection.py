@@ -1,27 +1,25 @@
-"""Which of many structures are worth a label."""
+"""Settings of the selection."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
-
-from .base import Settings
+from .base import PositiveInt, StrictSettings
 
 
-class SelectionConfig(Settings):
-    """Selection before labelling, by what atoms see (functions of an ACE basis); no label is needed for it."""
+class SelectionConfig(StrictSettings):
+    """Selection before labelling, by descriptors of the atoms (functions of an ACE basis); it needs no labels."""
 
     method: Literal["d_optimal", "farthest_point", "none"] = "d_optimal"
-    """`d_optimal` chooses the structures that tell a fit most together (the determinant of its information matrix);
-    `farthest_point` always the one least like those chosen before; `none` makes no more structures than are labelled."""
+    """`d_optimal` selects the structures that maximise the determinant of the information matrix of a fit; `farthest_point`
+    selects, one after the other, the structure least similar to those selected before; `none` labels all that is generated."""
 
     pool: PositiveInt = 4
-    """How many times `count` structures are made to choose from."""
+    """Size of the pool in units of `count`."""
 
     block: PositiveInt = 50
-    """The pool is gone through in parts, of each so many structures are chosen: so a larger `count` chooses the same ones and
-    some more."""
+    """The pool is divided into parts, and this many structures are selected from each; so a larger `count` selects the same
+    structures and more."""
 
     n_functions: PositiveInt = 200
-    """Number of functions of each element by which structures are told apart."""
+    """Number of descriptors of each element."""

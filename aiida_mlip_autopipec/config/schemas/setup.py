@@ -1,36 +1,35 @@
-"""What `mlip-auto setup` is told: services, a computer, a program on it."""
+"""Settings of `mlip-auto setup`: services, a computer, pw.x on it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from .base import Settings
-from .resources import ResourcesConfig
+from .base import NonNegativeFloat, PositiveFloat, PositiveInt, SchedulerName, ShellLines, StrictSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
-"""A name that is safe as a word of a command and as a heading of a file."""
+"""A name that is safe in a shell command and in ~/.ssh/config."""
 
 
 def _as_secret(value: Any) -> Any:
-    """Take what YAML made of a password: a number is one too, and must not appear in an error."""
+    """Return a password from YAML as a secret; a number is valid too, and must not appear in error messages."""
     return value if value is None or isinstance(value, SecretStr) else SecretStr(str(value))
 
 
 Secret = Annotated[SecretStr | None, BeforeValidator(_as_secret)]
 
 
-class PostgresConfig(Settings):
+class PostgresConfig(StrictSettings):
     """An empty database on a PostgreSQL server, and the role that owns it."""
 
     host: str = Field(default="localhost", min_length=1)
-    """Where the server listens."""
+    """Host of the server."""
 
     port: Port = 5432
-    """Its port."""
+    """Port of the server."""
 
     user: Name = "aiida"
     """Role that owns the database."""
@@ -39,20 +38,20 @@ class PostgresConfig(Settings):
     """Name of the database."""
 
     password: Secret = None
-    """Password of the role; asked for if empty. With it, only you may be able to read the file."""
+    """Password of the role; prompted for if empty. A file with a password must be readable only by you."""
 
 
-class RabbitmqConfig(Settings):
+class RabbitmqConfig(StrictSettings):
     """A RabbitMQ server."""
 
     protocol: Literal["amqp", "amqps"] = "amqp"
-    """`amqps` for a connection that is encrypted."""
+    """`amqps` for an encrypted connection."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
-    """Where the server listens."""
+    """Host of the server."""
 
     port: Port = 5672
-    """Its port."""
+    """Port of the server."""
 
     user: Name = "guest"
     """User of the server."""
@@ -61,69 +60,69 @@ class RabbitmqConfig(Settings):
     """Virtual host; the server's default if empty."""
 
     password: Secret = None
-    """Password of the user; asked for if empty. With it, only you may be able to read the file."""
+    """Password of the user; prompted for if empty. A file with a password must be readable only by you."""
 
 
-class ProfileConfig(Settings):
-    """An AiiDA profile: embedded, with no services, unless it is given some."""
+class ProfileConfig(StrictSettings):
+    """An AiiDA profile; by default embedded, without services."""
 
     name: Name = "mlip-auto"
     """Name of the profile."""
 
     email: str = Field(default="aiida@localhost", min_length=3)
-    """Who you are in the database."""
+    """Your e-mail address in the database."""
 
     postgres: PostgresConfig | None = None
-    """Keep the data on PostgreSQL; in a file of SQLite if empty."""
+    """PostgreSQL database; if empty, data are in an SQLite file."""
 
     rabbitmq: RabbitmqConfig | None = None
-    """Give runs to the daemon by RabbitMQ; by a broker that the daemon starts itself if empty."""
+    """RabbitMQ server as message broker; if empty, the daemon starts a broker itself."""
 
 
-class ComputerConfig(Settings):
+class ComputerConfig(StrictSettings):
     """A computer that is reached by SSH and runs jobs by a scheduler."""
 
     label: Name
-    """What it is called in AiiDA, in `resources`, and in ~/.ssh/config."""
+    """Its label in AiiDA, in `resources`, and in ~/.ssh/config."""
 
     host: str = Field(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:-]*$")
     """Name or address of its login node."""
 
     user: Name | None = None
-    """Your name there; what ~/.ssh/config says if empty."""
+    """Your user name on the computer; if empty, that of ~/.ssh/config."""
 
     port: Port | None = None
-    """Port of its SSH server; what ~/.ssh/config says, or 22, if empty."""
+    """Port of its SSH server; if empty, that of ~/.ssh/config, or 22."""
 
     key: Path | None = None
-    """File of your private key, which only you may be able to read; what ~/.ssh/config says if empty."""
+    """File of your private key, readable only by you; if empty, that of ~/.ssh/config."""
 
-    work_folder: str = Field(pattern=r"^/[^\s'\"]*$")
-    """Folder for the files of jobs, seen by all its nodes; `{username}` stands for your name there."""
+    work_folder: str = Field(pattern=r"^/[^\s'\"`$;&|<>\\]*$")
+    """Folder for the files of jobs, accessible from all its nodes; `{username}` is replaced by your user name."""
 
     scheduler: Literal["slurm", "pbspro", "torque", "sge", "lsf", "direct", "hyperqueue"] = "slurm"
     """Its scheduler; `direct` for none; `hyperqueue` for jobs packed into allocations (`pip install aiida-hyperqueue`)."""
 
-    queue: str | None = Field(default=None, min_length=1)
-    """Queue or partition of jobs that name none."""
+    queue: SchedulerName | None = None
+    """Default queue or partition of jobs."""
 
-    account: str | None = Field(default=None, min_length=1)
-    """Account of jobs that name none."""
+    account: SchedulerName | None = None
+    """Default account of jobs."""
 
-    environment: str = ""
-    """Shell lines before every job there, such as `module load ...` or `source venv/bin/activate`. They run as you, there."""
+    environment: ShellLines = ""
+    """Shell lines before every job, such as `module load ...` or `source venv/bin/activate`. They run there as you."""
 
     mpirun: list[str] = ["srun", "-n", "{tot_num_mpiprocs}"]
-    """How a program is started on several cores (pw.x)."""
+    """Command that starts an MPI program (pw.x)."""
 
     cores: PositiveInt = 1
     """Cores of a node."""
 
     safe_interval: NonNegativeFloat = 10.0
-    """Seconds between two logins."""
+    """Minimum interval between two logins, in seconds."""
 
     poll_interval: NonNegativeFloat = 30.0
-    """Seconds between two questions to the scheduler about jobs."""
+    """Minimum interval between two queries of the scheduler, in seconds."""
 
     @field_validator("key")
     @classmethod
@@ -131,31 +130,27 @@ class ComputerConfig(Settings):
         return None if key is None else key.expanduser().absolute()
 
 
-class PwCodeConfig(Settings):
+class PwCodeConfig(StrictSettings):
     """pw.x on a computer."""
 
     computer: Name
     """Label of an AiiDA computer."""
 
     label: Name = "pw"
-    """Name of the code; give another version of pw.x another name."""
+    """Name of the code; different versions of pw.x need different names."""
 
-    executable: str = Field(min_length=1, pattern=r"^[^\s'\"]+$")
-    """Path of pw.x there, or its name if the environment finds it."""
+    executable: str = Field(min_length=1, pattern=r"^[^\s'\"`$;&|<>\\]+$")
+    """Path of pw.x on the computer, or its name if it is on the PATH."""
 
-    environment: str = ""
-    """Shell lines before it, beyond the computer's own. They run as you, there."""
+    environment: ShellLines = ""
+    """Shell lines before pw.x, in addition to those of the computer. They run on the computer as you."""
 
 
-class CheckConfig(Settings):
-    """How a computer is tried out."""
+class CheckConfig(StrictSettings):
+    """Settings of `mlip-auto setup check`."""
 
     wait: PositiveFloat = 900.0
-    """Seconds to wait for a job, in the queue and running."""
+    """Maximum time to wait for a job, queued or running, in seconds."""
 
     walltime: PositiveInt = 600
-    """Walltime (s) of the jobs, if no config says another."""
-
-    def resources(self, computer: str) -> ResourcesConfig:
-        """Return the resources of the jobs, if no config says others."""
-        return ResourcesConfig(computer=computer, cores=1, walltime=self.walltime)
+    """Walltime of the jobs, in seconds, if no config sets it."""

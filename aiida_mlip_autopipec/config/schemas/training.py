@@ -1,34 +1,34 @@
-"""The fit of the potential."""
+"""Settings of the fit."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from .base import Settings
+from .base import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Seed, StrictSettings
 
 Auto = Literal["auto"]
 
 
-class TrainingConfig(Settings):
+class TrainingConfig(StrictSettings):
     """The Atomic Cluster Expansion (ACE) potential and how it is fitted.
 
     What is `auto` is chosen from the training data; the choice and its reason are in `metrics.json`.
     """
 
     engine: Literal["linear", "nonlinear"] = "linear"
-    """`linear` solves for the coefficients in one go, in seconds to minutes; `nonlinear` runs upstream's pacemaker with a
+    """`linear` solves for the coefficients directly, in seconds to minutes; `nonlinear` runs upstream's pacemaker with a
     nonlinear embedding, in hours."""
 
     cutoff: Annotated[float, Field(ge=2.0, le=15.0)] | Auto = "auto"
-    """Distance, in Å, up to which atoms see each other, 2 to 15, or `auto`: chosen from 4 to 8 by cross-validation."""
+    """Cutoff, in Å: the distance up to which atoms interact, 2 to 15, or `auto`: chosen from 4 to 8 by cross-validation."""
 
     order: int = Field(default=6, ge=1, le=6)
     """Highest correlation order, 1 to 6: the number of neighbours in a basis function, one less than its body order."""
 
     n_functions: PositiveInt | Auto = "auto"
-    """Number of basis functions of each element, or `auto`: as many as the data carry and a fast potential allows, at most
+    """Number of basis functions of each element, or `auto`: as many as the data determine and a fast potential allows, at most
     `max_functions`."""
 
     max_functions: PositiveInt = 1200
@@ -46,18 +46,19 @@ class TrainingConfig(Settings):
     `auto` by cross-validation."""
 
     time_limit: PositiveFloat | None = None
-    """Seconds a fit should take at most, on the cores it has: `n_functions: auto` chooses no more functions than that allows,
-    and the nonlinear engine stops then and takes what it has. No limit if empty."""
+    """Maximum time of a fit, in seconds: `n_functions: auto` chooses no more functions than this allows, and the nonlinear
+    engine stops then and keeps its last potential. No limit if empty."""
 
     max_restarts: NonNegativeInt = 5
-    """How often a fit that was ended (walltime, killed job, lost node) goes on in another job."""
+    """How often a fit whose job was killed (walltime, lost node) is restarted from its checkpoint."""
 
     core_repulsion: bool = True
-    """Continue the potential by a repulsion of the atomic cores at distances shorter than any in the data."""
+    """Add a repulsion of the atomic cores at distances shorter than any bond (screened nuclear repulsion
+    above 30 eV)."""
 
     evaluator: Literal["tensorpot", "pyace"] = "tensorpot"
-    """Nonlinear engine: what computes the loss. `tensorpot` needs tensorflow where the fit runs; `pyace` does not, but has
-    no gradients of its own: for a handful of functions only."""
+    """Nonlinear engine: evaluator of the loss. `tensorpot` needs tensorflow where the fit runs; `pyace` does not, but has
+    no analytic gradients: only for a few functions."""
 
     max_epochs: PositiveInt = 1000
     """Nonlinear engine: largest number of iterations of the optimiser."""
@@ -66,7 +67,7 @@ class TrainingConfig(Settings):
     """Nonlinear engine with tensorpot: structures evaluated at once; more need more memory, and are faster only on a GPU."""
 
     test_fraction: float = Field(default=0.1, ge=0.0, le=0.9)
-    """Part of the structures kept out of the fit to measure its errors, 0 to 0.9."""
+    """Fraction of the structures that is kept for the test set, 0 to 0.9."""
 
-    seed: NonNegativeInt = 42
-    """Seed of the division into train and test."""
+    seed: Seed = 42
+    """Seed of the division into training and test sets."""

@@ -1,21 +1,21 @@
-"""How a potential is checked against its oracle, and what is good enough."""
+"""Settings of the validation: its parts, and the limits of its checks."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from .base import Settings
+from .base import NonNegativeFloat, PositiveFloat, PositiveInt, Seed, StrictSettings
 from .generator import Prototype
 
 Part = Literal["equation_of_state", "elastic", "vacancy", "surfaces", "dimer", "phonons", "dynamics"]
 
 
-class ValidationLimits(Settings):
-    """The largest deviations of the potential from its oracle that pass.
+class ValidationLimits(StrictSettings):
+    """Limits: the largest deviation of the potential from its oracle that passes a check.
 
-    Relative ones are parts of the oracle's value: 0.01 is one percent.
+    Relative limits are fractions of the oracle's value: 0.01 is one percent.
     """
 
     lattice_constant: PositiveFloat = 0.01
@@ -31,7 +31,7 @@ class ValidationLimits(Settings):
     """Energies of reference crystals below free atoms, relative."""
 
     elastic_constant: PositiveFloat = 0.15
-    """Elastic constants, relative; those smaller than a tenth of the largest are measured by that tenth."""
+    """Elastic constants, relative; for constants smaller than a tenth of the largest one, relative to that tenth."""
 
     vacancy_formation_energy: PositiveFloat = 0.15
     """Formation energies of vacancies, in eV."""
@@ -40,29 +40,28 @@ class ValidationLimits(Settings):
     """Surface energies, relative."""
 
     dimer_energy: PositiveFloat = 0.3
-    """Root mean square deviation along the curve of two atoms, where it is no more than 2 eV above the energy of free atoms,
-    in eV."""
+    """Root mean square deviation of the energy curves of dimers up to 2 eV above the energy of free atoms, in eV."""
 
     phonon_frequency: PositiveFloat = 0.1
     """Root mean square deviation of the phonon frequencies at a point of the zone boundary, relative to the highest of all."""
 
     imaginary_frequency: NonNegativeFloat = 0.3
-    """Frequencies, in THz, that the potential may have on the imaginary side where the oracle has none."""
+    """Largest imaginary frequency of the potential, in THz, if the oracle has none."""
 
     energy_drift: PositiveFloat = 0.005
     """Drift of the total energy at constant energy, in eV/atom/ps."""
 
     energy_fluctuation: PositiveFloat = 0.005
-    """Standard deviation of the total energy at constant energy, beside its drift, in eV/atom."""
+    """Standard deviation of the total energy at constant energy from its linear drift, in eV/atom."""
 
     closest_approach: float = Field(default=0.65, gt=0.0, lt=1.0)
-    """Smallest distance between atoms on the way, as a part of the distance of neighbours in the crystal: less fails."""
+    """Smallest allowed distance between atoms during the dynamics, as a fraction of the nearest-neighbour distance."""
 
     extrapolation_grade: PositiveFloat = 25.0
-    """Largest extrapolation grade on the way, where the potential's active set is known."""
+    """Largest extrapolation grade during the dynamics, if the active set of the potential is known."""
 
 
-class DynamicsConfig(Settings):
+class DynamicsConfig(StrictSettings):
     """The molecular dynamics: first at constant temperature (Langevin), then at constant energy."""
 
     temperature: PositiveFloat = 300.0
@@ -77,12 +76,12 @@ class DynamicsConfig(Settings):
     nve_steps: PositiveInt = 1000
     """Steps at constant energy, at least 20."""
 
-    max_atoms: int = Field(default=64, ge=2)
+    max_atoms: int = Field(default=64, ge=2, le=10_000)
     """Largest number of atoms in the cell."""
 
 
-class ValidationConfig(Settings):
-    """The validation of a potential by its own oracle, on work it was not trained on."""
+class ValidationConfig(StrictSettings):
+    """The validation of a potential against its own oracle, on structures that are not in its training set."""
 
     level: Literal["quick", "standard", "full"] = "standard"
     """`quick`: equations of state and elastic constants of the reference crystals, and dynamics; `standard`: all parts, some
@@ -91,24 +90,24 @@ class ValidationConfig(Settings):
     parts: tuple[Part, ...] = Field(
         default=("equation_of_state", "elastic", "vacancy", "surfaces", "dimer", "phonons", "dynamics"), min_length=1
     )
-    """What is computed, as far as the level goes."""
+    """The parts that are computed, if the level includes them."""
 
     prototypes: tuple[Prototype, ...] = ("fcc", "bcc", "hcp", "sc", "diamond")
     """Crystals of which equations of state are computed, beside the reference crystal of each element."""
 
-    max_atoms: int = Field(default=32, ge=8)
+    max_atoms: int = Field(default=32, ge=8, le=10_000)
     """Largest number of atoms in a cell that the oracle computes, at least 8."""
 
     dynamics: DynamicsConfig = DynamicsConfig()
     """The molecular dynamics."""
 
     limits: ValidationLimits = ValidationLimits()
-    """What is good enough."""
+    """Limits of the checks."""
 
-    seed: int = Field(default=42, ge=0)
+    seed: Seed = 42
     """Seed of the velocities at the start of the dynamics."""
 
     def includes(self, part: Part) -> bool:
-        """Tell whether a part is computed."""
+        """Return whether a part is computed."""
         wanted = self.level != "quick" or part in ("equation_of_state", "elastic", "dynamics")
         return wanted and part in self.parts

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the points, one a structure, over the plots; filters them by kind; says which one is pointed at.
+// Draws the points of structures over the plots, filters them by kind, and shows tooltips.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const all = data.structures, count = all.kind.length;
@@ -31,7 +31,7 @@
     const box = canvas.parentElement.getBoundingClientRect();
     const width = box.width * parseFloat(canvas.style.width) / 100;
     const height = box.height * parseFloat(canvas.style.height) / 100;
-    // Finer than the screen, for print.
+    // A higher resolution than the screen, for printing.
     const fine = Math.max(FINE, window.devicePixelRatio || 1);
     canvas.width = Math.round(width * fine);
     canvas.height = Math.round(height * fine);
@@ -40,7 +40,7 @@
     drawDensity(context, cloud, width, height);
     const radius = count > 3000 ? 1.8 : 2.8;
     let drawn = 0;
-    // Structures to test on lie above those to train on.
+    // Test structures are drawn above training structures.
     for (const side of [0, 1]) {
       for (let i = 0; i < count; i++) {
         if (all.test[i] !== side || cloud.x[i] < 0 || cloud.y[i] < 0 || !isShown(i)) continue;
@@ -60,18 +60,29 @@
     canvas.dataset.drawn = drawn;
   }
 
-  function summarise() {
+  function errorsOf(chosen) {
     let n = 0, atoms = 0, energy = 0, force = 0;
     for (let i = 0; i < count; i++) {
-      if (!isShown(i)) continue;
+      if (!isShown(i) || !chosen(i)) continue;
       n++;
       atoms += all.atoms[i];
       energy += all.energyError[i] ** 2;
       force += all.atoms[i] * all.forceError[i] ** 2;
     }
-    document.getElementById("shown").textContent = n === 0 ? "No structure is shown." :
-      `${n} of ${count} structures shown: RMSE ${Math.sqrt(energy / n).toPrecision(3)} meV/atom, ` +
+    return n === 0 ? "" : `${n} structures, RMSE ${Math.sqrt(energy / n).toPrecision(3)} meV/atom, ` +
       `${Math.sqrt(force / atoms).toPrecision(3)} eV/Å`;
+  }
+
+  function summarise() {
+    const shown = all.kind.filter((_, i) => isShown(i)).length;
+    // Errors of training and test structures are averaged separately.
+    const sides = [
+      ["test", errorsOf((i) => all.test[i] && !all.repeats[i])],
+      ["test, equal to training structures", errorsOf((i) => all.repeats[i])],
+      ["train", errorsOf((i) => !all.test[i])],
+    ].filter(([, text]) => text).map(([name, text]) => `${name}: ${text}`);
+    document.getElementById("shown").textContent = shown === 0 ? "No structure is shown." :
+      `${shown} of ${count} structures shown. ${sides.join("; ")}`;
   }
 
   function update() {
@@ -109,9 +120,10 @@
     const sign = all.energyError[i] < 0 ? "−" : "+";
     const calculation = data.calculations[all.calculation[i]], source = data.sources[all.source[i]];
     return [
-      `${data.kinds[all.kind[i]]}, ${data.formulas[all.formula[i]]}, ${all.test[i] ? "test" : "train"}`,
+      `${data.kinds[all.kind[i]]}, ${data.formulas[all.formula[i]]}, ${all.test[i] ? "test" : "train"}` +
+        `${all.repeats[i] ? ", equals a training structure" : ""}`,
       `energy ${all.energy[i]} eV/atom, error ${sign}${Math.abs(all.energyError[i])} meV/atom`,
-      `force RMSE ${all.forceError[i]} eV/Å, at most ${all.largest[i]} eV/Å on an atom`,
+      `force RMSE ${all.forceError[i]} eV/Å, largest error of an atom ${all.largest[i]} eV/Å`,
       calculation ? `calculation ${calculation}` : "labelled elsewhere",
       source ? `trajectory ${source}, step ${all.step[i]}` : "",
     ].filter(Boolean).join("\n");
@@ -132,7 +144,7 @@
   canvases.forEach((canvas) => {
     canvas.addEventListener("pointermove", (event) => { if (!kept) point(canvas, event); });
     canvas.addEventListener("pointerleave", () => { if (!kept) tip.hidden = true; });
-    // A click keeps what is said, so that it can be copied.
+    // After a click the tooltip stays open, so that its text can be copied.
     canvas.addEventListener("click", (event) => { kept = point(canvas, event); });
   });
   kindBoxes.concat(sideBoxes).forEach((box) => box.addEventListener("change", update));

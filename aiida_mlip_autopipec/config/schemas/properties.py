@@ -1,0 +1,220 @@
+"""Settings of the properties that are computed with a potential."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from .base import NonNegativeInt, PositiveFloat, PositiveInt, Seed, StrictSettings, plain
+
+PropertyName = Literal[
+    "lattice",
+    "elastic",
+    "phonons",
+    "thermal_expansion",
+    "defects",
+    "migration",
+    "stacking_fault",
+    "surfaces",
+    "hull",
+    "liquid",
+    "melting",
+]
+
+Miller = tuple[int, int, int]
+
+
+class LatticeSettings(StrictSettings):
+    """Lattice parameters, energy, equation of state."""
+
+    max_strain: float = Field(default=0.04, gt=0.0, le=0.2)
+    """Largest relative change of the lattice parameters in the equation of state."""
+
+
+class ElasticSettings(StrictSettings):
+    """Elastic constants from stresses of strained cells, ions clamped and relaxed."""
+
+
+class PhononSettings(StrictSettings):
+    """Phonon dispersion along the standard path, and density of states, by finite displacements."""
+
+    min_length: PositiveFloat = 10.0
+    """Shortest vector of the supercell, in Å."""
+
+    mesh: PositiveFloat = 40.0
+    """Density of the mesh of the density of states: the length in Å to which the mesh corresponds."""
+
+    path_points: int = Field(default=51, ge=2, le=1000)
+    """Points along each part of the path."""
+
+
+class ThermalSettings(PhononSettings):
+    """Thermal expansion and free energy by the quasi-harmonic approximation."""
+
+    volumes: int = Field(default=7, ge=5, le=31)
+    """Number of volumes."""
+
+    max_strain: float = Field(default=0.02, gt=0.0, le=0.1)
+    """Largest relative change of the lattice parameters."""
+
+    max_temperature: PositiveFloat = 800.0
+    """Highest temperature, in K."""
+
+
+class DefectSettings(StrictSettings):
+    """Vacancies, interstitials and antisites with relaxed atoms at constant volume."""
+
+    min_length: PositiveFloat = 10.0
+    """Shortest vector of the supercell, in Å."""
+
+    max_force: PositiveFloat = 0.01
+    """Largest force, in eV/Å, after the relaxation."""
+
+    kinds: tuple[Literal["vacancy", "interstitial", "antisite"], ...] = ("vacancy", "interstitial", "antisite")
+    """Kinds of defects."""
+
+    dumbbells: tuple[Miller, ...] = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
+    """Directions of the dumbbells of interstitials, as directions of the conventional cell."""
+
+
+class MigrationSettings(StrictSettings):
+    """Barrier of the hop of a vacancy to the nearest site, by the nudged elastic band method."""
+
+    min_length: PositiveFloat = 10.0
+    """Shortest vector of the supercell, in Å."""
+
+    images: int = Field(default=5, ge=1, le=31)
+    """Images between the two ends."""
+
+    max_force: PositiveFloat = 0.02
+    """Largest force, in eV/Å, after the relaxation."""
+
+
+class StackingFaultSettings(StrictSettings):
+    """Energy of a generalised stacking fault along a slip, with atoms relaxed perpendicular to the plane."""
+
+    plane: Miller | None = None
+    """Miller indices of the plane of a cubic crystal; by default 111, or 110 of a body-centred crystal."""
+
+    slip: tuple[float, float, float] | None = None
+    """Slip in units of the conventional cell; by default a period:
+    [1/2 1/2 -1] on 111 and [-1/2 1/2 1/2] on 110."""
+
+    layers: int = Field(default=4, ge=1, le=100)
+    """Repetitions of the cell perpendicular to the plane."""
+
+    points: int = Field(default=13, ge=3, le=200)
+    """Points along the slip."""
+
+    max_force: PositiveFloat = 0.02
+    """Largest force, in eV/Å, after the relaxation."""
+
+
+class SurfaceSettings(StrictSettings):
+    """Energies of relaxed surfaces, and the Wulff shape."""
+
+    max_index: int = Field(default=1, ge=1, le=4)
+    """Largest Miller index; surfaces that are equal by symmetry are computed once."""
+
+    thickness: PositiveFloat = 15.0
+    """Smallest thickness of a slab, in Å."""
+
+    vacuum: PositiveFloat = 12.0
+    """Vacuum between slabs, in Å."""
+
+    max_force: PositiveFloat = 0.02
+    """Largest force, in eV/Å, after the relaxation."""
+
+
+class HullSettings(StrictSettings):
+    """Convex hull of the energies of formation of all given structures."""
+
+
+class LiquidSettings(StrictSettings):
+    """Density and radial distribution of the liquid at zero pressure, by molecular dynamics."""
+
+    temperature: PositiveFloat | None = None
+    """Temperature, in K; by default 1.2 times an estimate of the melting point from the bulk modulus."""
+
+    atoms: int = Field(default=108, ge=8, le=100_000)
+    """Smallest number of atoms."""
+
+    steps: PositiveInt = 4000
+    """Steps of the part that is averaged, after equally many steps of equilibration."""
+
+    timestep: PositiveFloat = 2.0
+    """Time step, in fs."""
+
+    seed: Seed = 42
+    """Seed of the velocities."""
+
+
+class MeltingSettings(LiquidSettings):
+    """Melting point at zero pressure from the coexistence of crystal and liquid, by molecular dynamics."""
+
+    atoms: int = Field(default=500, ge=32, le=1_000_000)
+    """Smallest number of atoms."""
+
+    steps: PositiveInt = 10_000
+    """Steps of the coexistence."""
+
+    attempts: PositiveInt = 4
+    """Largest number of starts: if one phase vanishes, the next start is from the temperature that was reached."""
+
+
+class PropertiesConfig(StrictSettings):
+    """The properties that `mlip-auto properties` computes."""
+
+    properties: tuple[str, ...] = ("lattice", "elastic", "phonons", "defects", "surfaces")
+    """Names of the properties: built-in ones, those of `own`, and those of other packages."""
+
+    own: tuple[str, ...] = ()
+    """Python files with properties of your own; they run on this machine."""
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of your own properties, and of those of other packages, by name."""
+
+    max_force: Annotated[float, Field(gt=0.0, le=1.0)] = 0.001
+    """Largest force, in eV/Å, after the relaxation of the crystals."""
+
+    max_steps: NonNegativeInt = 500
+    """Largest number of steps of the relaxation of the crystals."""
+
+    lattice: LatticeSettings = LatticeSettings()
+    """Lattice parameters, energy, equation of state."""
+
+    elastic: ElasticSettings = ElasticSettings()
+    """Elastic constants."""
+
+    phonons: PhononSettings = PhononSettings()
+    """Phonons."""
+
+    thermal_expansion: ThermalSettings = ThermalSettings()
+    """Thermal expansion."""
+
+    defects: DefectSettings = DefectSettings()
+    """Point defects."""
+
+    migration: MigrationSettings = MigrationSettings()
+    """Migration of vacancies."""
+
+    stacking_fault: StackingFaultSettings = StackingFaultSettings()
+    """Stacking faults."""
+
+    surfaces: SurfaceSettings = SurfaceSettings()
+    """Surfaces."""
+
+    hull: HullSettings = HullSettings()
+    """Convex hull."""
+
+    liquid: LiquidSettings = LiquidSettings()
+    """The liquid."""
+
+    melting: MeltingSettings = MeltingSettings()
+    """The melting point."""
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _plain_settings(cls, value: Any) -> Any:
+        return plain(value)

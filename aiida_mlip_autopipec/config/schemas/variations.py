@@ -1,0 +1,60 @@
+"""Settings of the variations of the user's structures."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .base import NonNegativeFloat, StrictSettings
+
+
+class VariationWeights(StrictSettings):
+    """Relative shares of the kinds of variation; each seed gets only those that suit a crystal, slab, chain or molecule."""
+
+    volume: NonNegativeFloat = 1.0
+    """Crystals over the range of volumes."""
+
+    strain: NonNegativeFloat = 1.5
+    """Crystals, slabs along their plane and chains along their axis, under a random strain."""
+
+    rattle: NonNegativeFloat = 3.0
+    """Supercells with atoms displaced at random; for molecules these are conformers."""
+
+    hot: NonNegativeFloat = 3.0
+    """Supercells with displacements as large as in a liquid."""
+
+    vacancy: NonNegativeFloat = 1.0
+    """Supercells with an atom missing, in compounds every second time one atom of each element."""
+
+    interstitial: NonNegativeFloat = 1.0
+    """Supercells with an atom more, at a Voronoi site: a point that is equally far from four or more atoms."""
+
+    antisite: NonNegativeFloat = 1.5
+    """Supercells with two atoms of different elements exchanged, or an atom replaced by another element of the run."""
+
+    surface: NonNegativeFloat = 2.0
+    """Slabs along low Miller planes with all terminations, every second time with equal faces."""
+
+    cluster: NonNegativeFloat = 1.0
+    """Clusters cut out of crystals."""
+
+    stretch: NonNegativeFloat = 2.0
+    """Molecules with one of their bonds stretched or compressed."""
+
+    pair: NonNegativeFloat = 2.0
+    """Two molecules at different distances and orientations."""
+
+
+class VariationConfig(StrictSettings):
+    """How the user's structures are varied."""
+
+    weights: VariationWeights = VariationWeights()
+    """Shares of the kinds of variation."""
+
+    volume_range: tuple[float, float] = (0.75, 1.4)
+    """Smallest and largest volume, relative to the given crystal."""
+
+    max_miller_index: int = Field(default=1, ge=1, le=3)
+    """Largest Miller index of the planes of slabs, 1 to 3."""
+
+    vacuum: float = Field(default=9.0, ge=5.0, le=50.0)
+    """Vacuum (Å) between slabs."""

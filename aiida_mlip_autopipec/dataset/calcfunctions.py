@@ -1,0 +1,62 @@
+"""The calcfunction around curation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiida.engine import ExitCode, calcfunction
+from aiida.orm import Data, Dict, Float, Int, TrajectoryData
+from ase import Atoms
+
+from ..config.schemas.curation import CurationConfig
+from .curate import curate
+from .identity import structure_key
+from .library import OWN_METHOD
+from .repair import repair_all
+from .trajectory import METHOD, frames_with_source, to_trajectories
+
+
+@calcfunction
+def curate_labels(
+    settings: Dict, test_fraction: Float, seed: Int, **labelled: TrajectoryData
+) -> dict[str, Data] | ExitCode:
+    """Merge labelled structures into a dataset: finite, unique, divided into train and test.
+
+    Structures that the fit cannot use are repaired where their labels stay valid.
+
+    :param settings: a :class:`CurationConfig` as dictionary.
+    :param labelled: trajectories with labels, all of one method; labels imported from files are assumed to be of that
+        method. The result depends neither on their order nor on how the structures are divided among them.
+    :returns: trajectories by label, whose frames name their source (trajectory and step), and `report`, that of
+        :class:`~.curate.Curation` with `repaired`, the number of structures by kind of repair;
+        exit status 310 if the labels are of different methods, 320 if no structure is left.
+    """
+    methods = [trajectory.base.attributes.get(METHOD, None) for trajectory in labelled.values()]
+    methods = [method for method in methods if method != OWN_METHOD] or [OWN_METHOD]
+    if any(method != methods[0] for method in methods):
+        different = [method for index, method in enumerate(methods) if method not in methods[:index]]
+        return ExitCode(310, f"labels of different methods cannot be in one dataset: {different}")
+    # Restarted jobs divide the structures differently; sorting gives the same dataset and potential.
+    frames, changes, _ = repair_all(sorted(frames_with_source(labelled), key=structure_key))
+    config = CurationConfig.model_validate(settings.get_dict())
+    curation = curate(frames, config, test_fraction=test_fraction.value, seed=seed.value)
+    report = {
+        **curation.report,
+        "repaired": {change: len(indices) for change, indices in changes.items()},
+        "rejections": [_with_source(rejection, frames) for rejection in curation.report["rejections"]],
+    }
+    if not curation.indices:
+        return ExitCode(320, f"all labelled structures are rejected: {curation.report['rejected']}")
+    kept = []
+    for index, split, group in zip(curation.indices, curation.splits, curation.groups, strict=True):
+        frames[index].info.update(split=split, group=int(group))
+        kept.append(frames[index])
+    return {**to_trajectories(kept, methods[0]), "report": Dict(report)}
+
+
+def _with_source(rejection: dict[str, Any], frames: Sequence[Atoms]) -> dict[str, Any]:
+    """Add to a rejection the formula, family and source node of the structure."""
+    atoms = frames[rejection["index"]]
+    names = {key: atoms.info[key] for key in ("family", "source_uuid", "source_step")}
+    return {**rejection, "formula": atoms.get_chemical_formula(), **names}

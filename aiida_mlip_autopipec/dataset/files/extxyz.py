@@ -1,0 +1,137 @@
+"""Extended XYZ, written without rounding."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from ase import Atoms
+from ase.io import iread
+from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from .frames import RawFrame, raw_frame
+
+_MAX_LINE_BYTES = 1_000_000
+"""Bytes; a file without line ends must not exhaust the memory."""
+_MAX_COLUMNS = 1000
+_COLUMNS = re.compile(rb'Properties\s*=\s*"?([^\s"]+)', re.IGNORECASE)
+_MASK = "as_it_is_written_"
+_XYZ_KEYS = ("Lattice", "Properties", "pbc")
+
+
+def write_extxyz(path: Path, frames: Sequence[Atoms]) -> None:
+    """Write labelled structures."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for atoms in frames:
+            results = atoms.calc.results
+            file.write(f"{len(atoms)}\n{_comment(atoms, results)}\n")
+            rows = np.hstack([atoms.positions, results["forces"]]).tolist()
+            for symbol, row in zip(atoms.symbols, rows, strict=True):
+                file.write(f"{symbol} {_digits(row)}\n")
+
+
+def read_extxyz(path: Path) -> Iterator[RawFrame]:
+    """Yield the frames of a file.
+
+    :raises ValueError: if the file is truncated, or a line belongs to no frame.
+    """
+    with path.open("rb") as file:
+        n_frames = _count_frames(file)
+    if n_frames == 0:
+        return
+    read = 0
+    frames = iread(path, index=":", format="extxyz", do_not_split_by_at_sign=True, properties_parser=_parse_comment)
+    for atoms in frames:
+        read += 1
+        yield raw_frame(atoms)
+    if read != n_frames:
+        raise ValueError(f"{n_frames} frames by the numbers of atoms, but {read} can be read")
+
+
+def _parse_comment(comment: str) -> dict[str, Any]:
+    """Return the values of a comment line, including a stress or virial of 6 numbers, which ASE's parser rejects."""
+    masked = re.sub(r"(?<!\S)(stress|virial)(?=\s*=)", rf"{_MASK}\1", comment)
+    values = {key.replace(_MASK, ""): value for key, value in key_val_str_to_dict(masked).items()}
+    for key, value in values.items():
+        if isinstance(value, str):
+            values[key] = value.replace(_MASK, "")
+    for key in ("stress", "virial"):
+        if key in values and np.size(values[key]) == 9:
+            values[key] = np.reshape(values[key], (3, 3))
+    return values
+
+
+def _count_frames(file: BinaryIO) -> int:
+    """Count the frames and check their numbers of atoms and columns, for which ASE would allocate any memory."""
+    line_number, n_frames = 0, 0
+    lines = _lines(file)
+    for line in lines:
+        line_number += 1
+        if not line.strip():
+            if any(rest.strip() for rest in lines):
+                raise ValueError(f"line {line_number} is empty where the number of atoms of a frame belongs")
+            return n_frames
+        if not re.fullmatch(rb"\s*\d{1,12}\s*", line):
+            raise ValueError(f"line {line_number} is not the number of atoms of a frame: {line[:40]!r}")
+        n_atoms = int(line)
+        if n_atoms == 0:
+            raise ValueError(f"line {line_number}: a frame without atoms")
+        comment = next(lines, None)
+        if comment is None:
+            raise ValueError("ends after the number of atoms of a frame: cut off?")
+        _check_columns(comment, line_number + 1)
+        found, last = 0, comment
+        for line in islice(lines, n_atoms):
+            found, last = found + 1, line
+        if found < n_atoms:
+            raise ValueError(
+                f"line {line_number} announces {n_atoms} atoms, but the file ends after {found} of them: cut off?"
+            )
+        if not last.endswith(b"\n"):
+            raise ValueError("the last line has no line end: cut off? (If it is complete, add a line end.)")
+        line_number += n_atoms + 1
+        n_frames += 1
+    return n_frames
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    number = 0
+    while line := file.readline(_MAX_LINE_BYTES):
+        number += 1
+        if len(line) == _MAX_LINE_BYTES:
+            raise ValueError(f"line {number} is longer than {_MAX_LINE_BYTES} bytes")
+        yield line
+
+
+def _check_columns(comment: bytes, line_number: int) -> None:
+    """Reject an implausible number of columns, for which ASE would allocate memory."""
+    match = _COLUMNS.search(comment)
+    if match is None:
+        return
+    counts = match[1].split(b":")[2::3]
+    if not all(re.fullmatch(rb"\d{1,4}", count) for count in counts) or sum(map(int, counts)) > _MAX_COLUMNS:
+        raise ValueError(f"line {line_number}: Properties must name columns as name:type:count, at most {_MAX_COLUMNS}")
+
+
+def _comment(atoms: Atoms, results: Mapping[str, Any]) -> str:
+    parts = [f'Lattice="{_digits(atoms.cell.array.ravel().tolist())}"'] if atoms.cell.any() else []
+    parts += ["Properties=species:S:1:pos:R:3:forces:R:3", f"energy={results['energy']!r}"]
+    if "stress" in results:
+        parts.append(f'stress="{_digits(voigt_6_to_full_3x3_stress(results["stress"]).ravel().tolist())}"')
+    parts.append('pbc="{} {} {}"'.format(*("T" if periodic else "F" for periodic in atoms.pbc)))
+    info = {key: value for key, value in atoms.info.items() if key not in _XYZ_KEYS and _is_one_line(key, value)}
+    return " ".join([*parts, key_val_dict_to_str(info)]).rstrip()
+
+
+def _is_one_line(*values: Any) -> bool:
+    return not any(isinstance(value, str) and len(value.splitlines()) > 1 for value in values)
+
+
+def _digits(numbers: Sequence[float]) -> str:
+    """Return the shortest text from which each number is read back exactly, e.g. 0.1."""
+    return " ".join(map(repr, numbers))

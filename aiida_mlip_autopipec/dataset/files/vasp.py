@@ -1,0 +1,156 @@
+"""Outputs of VASP, every ionic step whose electronic steps have converged.
+
+A step counts as not converged if it used all allowed electronic steps (NELM), even if the last one reached EDIFF,
+because vasprun.xml does not tell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io.vasp_parsers.vasp_outcar_parsers import OUTCARChunk, outcarchunks
+from ase.stress import full_3x3_to_voigt_6_stress
+from ase.units import GPa
+
+from .frames import RawFrame, SkippedStep, raw_frame
+
+_KBAR = 0.1 * GPa
+_DEFAULT_NELM = 60
+_CUT_OFF = SkippedStep("cut off before the end of the step")
+# Codes of expat: no element found, unclosed token, unclosed CDATA section.
+_TRUNCATED = (3, 5, 20)
+
+
+def read_vasprun(path: Path) -> Iterator[RawFrame | SkippedStep]:
+    """Yield the ionic steps of a vasprun.xml.
+
+    :raises ValueError: if it is not a vasprun.xml, or damaged.
+    """
+    symbols: list[str] = []
+    settings: dict[str, float] = {}
+    steps, open_step = 0, False
+    try:
+        for event, element in ElementTree.iterparse(path, events=("start", "end")):
+            if event == "start":
+                open_step = open_step or element.tag == "calculation"
+            elif element.tag in ("incar", "parameters"):
+                settings.update(_settings(element))
+            elif element.tag == "atominfo":
+                symbols = [(row[0].text or "").strip() for row in element.findall("array[@name='atoms']/set/rc")]
+            elif element.tag == "calculation":
+                open_step = False
+                steps += 1
+                yield _vasprun_step(element, symbols, settings)
+                element.clear()
+    except ElementTree.ParseError as error:
+        if error.code not in _TRUNCATED or not symbols:
+            raise ValueError(f"is no complete XML: {error}") from error
+        if open_step or steps == 0:
+            yield _CUT_OFF
+    if not symbols:
+        raise ValueError("is XML, but not a vasprun.xml of VASP")
+
+
+def read_outcar(path: Path) -> Iterator[RawFrame | SkippedStep]:
+    """Yield the ionic steps of an OUTCAR."""
+    allowed = _nelm_of_outcar(path)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for chunk in outcarchunks(file):
+            text = "".join(chunk.lines)
+            reason = _outcar_fault(text, allowed)
+            yield SkippedStep(reason) if reason is not None else _outcar_step(chunk)
+    # ASE returns only steps with an energy; the output may end in an incomplete step.
+    if _unfinished_step(path):
+        yield _CUT_OFF
+
+
+def _settings(element: ElementTree.Element) -> dict[str, float]:
+    found = {}
+    for entry in element.iter("i"):
+        name = (entry.get("name") or "").upper()
+        if name in ("NELM", "PSTRESS"):
+            found[name] = float(entry.text or "nan")
+    return found
+
+
+def _vasprun_step(
+    step: ElementTree.Element, symbols: list[str], settings: Mapping[str, float]
+) -> RawFrame | SkippedStep:
+    electronic = len(step.findall("scstep"))
+    allowed = int(settings.get("NELM", _DEFAULT_NELM))
+    if electronic == 0:
+        return SkippedStep("without an electronic step, so not calculated by DFT (a machine-learned force field?)")
+    if electronic >= allowed:
+        return SkippedStep(f"not converged within NELM = {allowed} electronic steps")
+    basis, positions = (
+        _rows(step, "structure/crystal/varray[@name='basis']"),
+        _rows(step, "structure/varray[@name='positions']"),
+    )
+    energy, forces = step.find("energy/i[@name='e_fr_energy']"), _rows(step, "varray[@name='forces']")
+    if energy is None or basis is None or positions is None:
+        return _CUT_OFF
+    if forces is None:
+        return SkippedStep("without forces")
+    cell = np.array(basis)
+    atoms = Atoms(symbols, cell=cell, scaled_positions=positions, pbc=True)
+    # The last energy of a step includes the work of an external pressure.
+    pressure_volume = settings.get("PSTRESS", 0.0) * _KBAR * float(np.linalg.det(cell))
+    labels = {"energy": float(energy.text or "nan") - pressure_volume, "forces": np.array(forces)}
+    stress = _rows(step, "varray[@name='stress']")
+    if stress is not None:
+        labels["stress"] = full_3x3_to_voigt_6_stress(-_KBAR * np.array(stress))
+    atoms.calc = SinglePointCalculator(atoms, **labels)
+    return raw_frame(atoms)
+
+
+def _rows(step: ElementTree.Element, path: str) -> list[list[float]] | None:
+    array = step.find(path)
+    return None if array is None else [[float(number) for number in (row.text or "").split()] for row in array]
+
+
+def _nelm_of_outcar(path: Path) -> int:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            match = re.search(r"\bNELM\s*=\s*(\d{1,9})\b", line)
+            if match:
+                return int(match[1])
+            if "Iteration" in line:
+                break
+    return _DEFAULT_NELM
+
+
+def _outcar_fault(text: str, allowed: int) -> str | None:
+    if "EDIFF was not reached" in text:
+        return f"not converged within NELM = {allowed} electronic steps"
+    if "aborting loop because EDIFF is reached" in text:
+        return None
+    # ASE assigns the line of the first iteration to the header or to the previous step.
+    electronic = max((int(number) for number in re.findall(r"Iteration\s+\d+\(\s*(\d+)\)", text)), default=1)
+    if electronic >= allowed:
+        return f"not converged within NELM = {allowed} electronic steps"
+    return "stopped before its electronic steps had converged"
+
+
+def _outcar_step(chunk: OUTCARChunk) -> RawFrame | SkippedStep:
+    if not any("TOTAL-FORCE" in line for line in chunk.lines):
+        return SkippedStep("without forces")
+    if not re.search(r"energy\(sigma->0\) =\s+\S+", chunk.lines[-1]):
+        return _CUT_OFF
+    return raw_frame(chunk.build())
+
+
+def _unfinished_step(path: Path) -> bool:
+    in_step = False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if "- Iteration" in line:
+                in_step = True
+            elif "FREE ENERGIE OF THE ION-ELECTRON SYSTEM" in line:
+                in_step = False
+    return in_step

@@ -1,0 +1,1 @@
+"""Modules shared by the programs that use python-ace."""

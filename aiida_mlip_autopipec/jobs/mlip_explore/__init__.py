@@ -1,0 +1,1 @@
+"""The method of `explore_structures`: sampling with a potential, stopped by its extrapolation grade."""

@@ -1,0 +1,262 @@
+"""The identity of a calculator: everything on this computer that changes an energy and that its keywords do not tell.
+
+    python3 identity.py '{"calculator": ..., "parameters": {...}, "files": [...], "elements": [...]}'
+
+Prints JSON: `packages` with the version of the package of the calculator, or the hash of its source where it has no version;
+`code`, the hashes of the external programs that it starts; `files`, the hash of each file that it reads, by path; and
+`unknown`, why the identity cannot be known, or null. Files are those named in `parameters` and `files`, and those of the
+folders in the calculator's own environment variables and in ASE's configuration. Nothing is computed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+PATH_VARIABLES = {
+    "abinit": ("ABINIT_PP_PATH",),
+    "aims": ("AIMS_SPECIES_DIR",),
+    "castep": ("CASTEP_PP_PATH",),
+    "cp2k": ("CP2K_DATA_DIR",),
+    "dftb": ("DFTB_PREFIX",),
+    "espresso": ("ESPRESSO_PSEUDO",),
+    "gpaw": ("GPAW_SETUP_PATH",),
+    "lammpslib": ("LAMMPS_POTENTIALS",),
+    "lammpsrun": ("LAMMPS_POTENTIALS",),
+    "openmx": ("OPENMX_DFT_DATA_PATH",),
+    "siesta": ("SIESTA_PP_PATH",),
+    "vasp": ("VASP_PP_PATH",),
+}
+"""Environment variables with the folders of pseudopotentials, basis sets or parameters, by ASE's name of the calculator."""
+
+NEED_FILES = ("cp2k", "gpaw")
+"""Calculators that always read such files, and without the variable from a folder that is not known here."""
+
+FOLDER_KEYS = ("pseudo_dir", "pp_paths", "default_species_directory", "sl_file_path", "data_dir")
+"""Keys of ASE's configuration with such folders."""
+
+MAX_FILES, MAX_BYTES = 5000, 4 * 2**30
+"""Limits of what is hashed; a larger folder makes the identity unknown."""
+
+WHOLE_FOLDER = 64 * 2**20
+"""Size of a folder up to which all its files count; of a larger folder, not those whose path names only other elements."""
+
+_SOURCE = (".py", ".so", ".pyx", ".c")
+_WORDS = re.compile(r"[A-Za-z]+")
+
+
+class UnknownIdentityError(Exception):
+    """The identity of the calculator cannot be known; the message tells why."""
+
+
+def identify(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the identity of a calculator.
+
+    :param request: `calculator`, `parameters` (with the `command` of its code), `by_kind` (parameters of kinds of structures),
+        `files` (paths that count too) and the `elements` of the run.
+    """
+    name, parameters = request["calculator"], request.get("parameters", {})
+    hasher = Hasher()
+    found: dict[str, Any] = {"packages": {}, "code": {}, "files": {}, "unknown": None}
+    missing = [path for path in request.get("files", ()) if not Path(path).expanduser().exists()]
+    if missing:
+        return {**found, "unknown": f"identity_files: {', '.join(missing)} does not exist on this computer"}
+    try:
+        calculator = _calculator_class(name)
+        module = str(calculator.__module__).split(".")
+        if module[:2] == ["ase", "calculators"] and not name.isidentifier():
+            # A calculator of ASE's that is given by its import path.
+            name = module[2]
+        found["packages"] = _package(calculator, hasher)
+        found["files"] = hasher.of_paths(
+            [*request.get("files", ()), *_paths_in([parameters, request.get("by_kind", {})])]
+        )
+        for folder in _folders(name, parameters):
+            found["files"].update(hasher.of_folder(folder, request.get("elements", ())))
+        if name in NEED_FILES and not found["files"]:
+            raise UnknownIdentityError(f"the files that {name} reads are not known: set {PATH_VARIABLES[name][0]}")
+        found["code"] = _external_code(name, calculator, parameters, hasher)
+    except UnknownIdentityError as error:
+        found["unknown"] = str(error)
+    except Exception as error:
+        found["unknown"] = f"{type(error).__name__}: {error}"
+    return found
+
+
+class Hasher:
+    """Hashes of files by content, within limits."""
+
+    def __init__(self) -> None:
+        self._left_files, self._left_bytes = MAX_FILES, MAX_BYTES
+
+    def of_file(self, path: Path) -> str:
+        """Return the SHA-256 of a file."""
+        self._left_files -= 1
+        self._left_bytes -= path.stat().st_size
+        if self._left_files < 0 or self._left_bytes < 0:
+            raise UnknownIdentityError(f"the calculator reads too many files to hash them (at {path})")
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def of_tree(self, files: Iterable[Path], root: Path) -> str:
+        """Return one hash of files and their paths below a root."""
+        digest = hashlib.sha256()
+        for path in sorted(files):
+            digest.update(f"{path.relative_to(root)}\0{self.of_file(path)}\n".encode())
+        return digest.hexdigest()
+
+    def of_paths(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the hash of each file, and one of each folder with all its files."""
+        found = {}
+        for name in sorted(set(paths)):
+            path = Path(name).expanduser()
+            found[name] = self.of_tree(_files(path), path) if path.is_dir() else self.of_file(path)
+        return found
+
+    def of_folder(self, folder: Path, elements: Iterable[str]) -> dict[str, str]:
+        """Return the hash of a folder of pseudopotentials or the like; of a large one, without files of other elements."""
+        files = list(_files(folder))
+        if sum(path.stat().st_size for path in files) > WHOLE_FOLDER:
+            files = [path for path in files if _may_be_of(path.relative_to(folder), set(elements))]
+        return {str(folder): self.of_tree(files, folder)} if files else {}
+
+
+def _may_be_of(path: Path, elements: set[str]) -> bool:
+    """Return whether a path names one of the elements, or none at all, as `BASIS_MOLOPT`."""
+    from ase.data import chemical_symbols
+
+    named = set(_WORDS.findall(str(path))).intersection(chemical_symbols)
+    return not named or bool(named & elements)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
+
+
+def _calculator_class(name: str) -> Any:
+    if ":" in name or "." in name:
+        module, _, attribute = name.replace(":", ".").rpartition(".")
+        return getattr(importlib.import_module(module), attribute)
+    from ase.calculators.calculator import get_calculator_class
+
+    return get_calculator_class(name)
+
+
+def _package(calculator: Any, hasher: Hasher) -> dict[str, str]:
+    """Return the version of the package of the calculator; with the hash of its source if it has none or can be edited."""
+    root = str(calculator.__module__).partition(".")[0]
+    distributions = importlib.metadata.packages_distributions().get(root, [])
+    versions = {name: importlib.metadata.version(name) for name in distributions}
+    if versions and not any(_is_editable(name) for name in versions):
+        return versions
+    module = importlib.import_module(root)
+    path = Path(getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [""]))))
+    if path.name.startswith("__init__."):
+        path = path.parent
+    if path.is_dir():
+        source = hasher.of_tree((file for file in _files(path) if file.suffix in _SOURCE), path)
+    elif path.is_file():
+        source = hasher.of_file(path)
+    else:
+        raise UnknownIdentityError(f"the package {root} of the calculator has neither a version nor a source file")
+    return {**versions, f"source of {root}": source}
+
+
+def _is_editable(distribution: str) -> bool:
+    """Return whether a distribution is installed from a folder whose files may change without its version."""
+    text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
+    return text is not None and "dir_info" in json.loads(text)
+
+
+def _configured(name: str) -> dict[str, str]:
+    """Return the section of a calculator in ASE's configuration."""
+    with contextlib.suppress(ImportError, KeyError, AttributeError):
+        from ase.config import cfg
+
+        return dict(cfg.parser[name])
+    return {}
+
+
+def _folders(name: str, parameters: dict[str, Any]) -> Iterator[Path]:
+    """Yield the folders of pseudopotentials, basis sets or parameters of a calculator."""
+    configured = _configured(name)
+    values = [os.environ.get(variable, "") for variable in PATH_VARIABLES.get(name, ())]
+    values += [configured.get(key, "") for key in FOLDER_KEYS]
+    values += [str(parameters.get(key, "")) for key in FOLDER_KEYS]
+    for value in dict.fromkeys(part for text in values for part in re.split(r"[:\n]", text) if part.strip()):
+        folder = Path(value.strip()).expanduser()
+        if folder.is_dir():
+            yield folder.resolve()
+
+
+def _paths_in(value: Any) -> Iterator[str]:
+    """Yield the files named in keyword arguments, by absolute path."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if key not in FOLDER_KEYS:
+                yield from _paths_in(entry)
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from _paths_in(entry)
+    elif isinstance(value, str) and value and "\n" not in value and len(value) < 4096:
+        path = Path(value).expanduser()
+        with contextlib.suppress(OSError):
+            if path.is_absolute() and path.exists() and path.parent != path:
+                yield value
+
+
+def _external_code(name: str, calculator: Any, parameters: dict[str, Any], hasher: Hasher) -> dict[str, str]:
+    """Return the hashes of the programs in the command that a calculator starts, by their names in it."""
+    from ase.calculators.genericfileio import GenericFileIOCalculator
+
+    is_generic = isinstance(calculator, type) and issubclass(calculator, GenericFileIOCalculator)
+    if not (is_generic or hasattr(calculator, "command") or name == "vasp"):
+        return {}
+    variable = f"ASE_{name.upper().replace('.', '_')}_COMMAND"
+    commands = [
+        str(parameters.get("command") or ""),
+        os.environ.get(variable, ""),
+        os.environ.get("VASP_COMMAND", "") if name == "vasp" else "",
+        _configured(name).get("command", ""),
+        str(getattr(calculator, "command", None) or ""),
+    ]
+    command = next((command for command in commands if command), "")
+    programs = {}
+    for word in _split(command):
+        found = shutil.which(word)
+        if found is not None:
+            programs[word] = hasher.of_file(Path(found).resolve())
+    if not programs:
+        raise UnknownIdentityError(
+            f"the program that the calculator {name} starts is not known: set its command in ASE's configuration"
+        )
+    return programs
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
+
+
+if __name__ == "__main__":
+    # What a calculator prints when it is imported must not mix with the result.
+    output, sys.stdout = sys.stdout, sys.stderr
+    print(json.dumps(identify(json.loads(sys.argv[1]))), file=output)

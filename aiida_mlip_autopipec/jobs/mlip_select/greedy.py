@@ -1,0 +1,138 @@
+"""Greedy selection: repeatedly take the candidate of the highest score, block by block."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .scores import Score
+
+REQUIRED = ("isolated_atom", "given", "dimer")
+"""Families of structures that are always selected, in this order: isolated atoms give the reference energies, the user asked
+for the labels of given structures, and only dimers give the energy at short distances."""
+
+DIGITS = 9
+"""Digits to which scores are compared, so that rounding errors do not decide."""
+
+DUPLICATE = 1e-8
+"""Relative difference of the mean descriptors below which two structures are equal up to symmetry, or one a supercell."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Structures to select from: mean descriptors (s, m), and for each structure a key that orders equal scores, its family and
+    its block."""
+
+    means: np.ndarray
+    keys: Sequence[str]
+    families: Sequence[str]
+    blocks: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A selected structure: its index, the reason, and its score when it was selected."""
+
+    index: int
+    reason: str
+    score: float
+
+
+def select_greedily(
+    candidates: Candidates, known: np.ndarray, score: Score, count: int, per_block: int
+) -> tuple[list[Selected], dict[int, float]]:
+    """Return at most `count` candidates in the order of selection, and the scores of the others given these.
+
+    The blocks are processed in order. Each adds `per_block` selected structures, from this block and the rest of the earlier
+    ones, so that a larger count, or further blocks, only add structures to a selection. Duplicates are not selected.
+
+    :param known: mean descriptors (k, m) of structures that count as selected.
+    """
+    selected: list[Selected] = []
+    duplicates = _Duplicates(known, len(candidates.keys))
+
+    def move(queue: _Queue, reason: str, most: int) -> None:
+        while len(selected) < most and (found := queue.pop()) is not None:
+            duplicates.add(candidates.means[found[0]])
+            selected.append(Selected(found[0], reason, found[1]))
+
+    queue = _Queue(candidates, score, duplicates)
+    blocks = sorted(set(candidates.blocks))
+    for number, block in enumerate(blocks, start=1):
+        in_block = [index for index, of in enumerate(candidates.blocks) if of == block]
+        for kind in REQUIRED:
+            required = _Queue(candidates, score)
+            required.put(index for index in in_block if candidates.families[index] == kind)
+            move(required, "required", count)
+        queue.put(index for index in in_block if candidates.families[index] not in REQUIRED)
+        move(queue, score.reason, count if block == blocks[-1] else min(count, number * per_block))
+    left = set(range(len(candidates.keys))) - {item.index for item in selected}
+    return selected, {index: queue.score(index) for index in sorted(left)}
+
+
+class _Queue:
+    """A priority queue of structures by score.
+
+    Scores only fall as structures are selected, so a score that is still the largest after an update is the largest of all
+    (lazy greedy algorithm; Minoux, 1978).
+    """
+
+    def __init__(self, candidates: Candidates, score: Score, duplicates: _Duplicates | None = None) -> None:
+        """Create an empty queue; if `duplicates` is given, structures equal to a row in it are skipped."""
+        self._candidates, self._score, self._duplicates = candidates, score, duplicates
+        self._heap: list[tuple[float, str, int]] = []
+
+    def put(self, indices: Iterable[int]) -> None:
+        """Add structures."""
+        for index in indices:
+            heapq.heappush(self._heap, self._entry(index))
+
+    def pop(self) -> tuple[int, float] | None:
+        """Select the structure of the highest score; return its index and score, or None if none is left."""
+        while self._heap:
+            _, _, index = heapq.heappop(self._heap)
+            if self._is_duplicate(index):
+                continue
+            entry = self._entry(index)
+            if self._heap and self._heap[0] < entry:
+                heapq.heappush(self._heap, entry)
+                continue
+            score = self.score(index)
+            self._score.add(index)
+            return index, score
+        return None
+
+    def score(self, index: int) -> float:
+        """Return the current score of a structure: 0 if it is a duplicate."""
+        if self._is_duplicate(index):
+            return 0.0
+        return self._score.score(index)
+
+    def _entry(self, index: int) -> tuple[float, str, int]:
+        return -round(self._score.score(index), DIGITS), self._candidates.keys[index], index
+
+    def _is_duplicate(self, index: int) -> bool:
+        return self._duplicates is not None and self._candidates.means[index] in self._duplicates
+
+
+class _Duplicates:
+    """Mean descriptors of the known and selected structures, searched for duplicates."""
+
+    def __init__(self, known: np.ndarray, more: int) -> None:
+        self._rows = np.vstack([known, np.zeros((more, known.shape[1]))])
+        self._sums = np.append(known.sum(axis=1), np.full(more, np.inf))
+        self._count = len(known)
+
+    def add(self, row: np.ndarray) -> None:
+        """Add a row."""
+        self._rows[self._count], self._sums[self._count] = row, row.sum()
+        self._count += 1
+
+    def __contains__(self, row: np.ndarray) -> bool:
+        """Return whether a row equals a stored one; most rows already differ in their sums."""
+        tolerance = DUPLICATE * np.abs(row).max()
+        near = np.flatnonzero(np.abs(self._sums - row.sum()) <= tolerance * len(row))
+        return bool(len(near)) and bool((np.abs(self._rows[near] - row).max(axis=1) <= tolerance).any())

@@ -1,0 +1,1 @@
+"""The method of `pace_train`; needs numpy, scipy, ase and python-ace."""

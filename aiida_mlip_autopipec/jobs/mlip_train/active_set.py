@@ -1,0 +1,70 @@
+"""The active set of a potential, from which extrapolation grades are computed.
+
+Lysogorskiy et al., Phys. Rev. Mater. 7, 043801 (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlip_common.errors import log
+from pyace.activelearning import (
+    compute_A_active_inverse,
+    compute_active_set,
+    compute_B_projections,
+    save_active_inverse_set,
+)
+
+from .data import Frame
+
+ACTIVE_SET_FLOOR = 1e-6
+"""Length of the rows that are added where the data do not span all functions, relative to the longest column."""
+
+BATCH_ATOMS = 10_000
+"""Largest number of atoms in memory at a time."""
+
+
+def write_active_set(basis_set: Any, training: Sequence[Frame], path: Path) -> None:
+    """Write the inverse of the active set: the environments selected by MaxVol, batch by batch.
+
+    If the environments do not span all functions, tiny rows are added: a new environment with a component along these
+    functions then has a very large extrapolation grade, as it should.
+    """
+    elements = sorted(basis_set.elements_to_index_map, key=basis_set.elements_to_index_map.get)
+    active: dict[int, np.ndarray] = {}
+    for batch in _batches(training):
+        active |= _update_active(basis_set, batch, active)
+    for species, matrix in active.items():
+        missing = int((np.count_nonzero(matrix, axis=1) == 1).sum())
+        if missing:
+            log(f"the environments of {elements[species]} span {len(matrix) - missing} of {len(matrix)} functions")
+    save_active_inverse_set(str(path), compute_A_active_inverse(active), elements_name=elements)
+
+
+def _update_active(basis_set: Any, batch: Sequence[Frame], active: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Return the active environments of a batch and the previous active ones, by MaxVol."""
+    projections = compute_B_projections(basis_set, [frame.atoms for frame in batch])
+    for species in projections:
+        matrix = projections[species]
+        projections[species] = np.vstack([matrix, active[species] if species in active else _floor(matrix)])
+    return dict(compute_active_set(projections, tol=1.001, max_iters=300, verbose=False))
+
+
+def _batches(training: Sequence[Frame]) -> Iterator[list[Frame]]:
+    batch: list[Frame] = []
+    for frame in training:
+        batch.append(frame)
+        if sum(len(member.atoms) for member in batch) >= BATCH_ATOMS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _floor(matrix: Any) -> np.ndarray:
+    """Return tiny rows, one along each function."""
+    lengths = np.linalg.norm(matrix, axis=0)
+    return np.diag(ACTIVE_SET_FLOOR * np.where(lengths > 0, lengths, lengths.max() or 1.0))

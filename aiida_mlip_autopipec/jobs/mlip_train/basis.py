@@ -1,0 +1,157 @@
+"""The ACE basis: its functions, and the potentials built from them."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mlip_common.errors import ProgramError
+from pyace import ACEBBasisSet
+from pyace.multispecies_basisextension import create_multispecies_basis_config
+
+from .data import Frame
+from .neighbours import neighbours
+from .repulsion import SWITCH_WIDTH, onset
+from .settings import FitSettings
+
+MAX_WORK = 60_000
+"""Largest product of an `auto` number of functions and the mean number of neighbours: it limits the cost of the potential."""
+
+
+POOL_RATIO = 2
+"""Number of functions in the pool, relative to the largest number in the potential."""
+
+
+@dataclass(frozen=True)
+class Radial:
+    """The radial part of a basis: cutoff (Å), and name and parameters of the radial functions in pyace."""
+
+    cutoff: float
+    name: str
+    parameters: tuple[float, ...]
+
+
+def basis_settings(
+    settings: FitSettings, shortest: dict[tuple[str, str], float], radial: Radial, n_functions: int
+) -> dict[str, Any]:
+    """Return the potential section of the input with the chosen values and the onset of the core repulsion of each pair."""
+    potential = copy.deepcopy(settings.potential)
+    functions = potential["functions"]
+    functions["number_of_functions_per_element"] = n_functions
+    for bond in potential["bonds"].values():
+        bond |= {"rcut": radial.cutoff, "radbase": radial.name, "radparameters": list(radial.parameters)}
+    if settings.core_repulsion:
+        common = potential["bonds"].pop("ALL")
+        for first in settings.elements:
+            for second in settings.elements:
+                pair = (min(first, second), max(first, second))
+                inner = onset(*pair, shortest.get(pair, math.inf))
+                name = first if first == second else first + second
+                potential["bonds"][name] = {
+                    **common,
+                    "r_in": inner,
+                    "delta_in": SWITCH_WIDTH * inner,
+                    "core-repulsion": [1.0, 1.0],
+                    "inner_cutoff_type": "distance",
+                }
+    return potential
+
+
+def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame], cutoff: float) -> tuple[int, int]:
+    """Return the number of functions per element in the pool, and the largest number in the potential.
+
+    The number of labels limits the pool, to at most twice the potential. The potential has the requested number, or at most
+    as many as its cost allows.
+
+    :raises ProgramError: of the kind `too_few_atoms`.
+    """
+    requested, elements = settings.n_functions, settings.elements
+    atoms_of = dict.fromkeys(elements, 0)
+    for frame in training:
+        for symbol in frame.atoms.get_chemical_symbols():
+            atoms_of[symbol] += 1
+    scarcest = min(atoms_of, key=lambda element: atoms_of[element])
+    rows = sum(1 + 3 * len(frame.atoms) for frame in training if frame.first) / len(elements)
+    supported = max(5, min(atoms_of[scarcest] // 2, int(rows) // 8))
+    if requested != "auto":
+        if atoms_of[scarcest] < int(requested):
+            raise ProgramError(
+                "too_few_atoms",
+                f"{requested} functions per element, but only {atoms_of[scarcest]} atoms of {scarcest} to train on: ask for "
+                "fewer functions (n_functions), or label more structures",
+            )
+        return max(int(requested), min(supported, POOL_RATIO * int(requested))), int(requested)
+    affordable = int(MAX_WORK / max(1.0, _mean_neighbours(training, cutoff)))
+    most = max(5, min(supported, affordable, settings.max_functions))
+    return min(supported, POOL_RATIO * most), most
+
+
+def _mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
+    """Return the mean number of neighbours of an atom in the periodic structures, or in all if none is periodic."""
+    chosen = [frame for frame in frames if frame.atoms.pbc.all()] or frames
+    return sum(len(neighbours(frame.atoms, cutoff)[0]) for frame in chosen) / sum(len(frame.atoms) for frame in chosen)
+
+
+FunctionKey = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""Species of the central atom and of the neighbours, radial indices n, angular momenta l, intermediate angular momenta L."""
+
+
+def complexity_of(key: FunctionKey) -> float:
+    """Return the complexity of a function: its order plus the sums of its radial indices and angular momenta."""
+    _, neighbours, radial, angular, _ = key
+    return float(len(neighbours) + sum(radial) + sum(angular))
+
+
+def functions_of(basis_set: Any) -> list[FunctionKey]:
+    """Return the key of each function of a basis set, in the order of the coefficients."""
+    return [
+        (f.mu0, tuple(f.mus), tuple(f.ns), tuple(f.ls), tuple(f.LS))
+        for order_one, higher in zip(basis_set.basis_rank1, basis_set.basis, strict=True)
+        for f in [*order_one, *higher]
+    ]
+
+
+class Basis:
+    """An ACE basis, and potentials of subsets of its functions."""
+
+    def __init__(self, potential: dict[str, Any]) -> None:
+        self.settings = potential
+        self._configuration = create_multispecies_basis_config(potential)
+        basis_set = ACEBBasisSet(self._configuration)
+        self.cutoff = float(basis_set.cutoffmax)
+        self.index_of_element: dict[str, int] = dict(basis_set.elements_to_index_map)
+        self.functions = functions_of(basis_set)
+        self.n_functions = len(self.functions)
+
+    def reduced(self, chosen: Sequence[int] | np.ndarray, coefficients: Sequence[float] | np.ndarray) -> Any:
+        """Return the pyace configuration of a potential with a subset of the functions.
+
+        :param chosen: indices of the functions (k,).
+        :param coefficients: their coefficients (k,).
+        """
+        wanted = {self.functions[index]: value for index, value in zip(chosen, coefficients, strict=True)}
+        largest_n = max((max(key[2]) for key in wanted if len(key[2]) > 1), default=1)
+        largest_l = max((max(key[3]) for key in wanted), default=0)
+        configuration = ACEBBasisSet(self._configuration).to_BBasisConfiguration()
+        # pyace returns copies: changes must be assigned back.
+        blocks = configuration.funcspecs_blocks
+        for block in blocks:
+            kept = []
+            for function in block.funcspecs:
+                centre, *others = (self.index_of_element[symbol] for symbol in function.elements)
+                key = (centre, tuple(others), tuple(function.ns), tuple(function.ls), tuple(function.LS))
+                if key in wanted:
+                    function.coeffs = [wanted.pop(key)]
+                    kept.append(function)
+            block.funcspecs = kept
+            # The time of an evaluation grows with these ranges even if no function uses them.
+            block.nradmaxi, block.lmaxi = min(block.nradmaxi, largest_n), min(block.lmaxi, largest_l)
+            block.radcoefficients = [row[: block.lmaxi + 1] for row in block.radcoefficients[: block.nradmaxi]]
+        configuration.funcspecs_blocks = blocks
+        if wanted:
+            raise RuntimeError(f"{len(wanted)} functions were not found in their basis")
+        return configuration

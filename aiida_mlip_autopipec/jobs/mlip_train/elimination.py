@@ -1,0 +1,67 @@
+"""Selection of functions from a pool by backward elimination.
+
+Removing a function raises the loss of a least-squares fit by c_i^2 / [H^-1]_ii, with its coefficient c_i and the Hessian H
+(Hassibi and Stork, Adv. Neural Inf. Process. Syst. 5, 164 (1993), eq. 5). Each step removes the tenth of the functions that
+raise it least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.linalg import lapack
+
+from .problem import column_scale
+
+STEP = 0.9
+"""Fraction of the functions that a step keeps."""
+
+
+def eliminate(
+    products: np.ndarray, penalty: np.ndarray, sizes: list[int], ridge: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the remaining functions (k,) and their coefficients (k,) for each of several decreasing sizes.
+
+    :param products: [X | y]^T [X | y], (m + 1, m + 1).
+    :param penalty: penalty of each function in the prior (m,).
+    :param ridge: ridge strength, relative to the norm of the normal matrix.
+    """
+    scale = np.append(column_scale(np.sqrt(np.diag(products)[:-1]), penalty), 1.0)
+    scaled = products * np.outer(scale, scale)
+    normal, target = scaled[:-1, :-1], scaled[:-1, -1]
+    floor = ridge * float(np.linalg.norm(normal))
+    remaining = np.arange(len(penalty))
+    for size in sizes:
+        while True:
+            submatrix = normal[np.ix_(remaining, remaining)]
+            np.fill_diagonal(submatrix, np.diag(submatrix) + floor)
+            inverse = _inverse(submatrix)
+            coefficients = inverse @ target[remaining]
+            if len(remaining) <= size:
+                break
+            costs = coefficients**2 / np.diag(inverse)
+            kept = max(size, int(STEP * len(remaining)))
+            remaining = np.sort(remaining[np.argsort(-costs, kind="stable")[:kept]])
+        yield remaining, scale[remaining] * coefficients
+
+
+def falling_sizes(largest: int, smallest: int) -> list[int]:
+    """Return sizes from the largest to the smallest, one elimination step apart."""
+    sizes = [largest]
+    while sizes[-1] > smallest:
+        sizes.append(max(smallest, int(STEP * sizes[-1])))
+    return sizes
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of a positive definite matrix, which is overwritten."""
+    # The transpose of a symmetric matrix has the memory order of LAPACK, which avoids a copy.
+    factor, failed = lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)
+    if failed:
+        raise np.linalg.LinAlgError("the normal matrix is not positive definite")
+    inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    lower = np.tril(inverse)
+    del inverse
+    lower += np.tril(lower, -1).T
+    return np.asarray(lower)

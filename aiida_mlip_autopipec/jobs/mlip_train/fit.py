@@ -1,0 +1,176 @@
+"""A fit, from the input to the files of the potential."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlip_common.deadline import Deadline
+from mlip_common.errors import ProgramError, log
+from mlip_common.progress import progress
+from pyace import ACEBBasisSet
+
+from .active_set import write_active_set
+from .basis import Basis, basis_settings, choose_numbers_of_functions
+from .checkpoint import remove_checkpoints
+from .cpu_time import cpu_seconds
+from .data import Frame, reference_energies, shortest_distances
+from .expected_error import expected_errors
+from .learning_curve import learning_curve
+from .linear import Solution, affordable_functions, fit_linear
+from .metrics import compute_metrics, write_metrics
+from .neighbours import neighbours
+from .nonlinear import fit_nonlinear
+from .plan import ACTIVE_SET, CURVES, ERRORS, NONLINEAR, TRIALS, step_costs
+from .radial import choose_radial
+from .repulsion import set_core_repulsion
+from .sanity import check_sanity
+from .settings import FitSettings
+
+POTENTIAL = "potential.yace"
+
+STRONGER_RIDGES = (1.0, 1e2, 1e4, 1e6)
+"""Factors by which the ridge is raised in turn until the potential passes the check."""
+
+EXPECTED_CUTOFF = 6.0
+"""Cutoff (Å) for the first estimate of the time, before the cutoff is chosen."""
+
+
+def train(settings: FitSettings, frames: Sequence[Frame], workers: int, deadline: Deadline, out: Path) -> None:
+    """Fit, convert and check the potential, and write all files into the folder `out`.
+
+    :raises ProgramError: if the data do not give a usable potential.
+    """
+    start, cpu_start = time.monotonic(), cpu_seconds()
+    training = [frame for frame in frames if frame.split == "train"]
+    if not training:
+        raise ProgramError("bad_input", "no structure has the split train")
+    reference = reference_energies(settings, frames)
+    n_atoms = sum(len(frame.atoms) for frame in frames)
+
+    def plan(in_pool: int, most: int) -> None:
+        elements = len(settings.elements)
+        progress.plan(step_costs(settings, training, n_atoms, elements * in_pool, elements * most, workers))
+
+    with contextlib.suppress(ProgramError):
+        plan(*choose_numbers_of_functions(settings, training, EXPECTED_CUTOFF))
+        progress.begin(TRIALS)
+    radial, radial_reason = choose_radial(settings, training, reference, workers, deadline)
+    cutoff = radial.cutoff
+    shortest = shortest_distances(training, cutoff)
+    if not shortest:
+        raise ProgramError(
+            "no_neighbours", f"no two atoms are closer than the cutoff of {cutoff:g} Å: raise the cutoff"
+        )
+    isolated = sum(len(neighbours(frame.atoms, cutoff)[0]) == 0 for frame in training)
+    log(
+        f"{len(training)} training structures, {len(frames) - len(training)} test structures; "
+        f"{isolated} without neighbours inside the cutoff of {cutoff:g} Å"
+    )
+    in_pool, most = choose_numbers_of_functions(settings, training, cutoff)
+    basis = Basis(basis_settings(settings, shortest, radial, in_pool))
+    if settings.time_limit is not None and settings.n_functions == "auto":
+        left = settings.time_limit - (time.monotonic() - start)
+        fewer = affordable_functions(basis, training, workers, left)
+        if fewer < in_pool:
+            log(
+                f"a pool of {fewer} functions per element instead of {in_pool}: more would take longer than {left:.0f} s"
+            )
+            basis = Basis(basis_settings(settings, shortest, radial, fewer))
+            in_pool = fewer
+    plan(in_pool, most)
+    most *= len(settings.elements)
+    solution = fit_linear(settings, basis, training, reference, most, workers, deadline)
+
+    def checked(configuration: Any) -> _CheckedPotential:
+        core = set_core_repulsion(configuration, shortest) if settings.core_repulsion else None
+        basis_set = _write(configuration, out)
+        check_sanity(out / POTENTIAL, training, reference, workers)
+        return _CheckedPotential(basis_set, core)
+
+    solution, potential = _checked_solution(settings, solution, checked)
+    engine, chosen = "linear", solution.report()
+    if settings.engine == "nonlinear":
+        progress.begin(NONLINEAR)
+        configuration, engine, more = fit_nonlinear(settings, solution, training, reference, workers, deadline)
+        chosen |= more
+        potential = checked(configuration)
+    elif potential is None:
+        potential = checked(solution.configuration())
+    if potential.core_repulsion is not None:
+        chosen["core_repulsion"] = potential.core_repulsion
+    chosen |= {"cutoff": radial_reason, "radial_functions": radial.name}
+    chosen["n_functions"] = _reason(
+        settings.n_functions,
+        f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination from a "
+        f"pool of {solution.basis.n_functions}. Limits: half of the atoms, an eighth of the labels, the cost of the potential, "
+        f"the time limit, {settings.max_functions} per element",
+    )
+    basis_set = potential.basis_set
+    progress.begin(ACTIVE_SET)
+    write_active_set(basis_set, training, out / "potential.asi")
+    calibration = expected_errors(solution, frames, reference, out / "potential.yaml", out / "potential.asi")
+    progress.begin(CURVES)
+    curves = learning_curve(solution, workers)
+    facts = {
+        "engine": engine,
+        "elements": settings.elements,
+        "n_functions": sum(len(functions) for functions in [*basis_set.basis_rank1, *basis_set.basis]),
+        "cutoff_A": float(basis_set.cutoffmax),
+        "n_structures_without_neighbours": isolated,
+        "reference_energies_eV": reference.of_element,
+        "reference_energies_source": reference.source,
+        "stress_used": any(frame.virial is not None for frame in training),
+        "chosen": chosen,
+        "learning_curve": curves,
+        "expected_error": calibration,
+    }
+    progress.begin(ERRORS)
+    metrics = compute_metrics(out / POTENTIAL, frames, reference, facts, workers)
+    metrics["wall_time_s"] = time.monotonic() - start
+    metrics["cpu_time_s"] = cpu_seconds() - cpu_start
+    write_metrics(metrics, out)
+    remove_checkpoints()
+
+
+class _CheckedPotential(NamedTuple):
+    """A written potential that has passed the check, and its core repulsion."""
+
+    basis_set: Any
+    core_repulsion: dict[str, dict[str, float]] | None
+
+
+def _checked_solution(
+    settings: FitSettings, solution: Solution, checked: Callable[[Any], _CheckedPotential]
+) -> tuple[Solution, _CheckedPotential | None]:
+    """Return a solution whose potential passes the check, if necessary with a stronger ridge, and that potential.
+
+    If none passes, or the ridge is given, return the unchanged solution and None.
+
+    :param checked: writes and checks the potential of a configuration; raises a `ProgramError` if it fails.
+    """
+    if settings.ridge != "auto":
+        return solution, None
+    for factor in STRONGER_RIDGES:
+        stronger = replace(solution, choice=replace(solution.choice, ridge=factor * solution.choice.ridge))
+        try:
+            return stronger, checked(stronger.configuration())
+        except ProgramError as error:
+            log(f"with ridge {stronger.choice.ridge:g}: {error}")
+    return solution, None
+
+
+def _write(configuration: Any, out: Path) -> Any:
+    """Write the `.yaml` and `.yace` files of the potential; return its basis set."""
+    basis_set = ACEBBasisSet(configuration)
+    basis_set.save(str(out / "potential.yaml"))
+    basis_set.to_ACECTildeBasisSet().save_yaml(str(out / POTENTIAL))
+    return basis_set
+
+
+def _reason(requested: Any, reason: str) -> str:
+    return reason if requested == "auto" else "given"

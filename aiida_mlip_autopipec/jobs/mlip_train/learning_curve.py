@@ -1,0 +1,77 @@
+"""Learning curves: validation error by the number of structures and of functions."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from mlip_common.errors import log
+from mlip_common.parallel import shared
+from mlip_common.progress import progress
+
+from .elimination import eliminate
+from .hyperparameters import mean_errors, over_folds
+from .linear import Solution
+from .plan import ridge_cost
+from .problem import Ridge
+
+FOLDS_FITTED = (1, 2)
+"""Numbers of folds to fit, besides all but the hold-out fold; each fit costs as much as one in the cross-validation."""
+
+FUNCTION_FRACTIONS = (0.25, 0.5)
+"""Fractions of the functions to fit, besides all; the fewer functions are selected by elimination."""
+
+
+def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:
+    """Return the validation errors with fewer structures and with fewer functions, at the chosen weights and ridge.
+
+    :returns: `by_structures` and `by_functions`: lists of `n_structures` (mean over the folds), `n_functions`, and RMSE
+        `energy_rms` and `force_rms` of a hold-out fold, weighted as in the fit (geometric mean over the folds). Empty if
+        there are too few structures for cross-validation.
+    """
+    n_folds, n_functions = len(solution.problem.factors), len(solution.selection.functions)
+    if n_folds < 2:
+        return {"by_structures": [], "by_functions": []}
+    start = time.monotonic()
+    choice = solution.choice
+    fewer = [folds for folds in FOLDS_FITTED if folds < n_folds - 1]
+    counts = sorted({max(1, round(part * n_functions)) for part in FUNCTION_FRACTIONS} - {n_functions})
+    full = _point(solution, n_folds - 1, n_functions, choice.energy_error, choice.force_error)
+    by_structures = [_fitted(solution, folds, n_functions, workers) for folds in fewer]
+    by_functions = [_fitted(solution, n_folds - 1, count, workers) for count in counts]
+    log(f"learning curves in {time.monotonic() - start:.1f} s")
+    return {"by_structures": [*by_structures, full], "by_functions": [*by_functions, full]}
+
+
+def _fitted(solution: Solution, folds_fitted: int, n_functions: int, workers: int) -> dict[str, float]:
+    jobs = [(hold_out, folds_fitted, n_functions) for hold_out in range(len(solution.problem.factors))]
+    mean = mean_errors(over_folds(_errors, jobs, solution, workers))
+    progress.add(ridge_cost(len(solution.problem.penalty), n_functions, workers))
+    return _point(solution, folds_fitted, n_functions, *mean.tolist())
+
+
+def _point(
+    solution: Solution, folds_fitted: int, n_functions: int, energy_rms: float, force_rms: float
+) -> dict[str, float]:
+    factors = solution.problem.factors
+    return {
+        "n_structures": sum(fold.n_energies for fold in factors) * folds_fitted / len(factors),
+        "n_functions": n_functions,
+        "energy_rms": energy_rms,
+        "force_rms": force_rms,
+    }
+
+
+def _errors(job: tuple[int, int, int]) -> tuple[float, float]:
+    hold_out, folds_fitted, n_functions = job
+    solution: Solution = shared()
+    problem, choice, functions = solution.problem, solution.choice, solution.selection.by_fold[hold_out]
+    n_folds = len(problem.factors)
+    folds = [(hold_out + 1 + step) % n_folds for step in range(folds_fitted)]
+    products = problem.products(choice.weights, folds, functions)
+    if n_functions < len(functions):
+        remaining = next(eliminate(products, problem.penalty[functions], [n_functions], choice.ridge))[0]
+        functions, products = functions[remaining], products[np.ix_(*2 * [np.append(remaining, len(functions))])]
+    coefficients = Ridge.of_products(products, problem.penalty[functions]).solve(choice.ridge)
+    return problem.errors(hold_out, functions, coefficients)

@@ -1,0 +1,210 @@
+"""The linear engine: least squares with a smoothness prior, with functions and hyperparameters from cross-validation.
+
+The basis is that of Drautz, Phys. Rev. B 99, 014104 (2019).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from mlip_common.deadline import Deadline
+from mlip_common.errors import ProgramError, log
+from mlip_common.progress import progress
+
+from .basis import Basis, complexity_of
+from .data import Frame, ReferenceEnergies, assign_folds, shortest_distances
+from .design import accumulate
+from .hyperparameters import (
+    INITIAL_WEIGHTS,
+    RIDGES,
+    FunctionSelection,
+    Hyperparameters,
+    best_ridge,
+    optimise_selection,
+)
+from .plan import CHOICE, MATRIX
+from .problem import Problem, Ridge, Weights
+from .repulsion import PRIOR_TOLERANCE, PRIOR_WEIGHTS, ShortDistancePrior
+from .rows import RowBuilder
+from .settings import FitSettings
+
+PRIOR_EXPONENT = 2.0
+"""Exponent of the complexity in the penalty of a function."""
+
+SAMPLE_ATOMS = 64
+"""Number of atoms for the estimate of the time of a fit."""
+
+TIME_OVER_ROWS = 1.5
+"""Expected time of a fit relative to the time of its design matrix."""
+
+
+MAX_CONTRIBUTION = 1e4
+"""Largest contribution of a function to the energies of the training structures, relative to these energies."""
+
+SMALL_ENERGY = 0.1
+"""Energy (eV), divided by the square root of the number of atoms, below which contributions are not compared with energies."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A linear fit of a basis to all folds of the training data."""
+
+    basis: Basis
+    problem: Problem
+    selection: FunctionSelection
+    choice: Hyperparameters
+
+    def functions(self, *, all_pairs: bool = False) -> np.ndarray:
+        """Return the indices of the selected functions, optionally followed by all other functions of one neighbour."""
+        chosen = self.selection.functions
+        pairs = [index for index, key in enumerate(self.basis.functions) if all_pairs and len(key[2]) == 1]
+        return np.concatenate([chosen, np.setdiff1d(np.array(pairs, dtype=int), chosen)])
+
+    def configuration(self, without: int | None = None, *, all_pairs: bool = False) -> Any:
+        """Return the pyace configuration of the potential.
+
+        :param without: a hold-out fold.
+        :param all_pairs: add the other functions of one neighbour, with coefficients of zero.
+        :raises ProgramError: of the kind `diverged` or `unphysical`.
+        """
+        problem, functions = self.problem, self.selection.functions
+        folds = range(len(problem.factors)) if without is None else problem.folds_except(without)
+        rows = problem.stack(self.choice.weights, folds, functions)
+        coefficients = Ridge.of_rows(rows, problem.penalty[functions]).solve(self.choice.ridge)
+        if not np.isfinite(coefficients).all():
+            raise ProgramError("diverged", "the solution of the linear fit is not finite")
+        self._check_contributions(coefficients)
+        functions = self.functions(all_pairs=all_pairs)
+        return self.basis.reduced(functions, np.pad(coefficients, (0, len(functions) - len(coefficients))))
+
+    def _check_contributions(self, coefficients: np.ndarray) -> None:
+        """Raise if a function contributes far more to the energies than they are, so that others must cancel it."""
+        squares, number = np.zeros(len(self.problem.penalty) + 1), 0
+        # In one pass: the factors are read from files at each access.
+        for factors in self.problem.factors:
+            squares += (np.asarray(factors.energy) ** 2).sum(axis=0)
+            number += factors.n_energies
+        squares /= number
+        typical = max(float(np.sqrt(squares[-1])), SMALL_ENERGY)
+        contributions = np.abs(coefficients) * np.sqrt(squares[self.selection.functions])
+        largest = float(contributions.max(initial=0.0)) / typical
+        log(f"  largest contribution of a function to the energies: {largest:.3g} times the energies")
+        if not largest <= MAX_CONTRIBUTION:
+            raise ProgramError(
+                "unphysical",
+                f"the potential is not usable: a function contributes {largest:.3g} times the energies of the training "
+                "structures, which other functions cancel. The structures do not determine the functions: add structures with "
+                "displaced atoms, ask for fewer functions (n_functions) or a larger ridge",
+            )
+
+    def report(self) -> dict[str, Any]:
+        """Return the chosen hyperparameters and how they were chosen."""
+        how = (
+            f"{len(self.problem.factors)}-fold cross-validation by groups of equal structures: the smallest product of "
+        )
+        return {
+            "energy_weight": self.choice.weights.energy,
+            "virial_weight": self.choice.weights.virial,
+            "force_weight": self.problem.force_weight,
+            "ridge": self.choice.ridge,
+            "chosen_by": how + "the errors of energies and of forces",
+            "validation_energy_rms": _finite_or_none(self.choice.energy_error),
+            "validation_force_rms": _finite_or_none(self.choice.force_error),
+        }
+
+
+def _finite_or_none(error: float) -> float | None:
+    """Return an error, or None if there was no cross-validation."""
+    return error if np.isfinite(error) else None
+
+
+def fit_linear(
+    settings: FitSettings,
+    basis: Basis,
+    training: Sequence[Frame],
+    reference: ReferenceEnergies,
+    most: int,
+    workers: int,
+    deadline: Deadline,
+) -> Solution:
+    """Select functions and hyperparameters, and return the linear fit.
+
+    :param most: largest number of functions in the potential, all elements.
+    :raises ProgramError: of the kind `out_of_time`, at the deadline.
+    """
+    log(f"linear fit: a pool of {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")
+    progress.begin(MATRIX)
+    folds = assign_folds(training)
+    factors = accumulate(basis, training, folds, reference, workers, deadline)
+    problem = Problem(factors, _penalty(basis), settings.force_weight)
+    progress.begin(CHOICE)
+    start = time.monotonic()
+    selection, choice = optimise_selection(settings, problem, most, workers)
+    log(
+        f"chosen by {len(factors)}-fold cross-validation in {time.monotonic() - start:.0f} s: {len(selection.functions)} "
+        f"functions, weights {choice.weights}, ridge {choice.ridge:g}"
+    )
+    if settings.core_repulsion:
+        problem = with_short_distance_prior(
+            problem, short_distance_prior(basis, training, folds), selection, choice, workers
+        )
+    return Solution(basis, problem, selection, choice)
+
+
+def short_distance_prior(basis: Basis, frames: Sequence[Frame], folds: Sequence[int]) -> ShortDistancePrior:
+    """Return the prior for distances below those in the data, fold by fold."""
+    numbers = sorted({fold for frame, fold in zip(frames, folds, strict=True) if frame.first})
+    of_fold = [[frame for frame, of in zip(frames, folds, strict=True) if of == fold] for fold in numbers]
+    shortest = [shortest_distances(members, basis.cutoff) for members in of_fold]
+    orders = np.array([len(key[1]) for key in basis.functions])
+    return ShortDistancePrior(RowBuilder(basis), orders, list(basis.index_of_element), basis.cutoff, shortest)
+
+
+def with_short_distance_prior(
+    problem: Problem, prior: ShortDistancePrior, selection: FunctionSelection, choice: Hyperparameters, workers: int
+) -> Problem:
+    """Return the problem with the prior, at its largest weight that hardly raises the validation error."""
+    if len(problem.factors) < 2:
+        return replace(problem, prior=prior, prior_weight=PRIOR_WEIGHTS[-1])
+    for weight in PRIOR_WEIGHTS:
+        found = replace(problem, prior=prior, prior_weight=weight)
+        error = best_ridge(found, selection, choice.weights, (choice.ridge,), workers).error
+        log(f"  weight {weight:g} of the short-distance prior: validation error {error / choice.error:.3f}")
+        if error <= PRIOR_TOLERANCE * choice.error:
+            return found
+    return problem
+
+
+def affordable_functions(basis: Basis, training: Sequence[Frame], workers: int, seconds: float) -> int:
+    """Return the number of functions per element, at most that of the basis, that can be fitted in the given time (s)."""
+    builder, atoms = RowBuilder(basis), 0
+    start = time.monotonic()
+    for frame in sorted(training, key=lambda frame: len(frame.atoms)):
+        if len(frame.atoms) > 1 or frame.atoms.pbc.any():
+            builder.rows(frame.atoms, strain=frame.virial is not None)
+            atoms += len(frame.atoms)
+        if atoms >= SAMPLE_ATOMS:
+            break
+    each = (time.monotonic() - start) / max(1, atoms)
+    total = sum(len(frame.atoms) for frame in training if frame.first)
+    expected = TIME_OVER_ROWS * each * total / workers
+    fewer = basis.n_functions * min(1.0, max(seconds, 0.05) / expected)
+    return max(5, int(fewer / len(basis.index_of_element)))
+
+
+def trial_error(
+    basis: Basis, frames: Sequence[Frame], reference: ReferenceEnergies, workers: int, deadline: Deadline
+) -> float:
+    """Return the validation error of a basis on some structures, with the initial weights and the best ridge strength."""
+    factors = accumulate(basis, frames, assign_folds(frames), reference, workers, deadline, trial=True)
+    problem = Problem(factors, _penalty(basis), 1.0)
+    return best_ridge(problem, FunctionSelection.whole_pool(problem), Weights(*INITIAL_WEIGHTS), RIDGES, workers).error
+
+
+def _penalty(basis: Basis) -> np.ndarray:
+    complexity = np.array([complexity_of(key) for key in basis.functions])
+    return np.asarray((complexity / complexity.min()) ** PRIOR_EXPONENT)

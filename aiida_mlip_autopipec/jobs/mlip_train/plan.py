@@ -1,0 +1,84 @@
+"""The steps of a fit and their estimated costs: scaling laws with constants measured on one core of a typical machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .data import FOLDS, Frame
+from .settings import FitSettings
+
+TRIALS, MATRIX, CHOICE, NONLINEAR, CURVES, ACTIVE_SET, ERRORS = (
+    "trials of cutoffs",
+    "design matrix",
+    "choice of functions",
+    "nonlinear fit",
+    "learning curves",
+    "active set",
+    "errors of the potential",
+)
+
+ROWS, EVALUATION, ITERATION, ACTIVE = 5e-5, 4e-6, 2e-5, 1e-5
+"""Seconds per atom and function: rows of the design matrix, one evaluation, one nonlinear iteration, active set."""
+
+ELIMINATION, DECOMPOSITION, PRODUCTS = 1.5e-9, 6e-9, 5e-9
+"""Seconds per cubed number of functions, in one fold."""
+
+EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_A_FUNCTION = 5, 250, 3000, 12
+"""Typical number of trials, and their largest size."""
+
+CURVE_POINTS = 4
+"""Points of the learning curves besides the fit itself."""
+
+EXHAUSTIVE = 600
+"""Number of functions up to which all candidate hyperparameters are usually tried."""
+
+
+def trial_cost(subset: Sequence[Frame], n_functions: int, workers: int) -> float:
+    """Return the cost (s) of the trial of one cutoff."""
+    return ROWS * sum(len(frame.atoms) for frame in subset) * n_functions / workers
+
+
+def elimination_cost(n_functions: int, workers: int) -> float:
+    """Return the cost (s) of one backward elimination from a pool, in all folds."""
+    return 1e-3 + FOLDS * ELIMINATION * n_functions**3 / min(workers, FOLDS)
+
+
+def ridge_cost(n_pool: int, n_chosen: int, workers: int) -> float:
+    """Return the cost (s) of all ridge strengths for one pair of weights, in all folds."""
+    each = PRODUCTS * n_pool * n_chosen**2 + DECOMPOSITION * n_chosen**3
+    return 1e-3 + FOLDS * each / min(workers, FOLDS)
+
+
+def step_costs(
+    settings: FitSettings, training: Sequence[Frame], n_frames_atoms: int, n_pool: int, most: int, workers: int
+) -> dict[str, float]:
+    """Return the costs (s) of the steps of a fit, in order.
+
+    :param n_frames_atoms: number of atoms in all structures, train and test.
+    :param n_pool: number of functions in the pool, all elements.
+    :param most: largest number of functions in the potential, all elements.
+    """
+    atoms = sum(len(frame.atoms) for frame in training if frame.first)
+    chosen = min(most, n_pool)
+    exhaustive = n_pool <= EXHAUSTIVE
+    eliminations = 0 if chosen == n_pool and settings.n_functions != "auto" else (10 if exhaustive else 3)
+    ridges = 12 if exhaustive else 4
+    costs = {}
+    if settings.cutoff == "auto":
+        tried = min(TRIAL_ATOMS, atoms)
+        functions = min(TRIAL_FUNCTIONS * len(settings.elements), 3 * tried // LABELS_A_FUNCTION)
+        costs[TRIALS] = 0.1 + EXPECTED_TRIALS * ROWS * tried * functions / workers
+    costs[MATRIX] = 0.1 + ROWS * atoms * n_pool / workers
+    costs[CHOICE] = (
+        0.1 + eliminations * elimination_cost(n_pool, workers) + ridges * ridge_cost(n_pool, chosen, workers)
+    )
+    if settings.engine == "nonlinear":
+        iterations = int(settings.raw["fit"]["maxiter"])
+        costs[NONLINEAR] = 5.0 + iterations * ITERATION * atoms * chosen / workers
+        if settings.time_limit is not None:
+            costs[NONLINEAR] = min(costs[NONLINEAR], settings.time_limit)
+    # Once for the potential, and once without a fold, to calibrate the expected errors.
+    costs[ACTIVE_SET] = 0.1 + 2 * ACTIVE * atoms * chosen
+    costs[CURVES] = 0.1 + CURVE_POINTS * ridge_cost(n_pool, chosen, workers)
+    costs[ERRORS] = 0.5 + EVALUATION * n_frames_atoms * chosen / workers
+    return costs

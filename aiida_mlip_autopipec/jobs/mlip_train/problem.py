@@ -1,0 +1,144 @@
+"""Least squares with a smoothness prior on the coefficients.
+
+The prior is that of Witt et al., J. Chem. Phys. 159, 164101 (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .design import Factors, stacked, triangle
+from .repulsion import ShortDistancePrior
+
+NEGLIGIBLE_LENGTH = 1e-11
+"""Norm of a column, relative to the largest, up to which it counts as zero: rounding errors are about 1e-15."""
+
+FLOOR = 1e-15
+"""Smallest ridge strength: the precision of the normal matrix."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weight of energies relative to forces, and of virials relative to energies."""
+
+    energy: float
+    virial: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The least-squares problem of a pool of m functions, as factors of each fold, with the penalty (m,) of each function.
+
+    :ivar prior: rows that are added to each fit with `prior_weight`, but are not counted in errors.
+    """
+
+    factors: Sequence[Factors]
+    penalty: np.ndarray
+    force_weight: float
+    prior: ShortDistancePrior | None = None
+    prior_weight: float = 0.0
+
+    def folds_except(self, fold: int) -> list[int]:
+        """Return all folds except one."""
+        return [number for number in range(len(self.factors)) if number != fold]
+
+    def products(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
+        """Return [X | y]^T [X | y] of k functions and some folds, (k + 1, k + 1)."""
+        folds = list(folds)
+        rows = self._prior_rows(folds, functions)
+        total = rows.T @ rows
+        for fold in folds:
+            for weight, part in self._weighted(fold, weights, functions):
+                products = part.T @ part
+                products *= weight**2
+                total += products
+        return total
+
+    def stack(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
+        """Return the triangular factor of [X | y] of k functions and some folds, (at most k + 1, k + 1)."""
+        folds = list(folds)
+        factor = self._prior_rows(folds, functions)
+        for fold in folds:
+            parts = [weight * part for weight, part in self._weighted(fold, weights, functions)]
+            factor = triangle(stacked([factor, *parts]))
+        return factor
+
+    def errors(self, fold: int, functions: np.ndarray, coefficients: np.ndarray) -> tuple[float, float]:
+        """Return the weighted RMSE of energies and forces of a fold."""
+        solution = np.zeros(len(self.penalty) + 1)
+        solution[functions], solution[-1] = coefficients, -1.0
+        return self.factors[fold].errors(solution)
+
+    def _prior_rows(self, folds: Sequence[int], functions: np.ndarray) -> np.ndarray:
+        if self.prior is None or not folds or not self.prior_weight:
+            return np.zeros((0, len(functions) + 1))
+        return self.prior_weight * self.prior.rows(folds)[:, np.append(functions, len(self.penalty))]
+
+    def _weighted(self, fold: int, weights: Weights, functions: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+        columns = np.append(functions, len(self.penalty))
+        weight_of = {
+            "energy": weights.energy,
+            "forces": self.force_weight,
+            "virial": weights.virial * weights.energy,
+        }
+        for part, weight in weight_of.items():
+            # Read one part at a time, to save memory.
+            yield weight, np.asarray(getattr(self.factors[fold], part)[:, columns])
+
+
+class Ridge:
+    """Regularised least squares: solutions for all ridge strengths from one decomposition.
+
+    Columns are scaled to unit length and divided by the penalty, so that `ridge` has no unit.
+
+    :param scale: factors of the columns (m,).
+    :param values: squared singular values of the scaled columns, decreasing (k,).
+    :param right: right singular vectors (k, m).
+    :param projected: right singular vectors times X^T y of the scaled columns (k,).
+    """
+
+    def __init__(self, scale: np.ndarray, values: np.ndarray, right: np.ndarray, projected: np.ndarray) -> None:
+        self._scale, self._values, self._right, self._projected = scale, values, right, projected
+
+    @classmethod
+    def of_rows(cls, rows: np.ndarray, penalty: np.ndarray) -> Ridge:
+        """Decompose [X | y] by SVD, to full precision."""
+        matrix, target = rows[:, :-1], rows[:, -1]
+        scale = column_scale(np.linalg.norm(matrix, axis=0), penalty)
+        left, values, right = np.linalg.svd(matrix * scale, full_matrices=False)
+        return cls(scale, values**2, right, values * (left.T @ target))
+
+    @classmethod
+    def of_products(cls, products: np.ndarray, penalty: np.ndarray) -> Ridge:
+        """Decompose [X | y]^T [X | y]: several times faster, and accurate for ridge strengths from 1e-15."""
+        scale = column_scale(np.sqrt(np.diag(products)[:-1]), penalty)
+        values, vectors = np.linalg.eigh(products[:-1, :-1] * np.outer(scale, scale))
+        right = vectors.T[::-1]
+        return cls(scale, np.maximum(values[::-1], 0.0), right, right @ (scale * products[:-1, -1]))
+
+    def root_of_inverse(self, ridge: float) -> np.ndarray:
+        """Return a root R (m, k) of the inverse regularised normal matrix: R R^T is that inverse.
+
+        Rows of functions with zero columns are zero.
+        """
+        return np.asarray(self._scale[:, None] * self._right.T / np.sqrt(self._regularised(ridge)))
+
+    def solve(self, ridge: float) -> np.ndarray:
+        """Return the coefficients (m,) for a ridge strength, relative to the largest squared singular value."""
+        return self._scale * (self._right.T @ (self._projected / self._regularised(ridge)))
+
+    def _regularised(self, ridge: float) -> np.ndarray:
+        # All columns may be zero.
+        return np.asarray(self._values + max(ridge, FLOOR) * max(float(self._values[0]), np.finfo(float).tiny))
+
+
+def column_scale(lengths: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+    """Return the factors of the columns (m,): 0 for columns without information.
+
+    Functions that vanish by symmetry in all structures have columns of rounding errors.
+    """
+    known = lengths > NEGLIGIBLE_LENGTH * lengths.max(initial=0.0)
+    return np.asarray(1.0 / (np.where(known, lengths, np.inf) * penalty))

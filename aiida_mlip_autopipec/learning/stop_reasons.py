@@ -1,0 +1,9 @@
+"""Why active learning stops."""
+
+STOP_REASONS = {
+    "explored": "exploration found no structure beyond the limit (converged)",
+    "target": "the error on new labels is below the target",
+    "budget": "the budget of labels is used up",
+    "failed": "it failed",
+}
+"""Text for each stop reason of active learning."""

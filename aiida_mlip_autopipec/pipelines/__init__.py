@@ -1,0 +1,1 @@
+"""WorkChains of complete pipelines, and their builders."""

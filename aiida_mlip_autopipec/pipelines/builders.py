@@ -1,0 +1,219 @@
+"""Process builders of runs from their settings, for the command line and for scripts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiida.engine import ProcessBuilder
+from aiida.orm import Bool, Dict, Float, Int, List, Str, TrajectoryData, WorkChainNode
+from ase import Atoms
+
+from ..config.errors import UserError, shown
+from ..config.identifiers import is_beyond_any_pk
+from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
+from ..dataset.calcfunctions import curate_labels
+from ..dataset.intake import check_stored
+from ..dataset.library import OWN_METHOD, find_datasets, load_dataset
+from ..dataset.trajectory import METHOD, all_frames, to_trajectories
+from ..generator.seeds.generator import SeedGenerator
+from ..generator.structure import StructureGenerator
+from ..host.computers import prepare_resources
+from ..oracle.identity import IDENTITY, unknown_warning
+from ..oracle.prepare import prepare_oracle
+from ..programs.calcfunctions import failed
+from ..programs.codes import ensure_code
+from ..training.workchain import PaceTrainWorkChain
+from ..validation.workchain import ValidationWorkChain
+from .active_learning import ActiveLearningWorkChain
+from .learning_state import learning_state
+from .one_shot import OneShotWorkChain
+from .potentials import Potential
+from .structures import previous_seeds, seed_trajectories
+
+logger = logging.getLogger(__name__)
+
+
+def build_one_shot(
+    config: PipelineConfig, *, validate: bool = False, warn: Callable[[str], object] = logger.warning
+) -> ProcessBuilder:
+    """Return the builder of a :class:`OneShotWorkChain`; check its requirements and store the portable codes.
+
+    :param validate: whether to validate the potential.
+    :param warn: called with each warning about the initial dataset.
+    :raises UserError: if a computer, code, pseudopotential or the initial dataset is missing or cannot be used.
+    """
+    seeds = seed_trajectories(config.structures, config.generator, config.elements, warn)
+    _check_generator(config, config.generator.count_for(config.elements), seeds)
+    trainer = prepare_resources(config.resources.trainer)
+    builder = OneShotWorkChain.get_builder()
+    builder.oracle = _prepare_oracle(config, warn)
+    builder.trainer.resources = Dict(trainer.model_dump(mode="json"))
+    builder.trainer.code = ensure_code("pace_train")
+    builder.config = Dict(config.model_dump(mode="json"))
+    if seeds:
+        builder.seeds = seeds
+    if config.selection.method != "none":
+        builder.selector = ensure_code("select_structures")
+    if validate:
+        builder.validator = ensure_code("validate_potential")
+    if config.initial_dataset:
+        builder.initial_dataset = _initial_dataset(config, builder.oracle["method"].get_dict(), warn)
+    builder.metadata.label = f"one-shot {'-'.join(config.elements)}"
+    return builder
+
+
+def build_learning(
+    config: PipelineConfig,
+    *,
+    validate: bool = False,
+    previous: WorkChainNode | None = None,
+    warn: Callable[[str], object] = logger.warning,
+) -> ProcessBuilder:
+    """Return the builder of an :class:`ActiveLearningWorkChain`.
+
+    :param validate: whether to validate the last potential.
+    :param previous: a run to continue, if it has a potential.
+    :param warn: called with each warning about the initial dataset.
+    :raises UserError: if a requirement is missing, or the labels of `previous` are of another method.
+    """
+    if config.selection.method == "none":
+        raise UserError(
+            "selection: 'none' is for one-shot runs; active learning needs a selection: d_optimal, farthest_point"
+        )
+    seeds = previous_seeds(previous, config) or seed_trajectories(
+        config.structures, config.generator, config.elements, warn
+    )
+    _check_generator(config, config.learning.start_for(config.elements), seeds)
+    builder = ActiveLearningWorkChain.get_builder()
+    if seeds:
+        builder.seeds = seeds
+    builder.oracle = _prepare_oracle(config, warn)
+    builder.trainer.resources = Dict(prepare_resources(config.resources.trainer).model_dump(mode="json"))
+    builder.trainer.code = ensure_code("pace_train")
+    builder.selector = ensure_code("select_structures")
+    builder.explorer = ensure_code("explore_structures")
+    builder.validator = ensure_code("validate_potential")
+    builder.validate = Bool(validate)
+    builder.config = Dict(config.model_dump(mode="json"))
+    method = builder.oracle["method"].get_dict()
+    if config.initial_dataset:
+        builder.initial_dataset = _initial_dataset(config, method, warn)
+    state = None if previous is None else learning_state(previous)
+    if previous is not None and state is not None:
+        for trajectory in state.labelled.values():
+            _check_method(trajectory, f"run {previous.pk}", method)
+        builder.previous = state.inputs()
+    builder.metadata.label = f"learn {'-'.join(config.elements)}"
+    return builder
+
+
+def _prepare_oracle(config: PipelineConfig, warn: Callable[[str], object]) -> dict[str, Any]:
+    """Return the inputs of the oracle, after a warning if its labels will not be reused by other runs."""
+    inputs = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
+    if line := unknown_warning(inputs["method"].get_dict()):
+        warn(line)
+    return inputs
+
+
+def _check_generator(config: PipelineConfig, count: int, seeds: dict[str, TrajectoryData]) -> None:
+    try:
+        StructureGenerator(config.generator).check(config.elements, count)
+        if seeds:
+            SeedGenerator(config.generator, config.elements, all_frames(seeds)).check(count)
+    except ValueError as error:
+        raise UserError(f"generator: {error}") from error
+
+
+def _initial_dataset(
+    config: PipelineConfig, method: dict[str, Any], warn: Callable[[str], object]
+) -> dict[str, TrajectoryData]:
+    """Return the trajectories of the stored datasets after checking their elements, method and structures."""
+    found: dict[str, TrajectoryData] = {}
+    for number, name in enumerate(config.initial_dataset):
+        # The name of a dataset may be a number.
+        if is_beyond_any_pk(name) and name not in {dataset.name for dataset in find_datasets()}:
+            raise UserError(f"initial_dataset: {shown(name)} is no dataset: no PK is so large")
+        try:
+            trajectories = load_dataset(name)
+        except ValueError as error:
+            raise UserError(f"initial_dataset: {error}") from error
+        for label, trajectory in trajectories.items():
+            foreign_elements = sorted(set(trajectory.symbols) - set(config.elements))
+            if foreign_elements:
+                raise UserError(
+                    f"initial_dataset: '{name}' has {', '.join(foreign_elements)}, not among the elements of the run"
+                )
+            _check_method(trajectory, f"initial_dataset: '{name}'", method, OWN_METHOD)
+            found[f"initial{number}_{label}"] = trajectory
+        try:
+            for line in check_stored(all_frames(trajectories), f"initial_dataset: '{name}'"):
+                warn(line)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+    return found
+
+
+def _check_method(trajectory: TrajectoryData, name: str, *methods: dict[str, Any]) -> None:
+    """Raise a UserError if a trajectory has no labels, or labels of other methods than the given ones."""
+    label_method = trajectory.base.attributes.get(METHOD, None)
+    # Labels of version 0.1.0 have no identity of the code; naming such a dataset is the user's decision.
+    allowed = [*methods, {key: value for key, value in methods[0].items() if key != IDENTITY}]
+    if "energies" not in trajectory.get_arraynames() or label_method not in allowed:
+        raise UserError(
+            f"{name} has labels of the method {label_method}, the run uses {methods[0]}; they cannot be mixed"
+        )
+
+
+def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name: str) -> ProcessBuilder:
+    """Return the builder of a :class:`PaceTrainWorkChain` for the user's own data, after storing and curating them.
+
+    :param structures: as :func:`~..dataset.intake.intake` returns them.
+    :param name: name of the data, for lists of runs.
+    :raises UserError: if the computer is unknown or not configured, or the curated data have no training structure.
+    """
+    resources = prepare_resources(config.resources)
+    outputs, node = curate_labels.run_get_node(
+        settings=Dict(config.curation.model_dump(mode="json")),
+        test_fraction=Float(config.test_fraction),
+        seed=Int(config.seed),
+        **to_trajectories(structures, OWN_METHOD),
+    )
+    if failed(node):
+        raise UserError(f"{name}: {node.exit_message}")
+    if outputs.pop("report")["n_train"] == 0:
+        raise UserError(f"{name}: all structures are test structures by their 'split'; there is no training structure")
+    builder = PaceTrainWorkChain.get_builder()
+    builder.dataset = outputs
+    builder.settings = Dict(config.training().model_dump(mode="json"))
+    builder.resources = Dict(resources.model_dump(mode="json"))
+    builder.code = ensure_code("pace_train")
+    builder.max_iterations = Int(1 + config.max_restarts)
+    builder.metadata.label = f"train {name}"
+    return builder
+
+
+def build_validation(potential: Potential, config: PipelineConfig) -> ProcessBuilder:
+    """Return the builder of a :class:`ValidationWorkChain` with `oracle`, `validation` and `resources` of a config.
+
+    :raises UserError: if a computer, code or pseudopotential is missing, or the potential lacks an element.
+    """
+    missing = sorted(set(config.elements) - set(potential.elements))
+    if missing:
+        available = ", ".join(potential.elements)
+        raise UserError(f"elements: the potential has {available}, not {', '.join(missing)}")
+    resources = prepare_resources(config.resources.trainer)
+    builder = ValidationWorkChain.get_builder()
+    builder.potential = potential.file
+    if potential.active_set:
+        builder.active_set = potential.active_set
+    builder.elements = List(sorted(config.elements))
+    builder.settings = Dict(config.validation.model_dump(mode="json"))
+    builder.type = Str(config.oracle.type)
+    builder.oracle = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
+    builder.reuse = Bool(config.oracle.reuse)
+    builder.resources = Dict(resources.model_dump(mode="json"))
+    builder.code = ensure_code("validate_potential")
+    builder.metadata.label = f"validate {'-'.join(sorted(config.elements))}"
+    return builder

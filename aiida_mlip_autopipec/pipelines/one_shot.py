@@ -1,0 +1,237 @@
+"""The one-shot pipeline: generate, select, label, curate, train, and optionally validate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.engine import ExitCode, ProcessSpec, ToContext, if_
+from aiida.orm import AbstractCode, Bool, Data, Dict, Float, Int, List, SinglefileData, Str, TrajectoryData
+
+from ..config.schemas.pipeline import PipelineConfig
+from ..config.schemas.selection import SelectionConfig
+from ..dataset.calcfunctions import curate_labels
+from ..dataset.trajectory import count_frames
+from ..generator.calcfunctions import generate_structures
+from ..host.workarounds.lost_connection import EndsWithBroker
+from ..oracle.workchain import LabellingWorkChain
+from ..programs.calcfunctions import failed
+from ..programs.files import count_structures
+from ..programs.settings import validates
+from ..programs.submit_once import submit_once
+from ..selection.workchain import SelectionWorkChain
+from ..training.workchain import PaceTrainWorkChain
+from .validated import ValidatedRun
+
+
+class OneShotWorkChain(EndsWithBroker, ValidatedRun):
+    """Make a potential from elements and a reference method in one pass."""
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare inputs, outline, outputs and exit codes."""
+        super().define(spec)
+        spec.input("config", valid_type=Dict, validator=validates(PipelineConfig), help="A `PipelineConfig`.")
+        spec.expose_inputs(LabellingWorkChain, include=("oracle",))
+        spec.input_namespace(
+            "initial_dataset",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            required=False,
+            help="Labelled structures added to the dataset.",
+        )
+        spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
+        spec.input(
+            "selector",
+            valid_type=AbstractCode,
+            required=False,
+            help="The portable code `select_structures`; required unless `selection` of the config is `none`.",
+        )
+        spec.input(
+            "validator",
+            valid_type=AbstractCode,
+            required=False,
+            help="The portable code `validate_potential`; if given, the potential is validated.",
+        )
+
+        spec.inputs.validator = _validate_selector
+
+        spec.outline(
+            cls.generate,
+            if_(cls.should_select)(
+                cls.select,
+                cls.attach_selected,
+            ),
+            cls.label,
+            cls.curate,
+            cls.train,
+            cls.results,
+            if_(cls.should_validate)(
+                cls.validate,
+                cls.attach_verdict,
+            ),
+        )
+
+        spec.output_namespace(
+            "pool",
+            valid_type=(SinglefileData, TrajectoryData),
+            dynamic=True,
+            required=False,
+            help="The pool of generated structures as one file (ASE trajectory), if there was a selection.",
+        )
+        spec.output_namespace(
+            "structures",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            help="The generated or selected structures, by label.",
+        )
+        spec.output(
+            "selection_report", valid_type=Dict, required=False, help="Selected structures with step and reason."
+        )
+        spec.output_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset, by label.")
+        spec.output(
+            "oracle_report",
+            valid_type=Dict,
+            help="Labels: requested, labelled, failed with reasons.",
+        )
+        spec.output("curation_report", valid_type=Dict, help="Structures: kept, and rejected with reasons.")
+        spec.expose_outputs(PaceTrainWorkChain, exclude=("remote_folder", "retrieved"))
+        spec.output(
+            "validation", valid_type=Dict, required=False, help="The verdict on the potential, if it was validated."
+        )
+        spec.exit_code(400, "ERROR_GENERATION_FAILED", message="{reason}")
+        spec.exit_code(405, "ERROR_SELECTION_FAILED", message="selection failed: {reason}")
+        spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
+        spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
+        spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
+        spec.exit_code(
+            440, "ERROR_NOT_VALIDATED", message="the potential is made, but could not be validated: {reason}"
+        )
+
+    @property
+    def fit(self) -> Mapping[str, Data]:
+        """The outputs of the fit."""
+        return self.ctx.trainer.outputs
+
+    def generate(self) -> ExitCode | None:
+        """Generate the structures to label, or the pool to select from."""
+        config = self.config
+        selecting = self.should_select()
+        outputs, node = generate_structures.run_get_node(
+            elements=List(config.elements),
+            count=Int(config.generator.count_for(config.elements)),
+            settings=Dict(config.generator.model_dump(mode="json", exclude={"count"})),
+            **({"selection": Dict(config.selection.model_dump(mode="json"))} if selecting else {}),
+            **self.inputs.get("seeds", {}),
+        )
+        if failed(node):
+            return self.exit_codes.ERROR_GENERATION_FAILED.format(reason=node.exit_message)
+        self.ctx.structures = outputs
+        self.out("pool" if selecting else "structures", outputs)
+        self.report(f"{count_structures(outputs)} structures generated")
+        return None
+
+    def should_select(self) -> bool:
+        """Tell whether to select the structures to label from a pool."""
+        return "selector" in self.inputs
+
+    def select(self) -> ToContext:
+        """Select the structures to label from the pool."""
+        config = self.config
+        node = submit_once(
+            self,
+            SelectionWorkChain,
+            "select",
+            candidates=self.ctx.structures,
+            known=self.inputs.get("initial_dataset", {}),
+            count=Int(config.generator.count_for(config.elements)),
+            settings=Dict(config.selection.model_dump(mode="json")),
+            resources=self.inputs.trainer.resources,
+            code=self.inputs.selector,
+        )
+        return ToContext(selection=node)
+
+    def attach_selected(self) -> ExitCode | None:
+        """Attach the selected structures."""
+        selection = self.ctx.selection
+        if not selection.is_finished_ok:
+            reason = selection.exit_message or selection.process_state
+            return self.exit_codes.ERROR_SELECTION_FAILED.format(reason=reason)
+        self.ctx.structures = dict(selection.outputs.selected)
+        self.out("structures", self.ctx.structures)
+        self.out("selection_report", selection.outputs.report)
+        return None
+
+    def label(self) -> ToContext:
+        """Compute the labels that do not exist yet."""
+        config = self.config
+        node = submit_once(
+            self,
+            LabellingWorkChain,
+            "label",
+            structures=self.ctx.structures,
+            type=Str(config.oracle.type),
+            oracle=self.inputs.oracle,
+            reuse=Bool(config.oracle.reuse),
+        )
+        return ToContext(labelling=node)
+
+    def curate(self) -> ExitCode | None:
+        """Make the dataset of the labelled structures."""
+        labelling, config = self.ctx.labelling, self.config
+        if "report" in labelling.outputs:
+            self.out("oracle_report", labelling.outputs.report)
+        if not labelling.is_finished_ok:
+            reason = labelling.exit_message or labelling.process_state
+            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason)
+        outputs, node = curate_labels.run_get_node(
+            settings=Dict(config.curation.model_dump(mode="json")),
+            test_fraction=Float(config.training.test_fraction),
+            seed=Int(config.training.seed),
+            **labelling.outputs.labelled,
+            **self.inputs.get("initial_dataset", {}),
+        )
+        if failed(node):
+            return self.exit_codes.ERROR_CURATION_FAILED.format(reason=node.exit_message)
+        self.out("curation_report", outputs.pop("report"))
+        self.ctx.dataset = outputs
+        self.out("dataset", outputs)
+        self.report(f"{count_frames(outputs)} structures in the dataset")
+        return None
+
+    def train(self) -> ToContext:
+        """Fit the potential."""
+        config = self.config
+        node = submit_once(
+            self,
+            PaceTrainWorkChain,
+            "train",
+            dataset=self.ctx.dataset,
+            settings=Dict(config.training.model_dump(mode="json")),
+            **self.exposed_inputs(PaceTrainWorkChain, "trainer"),
+            max_iterations=Int(1 + config.training.max_restarts),
+        )
+        return ToContext(trainer=node)
+
+    def results(self) -> ExitCode | None:
+        """Attach the outputs of the fit."""
+        trainer = self.ctx.trainer
+        if not trainer.is_finished_ok:
+            return self.exit_codes.ERROR_TRAINING_FAILED.format(reason=trainer.exit_message or trainer.process_state)
+        self.out_many(self.exposed_outputs(trainer, PaceTrainWorkChain))
+        return None
+
+    def should_validate(self) -> bool:
+        """Tell whether to validate the potential."""
+        return "validator" in self.inputs
+
+
+def _validate_selector(inputs: Mapping[str, Any], _: object) -> str | None:
+    if "config" not in inputs or "selector" in inputs:
+        return None
+    method = inputs["config"].get_dict().get("selection", {}).get("method", SelectionConfig().method)
+    if method == "none":
+        return None
+    return (
+        f"selection is {method}: give the portable code `select_structures` as `selector`, or set `selection` to none"
+    )

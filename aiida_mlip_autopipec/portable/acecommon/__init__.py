@@ -1,1 +1,0 @@
-"""What the programs that use python-ace share."""

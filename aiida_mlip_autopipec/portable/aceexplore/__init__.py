@@ -1,1 +1,0 @@
-"""What `explore_structures` does, divided by idea."""

@@ -1,1 +1,0 @@
-"""What `validate_potential` does, divided by idea."""

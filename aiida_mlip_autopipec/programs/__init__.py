@@ -1,0 +1,1 @@
+"""Portable programs: declaration, jobs, restarts, and exit codes for their failures."""

@@ -1,0 +1,23 @@
+"""The calculator of python-ace for a potential file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..config.errors import UserError
+
+
+def load_calculator(path: Path) -> Any:
+    """Return python-ace's calculator of a `.yace` or `.yaml` file.
+
+    :raises UserError: if python-ace is missing, or cannot read the file.
+    """
+    try:
+        from pyace import PyACECalculator
+    except ImportError as error:
+        raise UserError(f"python-ace cannot be imported ({error}): pip install 'aiida-mlip-autopipec[pace]'") from error
+    try:
+        return PyACECalculator(str(path))
+    except Exception as error:  # python-ace raises any kind of error
+        raise UserError(f"{path}: cannot be loaded as a potential: {error or type(error).__name__}") from error

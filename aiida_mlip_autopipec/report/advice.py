@@ -1,0 +1,85 @@
+"""Advice on findings, in terms of the settings of the command that made the potential."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from ..config.schemas.generator import FamilyWeights
+from .model import Subject
+
+ONE_SHOT, LEARNING, TRAINING = "OneShotWorkChain", "ActiveLearningWorkChain", "PaceTrainWorkChain"
+
+CUTOFF_SHELLS = 2.5
+"""A cutoff of this many nearest-neighbour distances includes the third shell of close-packed crystals."""
+
+
+class Advice:
+    """Advice for a potential: `mlip-auto run` and `learn` generate structures, `train` uses those of the user."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._made_by = subject.made_by
+        content: Any = yaml.safe_load(subject.config) if subject.config else {}
+        self._training: dict[str, Any] = (
+            (content if self._made_by == TRAINING else content.get("training")) or {}
+            if isinstance(content, dict)
+            else {}
+        )
+
+    def is_given(self, name: str) -> bool:
+        """Return whether a setting of the fit that may be `auto` has a value."""
+        return self._training.get(name, "auto") != "auto"
+
+    def setting(self, name: str) -> str:
+        """Return the name of a setting of the fit, with the section `training` unless the command is `train`."""
+        return name if self._made_by == TRAINING else f"training.{name}"
+
+    def more_structures(self, which: str = "") -> str:
+        """Return advice to add training structures.
+
+        :param which: restriction, such as `with short distances`.
+        """
+        what = f"labelled structures {which}".strip()
+        if self._made_by == ONE_SHOT:
+            return f"Generate more {what} (generator.count)." if not which else f"Add {what} (initial_dataset)."
+        if self._made_by == LEARNING:
+            return f"Allow more {what} (learning.max_labels)." if not which else f"Add {what} (initial_dataset)."
+        return f"Add {what} to the training data."
+
+    def more_of_kind(self, kind: str) -> str:
+        """Return advice to add training structures of a kind."""
+        generated = kind.rpartition("_")[2]
+        if self._made_by in (ONE_SHOT, LEARNING) and generated in FamilyWeights.model_fields:
+            return f"If these matter to you, generate a larger share of them (generator.weights.{generated})."
+        return "If these matter to you, add labelled structures of these kinds to the training data."
+
+    def fewer_functions(self) -> str:
+        """Return advice to use fewer functions, for a user who set their number."""
+        return f"Use fewer functions: set {self.setting('n_functions')} to auto."
+
+    def more_functions(self) -> str:
+        """Return advice to use more functions, depending on what limits their number."""
+        if self.is_given("n_functions"):
+            return f"Use more functions: raise {self.setting('n_functions')}, or set it to auto."
+        most = self._training.get("max_functions", 0) * len(self._subject.metrics["elements"])
+        if most and self._subject.metrics["n_functions"] >= most:
+            return f"Use more functions: raise {self.setting('max_functions')}."
+        # With `auto` the amount of data limits the number of functions.
+        return self.more_structures()
+
+    def longer_cutoff(self, nearest: float) -> str:
+        """Return advice to use a longer cutoff.
+
+        :param nearest: nearest-neighbour distance (Å).
+        """
+        if self.is_given("cutoff"):
+            return f"Set {self.setting('cutoff')} to auto."
+        return f"Set {self.setting('cutoff')} to {CUTOFF_SHELLS * nearest:.1f} Å."
+
+    def test_structures(self) -> str:
+        """Return advice to get independent test structures."""
+        if self._made_by == TRAINING:
+            return "Test on structures that are not in the training data (--test FILE, or test_fraction above 0)."
+        return f"Set {self.setting('test_fraction')} above 0."

@@ -1,0 +1,91 @@
+"""WorkChain that selects the structures to label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.engine import ProcessSpec
+from aiida.orm import Dict, Int, SinglefileData, TrajectoryData
+
+from ..config.schemas.resources import ResourcesConfig
+from ..config.schemas.selection import SelectionConfig
+from ..programs.catalogue import SELECT_STRUCTURES
+from ..programs.files import count_structures
+from ..programs.program import output_file
+from ..programs.restart import ProgramWorkChain
+from ..programs.settings import validates
+from .calcfunctions import CANDIDATE, KNOWN, take_selected, write_selection_files
+
+JOBS = 2
+"""Maximum number of jobs: the first, and one restart if it is killed."""
+
+
+def _validate_settings(settings: Dict | None, port: object) -> str | None:
+    fault = validates(SelectionConfig)(settings, port)
+    if fault is None and settings is not None and settings.get_dict().get("method") == "none":
+        return "method is 'none': there is nothing to select"
+    return fault
+
+
+class SelectionWorkChain(ProgramWorkChain):
+    """Selects structures by a ShellJob of the portable program `select_structures`."""
+
+    program = SELECT_STRUCTURES
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare inputs and outputs."""
+        super().define(spec)
+        spec.input_namespace(
+            "candidates",
+            valid_type=(TrajectoryData, SinglefileData),
+            dynamic=True,
+            validator=_validate_candidates,
+            help="The candidates, by label: trajectories, or one pool, which is a file.",
+        )
+        spec.input_namespace(
+            "known",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            required=False,
+            help="Structures that are already selected, by label.",
+        )
+        spec.input("count", valid_type=Int, validator=_validate_count, help="Maximum number of structures to select.")
+        spec.input("settings", valid_type=Dict, validator=_validate_settings, help="A `SelectionConfig`.")
+        spec.inputs["max_iterations"].default = lambda: Int(JOBS)
+        spec.output_namespace(
+            "selected", valid_type=TrajectoryData, dynamic=True, help="Selected structures, by label."
+        )
+        spec.output("report", valid_type=Dict, help="Order, reason and score of the selected; scores of the others.")
+
+    def write_files(self) -> None:
+        """Write the settings, candidates and known structures of the job."""
+        candidates = dict(self.inputs.candidates)
+        pool = next((node for node in candidates.values() if isinstance(node, SinglefileData)), None)
+        structures = {} if pool is not None else {f"{CANDIDATE}{label}": node for label, node in candidates.items()}
+        structures |= {f"{KNOWN}{label}": node for label, node in self.inputs.get("known", {}).items()}
+        files = write_selection_files(count=self.inputs.count, settings=self.inputs.settings, **structures)
+        if pool is not None:
+            files = {**files, "candidates": pool}
+        resources = ResourcesConfig.model_validate(self.inputs.resources.get_dict())
+        options = [] if resources.cores is None else ["--workers", str(resources.cores)]
+        nodes = {name: files[name] for name in self.program.files if name in files}
+        self.set_job(nodes, [*options, *(f"{{{name}}}" for name in nodes)], list(self.program.results))
+
+    def results(self) -> None:
+        """Attach the structures that the last job selected."""
+        (selection,) = self.program.results
+        outputs = take_selected(output_file(self.ctx.children[-1], selection), **self.inputs.candidates)
+        self.out("report", outputs.pop("report"))
+        self.out("selected", outputs)
+        self.report(f"{count_structures(outputs)} of {count_structures(self.inputs.candidates)} structures selected")
+
+
+def _validate_candidates(candidates: Mapping[str, Any] | None, _: object) -> str | None:
+    n_pools = sum(isinstance(node, SinglefileData) for node in (candidates or {}).values())
+    return "a pool must be the only candidate" if n_pools and len(candidates or {}) > 1 else None
+
+
+def _validate_count(count: Int | None, _: object) -> str | None:
+    return "count must be at least 1" if count is not None and count.value < 1 else None

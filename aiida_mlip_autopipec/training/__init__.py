@@ -1,0 +1,1 @@
+"""Fit of a potential: inputs, job and results of `pace_train`."""

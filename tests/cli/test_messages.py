@@ -1,0 +1,74 @@
+"""Wrong files and arguments are explained in a line, without a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from aiida.manage.configuration import Profile
+from click.testing import CliRunner, Result
+
+from aiida_mlip_autopipec.app import main
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def mlip_auto(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command in this process, in the temporary folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, list(arguments))
+
+
+def test_init_writes_a_file_that_runs_and_never_overwrites(mlip_auto: Run, tmp_path: Path) -> None:
+    done = mlip_auto("init", "--element", "Al")
+    assert done.exit_code == 0
+    written = (tmp_path / "CONFIG.yaml").read_text()
+    assert "elements" in written and "cutoff" in written and "#" in written
+    assert yaml.safe_load(written)["elements"] == ["Al"]
+    again = mlip_auto("init")
+    assert again.exit_code == 1 and "exists already" in again.output
+    assert (tmp_path / "CONFIG.yaml").read_text() == written
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("elements: [Cu]\ntraining: {cutof: 5}\n", "training.cutof: unknown key; did you mean 'cutoff'?"),
+        ("elements: [Cu]\ntraining: {order: 9}\n", "training.order: 9 is not allowed"),
+        ("elements: [Xx]\n", "'Xx' is not allowed: not a chemical element"),
+        ("elements: [Si]\n", "choose one under the key 'oracle'"),
+        ("elements: [Cu\n", "is not valid YAML"),
+        ("- Cu\n", "must hold keys and values"),
+        ("elements: [Cu]\nresources: {oracle: {computer: nowhere}}\n", "there is no AiiDA computer 'nowhere'"),
+    ],
+)
+def test_a_wrong_file_is_explained_without_a_traceback(
+    mlip_auto: Run, tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "CONFIG.yaml").write_text(content)
+    done = mlip_auto("run", "CONFIG.yaml")
+    assert done.exit_code == 1
+    assert message in done.output
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "name a CONFIG.yaml or an --element"),
+        (["run", "missing.yaml"], "No such file"),
+        (["run", "--element", "Si"], "does not know Si"),
+        (["run", "--element", "Cu", "--profile", "nobody"], "there is no AiiDA profile 'nobody'"),
+        (["run", "--element", "Cu", "--output", "/proc/here"], "cannot be written to"),
+        (["watch", "999999"], "names no single node"),
+        (["provenance", "no-such-node"], "names no single node"),
+    ],
+)
+def test_wrong_arguments_are_explained(mlip_auto: Run, arguments: list[str], message: str) -> None:
+    done = mlip_auto(*arguments)
+    assert done.exit_code in (1, 2)
+    assert message in done.output
+    assert "Traceback" not in done.output

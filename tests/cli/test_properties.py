@@ -1,0 +1,51 @@
+"""The command `mlip-auto properties`, and its results in the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from aiida import orm
+from ase import Atoms
+from ase.build import bulk
+from ase.io import write
+
+
+@pytest.fixture
+def mlip_auto(run_here):
+    """Run a command in this process."""
+    return run_here
+
+
+def test_properties_of_a_run_and_their_place_in_the_report(
+    mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path
+) -> None:
+    pk = str(finished_run.pk)
+    done = mlip_auto("properties", pk, "lattice", "elastic", "--output", "results")
+    assert done.exit_code == 0, done.output
+    assert "Cu fcc: elastic" in done.output and "Stored as node" in done.output
+    results = json.loads((tmp_path / "results" / "properties.json").read_text())
+    lattice, elastic = results
+    assert elastic["reason"] is None and elastic["values"][0]["unit"] == "GPa"
+    assert (tmp_path / "results" / "Cu_fcc_equation_of_state.png").exists()
+    a = next(value["value"] for value in lattice["values"] if value["name"] == "a")
+    (tmp_path / "literature.yaml").write_text(f"Cu fcc: {{a: {a / 1.02}}}\n")
+    assert mlip_auto("report", pk, "-o", "r.html", "--literature", "literature.yaml").exit_code == 0
+    page = (tmp_path / "r.html").read_text()
+    assert 'id="properties"' in page and "+2.0 %" in page and "data:image/png;base64" in page
+    (tmp_path / "literature.yaml").write_text("Cu fcc: {a: large}\n")
+    wrong = mlip_auto("report", pk, "-o", "r.html", "--literature", "literature.yaml")
+    assert wrong.exit_code == 1 and "Cu fcc: a: must be a number" in wrong.output
+
+
+def test_wrong_structures_and_names(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
+    pk = str(finished_run.pk)
+    write(tmp_path / "gold.extxyz", bulk("Au"))
+    wrong = mlip_auto("properties", pk, "lattice", "--structures", "gold.extxyz")
+    assert wrong.exit_code == 1 and "has Au, but the potential is for Cu" in wrong.output
+    assert "is unknown; allowed: lattice" in mlip_auto("properties", pk, "colour").output
+    assert "cannot be read as structures" in mlip_auto("properties", pk, "--structures", "none.cif").output
+    write(tmp_path / "cluster.extxyz", Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]]))
+    done = mlip_auto("properties", pk, "lattice", "--structures", "cluster.extxyz")
+    assert done.exit_code == 0 and "not periodic along all directions" in done.output

@@ -1,0 +1,35 @@
+"""The text for a methods section."""
+
+from __future__ import annotations
+
+import re
+
+from aiida_mlip_autopipec.export.citation import Facts, citation
+
+METRICS = {
+    "elements": ["Cu"],
+    "engine": "linear",
+    "n_functions": 300,
+    "cutoff_A": 5.5,
+    "train": {"energy_rmse_meV_per_atom": 1.0, "force_rmse_eV_per_A": 0.02},
+    "test": {"energy_rmse_meV_per_atom": 1.5, "force_rmse_eV_per_A": 0.03},
+    "versions": {"python-ace": "0.4.0rc1"},
+}
+
+
+def test_references_are_numbered_as_they_are_cited() -> None:
+    oracle = {"type": "quantumespresso", "pseudo_family": "SSSP/1.3/PBEsol/efficiency"}
+    text = citation(Facts("uuid-1", METRICS, oracle, {"take_selected": 1}, 200, "0.2.0"))
+    body, references = text.rsplit("\n\n", 1)
+    cited = list(
+        dict.fromkeys(int(number) for group in re.findall(r"\[([\d, ]+)\]", body) for number in group.split(","))
+    )
+    assert cited == list(range(1, len(references.splitlines()) + 1))
+    body = " ".join(body.split())
+    assert "1.5 meV/atom" in body and "30 meV/Å" in body and "python-ace 0.4.0rc1" in body and "uuid-1" in body
+    assert "Quantum ESPRESSO" in body
+    assert "Prandini" in references
+
+
+def test_labels_from_files_are_left_to_the_author() -> None:
+    assert "came from files" in " ".join(citation(Facts("uuid-1", {**METRICS, "test": None})).split())

@@ -1,0 +1,231 @@
+"""A machine on which AiiDA was never used, and runs on it: small, held at a chosen moment, counted to the last structure."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from ..cluster.modules.told_emt import FREE
+from ..held_run import HeldRun, held_config
+from ..waiting import PATIENCE, wait_for
+
+STRUCTURES, PER_JOB = 8, 4
+LABEL_JOBS = STRUCTURES // PER_JOB
+PROGRAMS = Path(sys.executable).parent
+MODULES = Path(__file__).parents[1] / "cluster" / "modules"
+
+_DAEMON = ("start-circus", "broker", "worker")
+
+
+@dataclass
+class Machine:
+    """A home with a profile of its own, and the commands there.
+
+    :ivar work: where the jobs run.
+    :ivar orders: where the runs find what they are told, and tell what they do.
+    """
+
+    home: Path
+    orders: Path
+    clients: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def work(self) -> Path:
+        return self.home / ".aiida" / "scratch"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of commands."""
+        path, site = f"{PROGRAMS}:/usr/bin:/bin", str(Path(__file__).parent / "site")
+        return {**os.environ, "AIIDA_PATH": str(self.home), "HOME": str(self.home), "PATH": path, "PYTHONPATH": site}
+
+    def call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of this Python environment to its end."""
+        return subprocess.run(
+            [PROGRAMS / program, *arguments],
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+
+    def mlip_auto(self, *arguments: str) -> str:
+        """Return what a command prints that ends well."""
+        ran = self.call("mlip-auto", *arguments)
+        assert ran.returncode == 0, f"{arguments}: {ran.stdout}{ran.stderr}"
+        return ran.stdout + ran.stderr
+
+    @property
+    def database(self) -> Path:
+        (path,) = self.home.glob(".aiida/repository/*/database.sqlite")
+        return path
+
+    def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Ask the database directly: a command of AiiDA's takes seconds."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=60)) as database:
+            return database.execute(query, values).fetchall()
+
+    def daemon(self, *kinds: str) -> list[psutil.Process]:
+        """Return the processes of the daemon, of some kinds: `start-circus`, `broker`, `worker`."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                words = process.cmdline()
+                kind = words[words.index("daemon") + 1] if "daemon" in words[:-1] else None
+                living = process.status() != psutil.STATUS_ZOMBIE
+                if kind in (kinds or _DAEMON) and living and self._owns(process):
+                    found.append(process)
+        return found
+
+    def jobs(self) -> list[psutil.Process]:
+        """Return the processes of jobs that run: programs, and the shells that started them."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if Path(process.cwd()).is_relative_to(self.work) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def remains(self) -> list[str]:
+        """Return the command lines of all processes of AiiDA here."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                line = " ".join(process.cmdline())
+                if process.status() != psutil.STATUS_ZOMBIE and self._owns(process) and "daemon" in line:
+                    found.append(line)
+        return found
+
+    def _owns(self, process: psutil.Process) -> bool:
+        return process.environ().get("AIIDA_PATH", "").startswith(str(self.home))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Have another program lock the database."""
+        with closing(sqlite3.connect(self.database, timeout=60, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            try:
+                yield
+            finally:
+                other.execute("ROLLBACK")
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Have no space left on the disk of the home."""
+        filler = self.home / "filler"
+        try:
+            with suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(65536))
+            # Less than that may be left.
+            with suppress(OSError), filler.open("ab", buffering=0) as file:
+                while True:
+                    file.write(bytes(1))
+            yield
+        finally:
+            filler.unlink()
+
+    def run(self, name: str, *orders: str) -> Run:
+        """Begin a run under orders, with the command that watches it. Its labels are of a method of its own."""
+        folder = self.orders / name
+        folder.mkdir()
+        for order in orders:
+            (folder / order).touch()
+        config = held_config(folder, STRUCTURES, PER_JOB, oracle={"prepend_text": f"export PYTHONPATH={MODULES}"})
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        newest = self._newest() if list(self.home.glob(".aiida/repository/*/database.sqlite")) else 0
+        said = folder / "said"
+        with said.open("w") as output:
+            client = subprocess.Popen(
+                [PROGRAMS / "mlip-auto", "run", folder / "config.yaml", "--output", folder / "watched"],
+                env=self.environment,
+                cwd=self.home,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        self.clients.append(client)
+        return Run(self, folder, client, newest)
+
+    def _newest(self) -> int:
+        return int(self.query("SELECT coalesce(max(id), 0) FROM db_dbnode")[0][0])
+
+
+@dataclass
+class Run(HeldRun):
+    """A run, and what is known of it without asking AiiDA."""
+
+    machine: Machine
+    folder: Path
+    client: subprocess.Popen[str]
+    newest_node_before: int
+
+    @property
+    def pk(self) -> str:
+        """Return the PK of the run when it is submitted."""
+
+        def submitted() -> str | None:
+            said = (self.folder / "said").read_text()
+            found = re.search(r"Run (\d+) submitted", said)
+            assert found or self.client.poll() is None, said
+            return found[1] if found else None
+
+        return str(wait_for("submission", submitted))
+
+    def processes(self, label: str) -> list[dict[str, Any]]:
+        """Return the attributes of the processes of this run whose label begins so.
+
+        Those of runs beside it count too if they were submitted later.
+        """
+        query = """
+            SELECT attributes FROM db_dbnode
+            WHERE id > ? AND json_extract(attributes, '$.process_label') LIKE ? ORDER BY id
+        """
+        return [json.loads(row[0]) for row in self.machine.query(query, self.newest_node_before, f"{label}%")]
+
+    def held_labels(self) -> None:
+        """Wait until each labelling job has computed what it may and waits."""
+        wait_for("jobs that wait", lambda: len(self.computed()) == FREE * LABEL_JOBS)
+
+    def held_fit(self) -> None:
+        """Wait until the job of the fit runs, and waits."""
+
+        def runs() -> bool:
+            return [one.get("state") for one in self.processes("ShellJob")] == ["withscheduler"]
+
+        wait_for("the fit", runs)
+
+    def in_function(self, name: str) -> None:
+        """Wait until a calcfunction runs; it is short, so that it may be over by then."""
+        wait_for(name, lambda: self.processes(name), every=0.002)
+
+    def potential(self, output: Path | None = None) -> bytes:
+        """Wait for the end of the run as a user would who comes back to it, and return its potential."""
+        output = output or self.folder / "results"
+        self.machine.mlip_auto("watch", self.pk, "--output", str(output))
+        return (output / "potential.yace").read_bytes()
+
+    def assert_whole(self, undisturbed: bytes) -> None:
+        """Check that the run ends with the potential of one to which nothing happened, and each label once."""
+        assert self.potential() == undisturbed
+        self.assert_labels_once()
+
+    def assert_labels_once(self) -> None:
+        """Check that no label is lost and none is there twice."""
+        assert sorted(self.computed().values()) == [1] * STRUCTURES
+        reports = [one for one in self.processes("complete_report") if one["process_state"] == "finished"]
+        assert len(reports) == 1

@@ -1,0 +1,177 @@
+"""What can go wrong on one machine with a profile that needs no services.
+
+Whatever happens, the run ends with the very bytes of the potential of one to which nothing happened, or stops saying why and
+goes on when told to; no label is lost, and none is computed twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from ..cluster.modules.told_emt import FREE, HOLD
+from ..held_run import HOLD_FIT
+from ..waiting import wait_for
+from .machine import LABEL_JOBS, STRUCTURES, Machine, Run
+
+STAGES: dict[str, tuple[tuple[str, ...], Callable[[Run], None]]] = {
+    "generate": ((), lambda run: run.in_function("generate_structures")),
+    "label": ((HOLD,), Run.held_labels),
+    "curate": ((), lambda run: run.in_function("curate_labels")),
+    "fit": ((HOLD_FIT,), Run.held_fit),
+}
+"""The stages of a run, with what holds it there and how to find that it is there."""
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    assert processes
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _client(machine: Machine, run: Run) -> None:
+    os.kill(run.client.pid, signal.SIGKILL)
+
+
+def _all(machine: Machine, run: Run) -> None:
+    _client(machine, run)
+    _kill([*machine.daemon(), *machine.jobs()])
+
+
+VICTIMS: dict[str, Callable[[Machine, Run], None]] = {
+    "client": _client,
+    "supervisor": lambda machine, run: _kill(machine.daemon("start-circus")),
+    "broker": lambda machine, run: _kill(machine.daemon("broker")),
+    "worker": lambda machine, run: _kill(machine.daemon("worker")),
+    "supervisor and broker": lambda machine, run: _kill(machine.daemon("start-circus", "broker")),
+    "supervisor and worker": lambda machine, run: _kill(machine.daemon("start-circus", "worker")),
+    "job": lambda machine, run: _kill(machine.jobs()),
+    "all": _all,
+}
+
+IN_CI = {("supervisor", "label")}
+"""The cases that are not slow: the worst of them."""
+
+
+def cases() -> list[object]:
+    """Return who is killed in which stage; only in two of them are there jobs."""
+    return [
+        pytest.param(victim, stage, marks=() if (victim, stage) in IN_CI else pytest.mark.slow)
+        for victim in VICTIMS
+        for stage in STAGES
+        if victim != "job" or stage in ("label", "fit")
+    ]
+
+
+@pytest.mark.parametrize(("victim", "stage"), cases())
+def test_a_run_survives_a_kill(victim: str, stage: str, machine: Machine, undisturbed: bytes) -> None:
+    orders, reach = STAGES[stage]
+    run = machine.run(f"{victim} in {stage}".replace(" ", "_"), *orders)
+    assert run.pk
+    reach(run)
+    VICTIMS[victim](machine, run)
+    run.release()
+    run.assert_whole(undisturbed)
+    assert len(machine.daemon("start-circus")) == len(machine.daemon("broker")) == 1
+
+
+@pytest.mark.parametrize("moment", ["before", pytest.param("after", marks=pytest.mark.slow)])
+def test_a_run_survives_a_worker_killed_while_it_submits(moment: str, machine: Machine, undisturbed: bytes) -> None:
+    order = machine.home / f"kill_{moment}_checkpoint"
+    order.write_text("LabellingWorkChain")
+    run = machine.run(f"killed_{moment}_checkpoint")
+    run.assert_whole(undisturbed)
+    assert not order.exists()
+    left = {"before": ["killed", "finished"], "after": ["finished"]}
+    assert [one["process_state"] for one in run.processes("LabellingWorkChain")] == left[moment]
+    assert "failed" not in machine.mlip_auto("status", run.pk)
+
+
+def test_a_run_survives_a_waiting_database(machine: Machine, undisturbed: bytes) -> None:
+    run = machine.run("locked", HOLD)
+    run.held_labels()
+    workers = {worker.pid for worker in machine.daemon("worker")}
+    log = next(machine.home.glob(".aiida/daemon/log/aiida-*.log"))
+    before = log.read_text().count("is locked by another program")
+    with machine.locked():
+        run.release()
+        # More than once: each wait of SQLite itself is over then.
+        wait_for("a worker that waits", lambda: log.read_text().count("is locked by another program") > before)
+        shown = machine.call("mlip-auto", "status", run.pk)
+        assert shown.returncode == 0, shown.stderr
+        assert "lost" not in shown.stdout.lower()
+    run.assert_whole(undisturbed)
+    assert {worker.pid for worker in machine.daemon("worker")} == workers
+
+
+def test_nothing_is_left_when_the_daemon_is_stopped(machine: Machine, undisturbed: bytes) -> None:
+    ((run,),) = machine.query("SELECT min(id) FROM db_dbnode WHERE node_type LIKE '%WorkChainNode.'")
+    _kill(machine.daemon("start-circus"))
+    # It finds what is left of a daemon, and starts another beside it.
+    machine.call("verdi", "daemon", "start")
+    _kill(machine.daemon("start-circus"))
+    assert "is done" in machine.call("mlip-auto", "resume", str(run)).stderr
+    assert len(machine.daemon("start-circus")) == len(machine.daemon("broker")) == 1
+    machine.call("verdi", "daemon", "stop")
+    wait_for("end of all", lambda: not machine.remains())
+
+
+@pytest.mark.slow
+def test_a_task_that_is_lost_is_given_again(machine: Machine, undisturbed: bytes) -> None:
+    run = machine.run("lost", HOLD)
+    run.held_labels()
+    # A worker still answers for the process, as one does in which a step failed.
+    for task in machine.home.glob(".aiida/broker/*/storage/tasks/*/*.json"):
+        if json.loads(task.read_text())["body"]["args"]["pid"] == int(run.pk):
+            task.unlink()
+    assert f"the daemon had lost OneShotWorkChain {run.pk}, and has it again" in machine.mlip_auto("resume", run.pk)
+    assert "none of its processes is paused or lost" in machine.call("mlip-auto", "resume", run.pk).stderr
+    run.release()
+    run.assert_whole(undisturbed)
+
+
+@pytest.mark.slow
+def test_results_that_cannot_be_written_are_not_lost(machine: Machine, undisturbed: bytes) -> None:
+    run = machine.run("read-only", HOLD_FIT)
+    run.held_fit()
+    output = run.folder / "watched"
+    output.rmdir()
+    # A folder cannot be made where a file stands; root may write to every folder.
+    output.touch()
+    run.release()
+    assert run.client.wait() != 0
+    said = (run.folder / "said").read_text()
+    assert f"cannot be written to {output}" in said and "Traceback" not in said
+    run.assert_whole(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [2, 5])
+def test_runs_at_once_do_not_disturb_each_other(number: int, machine: Machine, undisturbed: bytes) -> None:
+    runs = [machine.run(f"{number}_at_once_{index}") for index in range(number)]
+    for run in runs:
+        assert run.client.wait() == 0, (run.folder / "said").read_text()
+        assert run.potential() == undisturbed
+        assert sorted(run.computed().values()) == [1] * STRUCTURES
+
+
+@pytest.mark.slow
+def test_a_run_survives_a_disk_that_is_full(small_machine: Machine, undisturbed: bytes) -> None:
+    run = small_machine.run("full", HOLD)
+    run.held_labels()
+    with small_machine.full_disk():
+        run.release()
+        wait_for("labels without space", lambda: len(run.computed()) == (FREE + 1) * LABEL_JOBS)
+        # Neither is a new run begun by halves.
+        begun = small_machine.run("begun while it is full")
+        assert begun.client.wait() != 0
+        said = (begun.folder / "said").read_text()
+        assert "disk" in said and "Traceback" not in said
+    run.assert_whole(undisturbed)

@@ -1,0 +1,91 @@
+"""Structures from the user's own structures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc111, molecule
+
+from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
+from aiida_mlip_autopipec.config.schemas.structures import StructureSource
+from aiida_mlip_autopipec.dataset.seeds import prepare_seeds
+from aiida_mlip_autopipec.generator.seeds.crystals import voronoi_sites
+from aiida_mlip_autopipec.generator.seeds.cuts import miller_planes
+from aiida_mlip_autopipec.generator.seeds.dimension import kind_of
+from aiida_mlip_autopipec.generator.seeds.generator import SeedGenerator
+from aiida_mlip_autopipec.generator.structure import keeps_distance
+
+
+def seeds_of(atoms: Atoms, name: str = "mine", **source: object) -> list[Atoms]:
+    return prepare_seeds([atoms], StructureSource(file="x.cif", name=name, **source), max_atoms=100)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "kind"),
+    [
+        (bulk("Cu"), "crystal"),
+        (bulk("NiAl", "cesiumchloride", a=2.9), "crystal"),
+        (fcc111("Cu", (1, 1, 3), vacuum=6.0), "slab"),
+        (Atoms("C2", positions=[[0, 0, 0], [0, 0, 1.3]], cell=[12, 12, 2.6], pbc=True), "chain"),
+        (molecule("H2O"), "molecule"),
+    ],
+)
+def test_what_a_seed_is_follows_from_its_gaps(atoms: Atoms, kind: str) -> None:
+    assert kind_of(seeds_of(atoms)[0]) == kind
+
+
+def test_every_variation_keeps_the_distance_and_names_its_origin() -> None:
+    seeds = [*seeds_of(bulk("NiAl", "cesiumchloride", a=2.9), "NiAl"), *seeds_of(molecule("H2O"), "water")]
+    config = GeneratorConfig(max_atoms=16)
+    structures = SeedGenerator(config, ["Ni", "Al", "O", "H"], seeds).generate(70)
+    assert len(structures) == 70
+    varied = [atoms for atoms in structures if "origin" in atoms.info]
+    assert {"NiAl: x.cif, frame 0", "water: x.cif, frame 0"} == {atoms.info["origin"] for atoms in varied}
+    families = {atoms.info["family"] for atoms in varied}
+    assert {"given", "NiAl_vacancy", "NiAl_interstitial", "NiAl_surface", "water_stretch", "water_pair"} <= families
+    assert "water_vacancy" not in families
+    assert all(keeps_distance(atoms, config.min_distance_fraction) for atoms in structures)
+    assert all(len(atoms) <= 17 for atoms in structures)
+    assert all(atoms.pbc.all() or not atoms.pbc.any() for atoms in structures)
+
+
+def test_equal_settings_give_equal_structures_and_a_larger_count_adds() -> None:
+    seeds = seeds_of(bulk("Cu"))
+    few = SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate(20)
+    many = SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate(40)
+    assert few == SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate(20)
+    of_few = {atoms.positions.tobytes() for atoms in few}
+    assert of_few <= {atoms.positions.tobytes() for atoms in many}
+
+
+def test_as_is_structures_are_not_varied() -> None:
+    seeds = seeds_of(bulk("Cu"), role="as_is")
+    structures = SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate(20)
+    assert sum("origin" in atoms.info for atoms in structures) == 1
+
+
+def test_a_pool_holds_the_given_structures_once() -> None:
+    seeds = seeds_of(bulk("Cu"))
+    pool = SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate_pool(40, 3, 20)
+    assert sum(atoms.info["family"] == "given" for atoms in pool) == 1
+    assert {atoms.info["block"] for atoms in pool} == {0, 1}
+    assert len(pool) > 80
+
+
+def test_too_small_a_count_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"at least 3 are needed"):
+        SeedGenerator(GeneratorConfig(), ["Cu"], seeds_of(bulk("Cu"))).check(2)
+
+
+def test_the_widest_voronoi_sites_of_fcc_are_the_octahedral_ones() -> None:
+    cell = bulk("Cu", a=4.0, cubic=True)
+    sites = voronoi_sites(cell)
+    assert np.allclose(np.sort(cell.cell.scaled_positions(sites[0])) % 0.5, 0.0, atol=1e-6)
+
+
+def test_low_miller_planes_come_once() -> None:
+    planes = miller_planes(1)
+    assert len(planes) == 13
+    assert (1, 1, 1) in planes
+    assert (-1, -1, -1) not in planes

@@ -1,0 +1,30 @@
+"""The check of shortest distances agrees with ASE's neighbour list."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiida_mlip_autopipec.generator.distances import distances_at_least
+
+
+@given(
+    n_atoms=st.integers(1, 12),
+    pbc=st.sampled_from([(True, True, True), (False, False, False), (True, True, False)]),
+    skew=st.floats(0.0, 2.5),
+    largest=st.floats(0.1, 4.0),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_atoms_and_images_that_are_too_close_are_found(
+    n_atoms: int, pbc: tuple[bool, bool, bool], skew: float, largest: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    cell = 3.0 * np.eye(3) + skew * random.normal(size=(3, 3))
+    if abs(np.linalg.det(cell)) < 1.0:
+        cell = 3.0 * np.eye(3)
+    atoms = Atoms(f"Cu{n_atoms}", cell=cell, pbc=pbc, positions=random.uniform(-5, 10, (n_atoms, 3)))
+    radii = random.uniform(0.05, largest, n_atoms)
+    assert distances_at_least(atoms, radii) == (len(neighbor_list("i", atoms, list(radii))) == 0)

@@ -1,0 +1,41 @@
+"""The faults of aiida-core behind the workarounds: if a test fails, its workaround can be removed."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from aiida.brokers.zeromq import ZeromqBroker
+from aiida.manage.configuration import Profile
+from aiida.storage.sqlite_zip.utils import create_sqla_engine
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from aiida_mlip_autopipec.host.workarounds import are_needed
+
+
+def test_the_repairs_are_for_the_installed_version() -> None:
+    assert are_needed()
+
+
+def test_a_transaction_that_has_read_before_another_wrote_fails(tmp_path: Path) -> None:
+    path = tmp_path / "database.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE numbers (number INTEGER)")
+    with create_sqla_engine(path).connect() as reader, reader.begin_nested() as savepoint:
+        reader.execute(text("SELECT count(*) FROM numbers"))
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("INSERT INTO numbers VALUES (1)")
+        with pytest.raises(OperationalError, match="database is locked"):
+            reader.execute(text("INSERT INTO numbers VALUES (2)"))
+        savepoint.rollback()
+
+
+def test_an_empty_address_of_the_broker_is_taken(aiida_profile: Profile, tmp_path: Path) -> None:
+    broker = ZeromqBroker(aiida_profile)
+    broker._service_sockets_file = tmp_path / "broker.sockets"
+    broker._service_sockets_file.touch()
+    assert broker._router_endpoint == "ipc://./router.sock"

@@ -1,0 +1,207 @@
+"""Active learning of copper at a small scale: labels, stop reasons, and results after failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from aiida.manage.configuration import Profile
+from ase import Atoms
+
+from aiida_mlip_autopipec.config.errors import UserError
+from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.dataset.trajectory import all_frames
+from aiida_mlip_autopipec.learning import history as rounds
+from aiida_mlip_autopipec.pipelines.active_learning import ActiveLearningWorkChain
+from aiida_mlip_autopipec.pipelines.builders import build_learning
+from aiida_mlip_autopipec.pipelines.learning_state import learning_state
+from aiida_mlip_autopipec.report.collect import collect
+from aiida_mlip_autopipec.report.page import render
+from aiida_mlip_autopipec.runs.control import restart_builder
+from aiida_mlip_autopipec.runs.stages import stages
+
+WALKERS = {"nvt": 1, "npt": 0, "vacancy": 0, "surface": 0, "cluster": 2, "deformation": 3, "relaxation": 2}
+
+SETTINGS: dict[str, Any] = {
+    "elements": ["Cu"],
+    "generator": {"max_atoms": 8},
+    # Another method than in the other tests, which would reuse these labels.
+    "oracle": {"parameters": {"asap_cutoff": True}},
+    "training": {"n_functions": 15, "cutoff": 5.0, "order": 3, "test_fraction": 0.2},
+    "exploration": {"walkers": WALKERS, "max_atoms": 8, "steps": 60, "select_grade": 1.2},
+    "learning": {"start": 15, "labels_per_round": 3, "max_labels": 21, "fewest_fresh": 1},
+}
+
+BROKEN = """
+from ase.calculators.emt import EMT
+computed = EMT.calculate
+def calculate(self, atoms=None, properties=None, system_changes=()):
+    computed(self, atoms, properties or ["energy"], system_changes)
+    if {condition}:
+        raise RuntimeError("no convergence")
+EMT.calculate = calculate
+"""
+"""Code run at the start of a Python process: the oracle fails for some structures without a label."""
+
+
+def configured(**changes: dict[str, Any]) -> PipelineConfig:
+    return PipelineConfig(**{**SETTINGS, **{key: {**SETTINGS.get(key, {}), **value} for key, value in changes.items()}})
+
+
+def learn(
+    config: PipelineConfig, previous: orm.WorkChainNode | None = None, validate: bool = False
+) -> orm.WorkChainNode:
+    _, node = run_get_node(build_learning(config, validate=validate, previous=previous))
+    return node
+
+
+def labels_asked(node: orm.WorkChainNode) -> int:
+    return int(node.outputs.oracle_report["asked"])
+
+
+def sources(node: orm.WorkChainNode) -> set[tuple[str, int]]:
+    return {(atoms.info["source_uuid"], atoms.info["source_step"]) for atoms in all_frames(node.outputs.dataset)}
+
+
+def breaking(folder: Path, condition: str) -> dict[str, Any]:
+    (folder / "sitecustomize.py").write_text(BROKEN.format(condition=condition))
+    return {"oracle": {"prepend_text": f"export PYTHONPATH={folder}"}}
+
+
+@pytest.fixture(scope="module")
+def learned(aiida_profile: Profile) -> orm.WorkChainNode:
+    """Return a run that has used its budget of labels."""
+    node = learn(configured())
+    assert node.is_finished_ok, node.exit_message
+    return node
+
+
+def test_a_budget_is_spent_on_what_exploration_found(learned: orm.WorkChainNode) -> None:
+    history = learned.outputs.learning.get_dict()
+    assert history["ended"] == "budget"
+    assert labels_asked(learned) == 21 == history["rounds"][-1]["total"] == history["asked"]
+    assert [row["asked"] for row in history["rounds"]][:2] == [15, 3]
+    frames = all_frames(learned.outputs.dataset)
+    explored = [atoms for atoms in frames if atoms.info["family"].startswith("explored_")]
+    assert 0 < len(explored) <= 6
+    assert len(history["points"]) == 6
+    for point in history["points"]:
+        limit = history["rounds"][point["round"]]["select_grade"]
+        assert point["grade"] >= 0.99 * limit
+    # The potential is that of the last fit, with the labels of all rounds.
+    assert learned.outputs.potential.creator.caller.caller == learned
+    assert learned.outputs.metrics["train"]["n_structures"] + learned.outputs.metrics["test"]["n_structures"] == len(
+        frames
+    )
+
+
+def test_each_label_is_one_link_from_its_calculation(learned: orm.WorkChainNode) -> None:
+    for atoms in all_frames(learned.outputs.dataset):
+        assert isinstance(orm.load_node(atoms.info["calculation"]), orm.CalcJobNode)
+        assert isinstance(orm.load_node(atoms.info["source_uuid"]), orm.TrajectoryData)
+
+
+def test_its_stages_and_its_report(learned: orm.WorkChainNode) -> None:
+    shown = stages(learned)
+    assert [stage.name for stage in shown] == ["start", *(f"round {n}" for n in range(1, len(shown) - 1)), "learned"]
+    assert {stage.state for stage in shown} == {"done"}
+    assert "21 labels" in shown[-2].detail and "new labels" in shown[-2].detail
+    page = render(collect(learned))
+    assert "Active learning: the rounds" in page and "the budget of labels is used up" in page
+    assert "mlip-auto learn CONFIG.yaml" in page
+
+
+def test_a_larger_budget_goes_on_from_where_it_ended(learned: orm.WorkChainNode) -> None:
+    more = learn(configured(learning={"max_labels": 23}), previous=learned)
+    assert more.is_finished_ok, more.exit_message
+    history = more.outputs.learning.get_dict()
+    assert labels_asked(more) == 23 == history["asked"]
+    before = learned.outputs.learning["rounds"]
+    assert history["rounds"][: len(before)] == before
+    assert sources(learned) <= sources(more)
+    # No structures are generated and no initial potential is made.
+    assert "start" not in {link.link_label for link in more.base.links.get_outgoing().all()}
+    with pytest.raises(UserError, match="cannot be mixed"):
+        build_learning(configured(oracle={"calculator": "lj"}), previous=learned)
+
+
+def test_it_ends_when_exploration_meets_nothing_new(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "MIN_LIMIT", 3e8)
+    few = {**dict.fromkeys(WALKERS, 0), "deformation": 1}
+    node = learn(configured(exploration={"walkers": few, "select_grade": 1e9, "stop_grade": 1e9}))
+    assert node.is_finished_ok, node.exit_message
+    history = node.outputs.learning.get_dict()
+    assert (history["ended"], labels_asked(node)) == ("explored", 15)
+    assert history["last_exploration"]["candidates"] == 0
+    # An uncalibrated limit is lowered twice before the run stops.
+    assert (history["select_grade"], history["idle"]) == (3e8, 3)
+
+
+def test_it_ends_at_the_target_and_validates_its_last_potential(learned: orm.WorkChainNode) -> None:
+    config = configured(learning={"target_force_rmse": 100.0}, validation={"parts": ["elastic"]})
+    node = learn(config, validate=True)
+    history = node.outputs.learning.get_dict()
+    assert history["ended"] == "target"
+    assert len(history["rounds"]) == 2
+    assert history["rounds"][1]["fresh_force_rmse_eV_per_A"] < 100.0
+    (validation,) = [called for called in node.called if called.process_label == "ValidationWorkChain"]
+    assert validation.inputs.potential.uuid == node.outputs.potential.uuid
+    assert node.outputs.validation.uuid == validation.outputs.validation.uuid
+    assert "elastic_constant" in {check["name"] for check in node.outputs.validation["checks"]}
+    assert (stages(node)[-1].name, stages(node)[-1].state) == ("validation", "done")
+    shown = collect(node).validation
+    assert shown is not None and shown.checks == node.outputs.validation["checks"]
+
+
+@pytest.mark.slow
+def test_structures_on_which_the_oracle_fails_are_told_and_the_others_used(
+    learned: orm.WorkChainNode, tmp_path: Path
+) -> None:
+    # Other MD runs than before, whose structures have no labels yet.
+    strange = breaking(tmp_path, "len(atoms) % 2")
+    node = learn(configured(exploration={"seed": 7}, resources=strange, learning={"labels_per_round": 6}))
+    assert node.is_finished_ok, node.exit_message
+    report = node.outputs.oracle_report.get_dict()
+    assert report["asked"] == 21 == report["labelled"] + len(report["failed"])
+    assert all("no convergence" in failure["reason"] for failure in report["failed"])
+    assert all(len(atoms) % 2 == 0 for atoms in explored_of(node))
+
+
+@pytest.mark.slow
+def test_an_oracle_that_fails_on_everything_ends_it_with_the_potential_it_had(
+    learned: orm.WorkChainNode, tmp_path: Path
+) -> None:
+    strange = breaking(tmp_path, "True")
+    node = learn(configured(exploration={"seed": 11}, resources=strange, learning={"max_labels": 40}))
+    assert node.exit_status == ActiveLearningWorkChain.exit_codes.ERROR_ORACLE_FAILED.status
+    history = node.outputs.learning.get_dict()
+    assert history["ended"] == "failed"
+    assert [row["failed"] for row in history["rounds"]] == [0, 3, 3]
+    assert isinstance(node.outputs.potential, orm.SinglefileData)
+    state = learning_state(node)
+    assert state is not None and state.history["asked"] == 21
+    assert sum(trajectory.numsteps for trajectory in state.labelled.values()) == 15
+
+
+def test_an_exploration_that_fails_leaves_the_potential(learned: orm.WorkChainNode, tmp_path: Path) -> None:
+    builder = build_learning(configured())
+    builder.explorer = failing_code(tmp_path)
+    _, node = run_get_node(builder)
+    assert node.exit_status == ActiveLearningWorkChain.exit_codes.ERROR_EXPLORATION_FAILED.status
+    assert "explore" in node.exit_message
+    assert "potential" in node.outputs and node.outputs.learning["ended"] == "failed"
+    # A resumed run continues from there.
+    assert restart_builder(node).previous["history"].uuid == node.outputs.learning.uuid
+
+
+def explored_of(node: orm.WorkChainNode) -> list[Atoms]:
+    return [atoms for atoms in all_frames(node.outputs.dataset) if atoms.info["family"].startswith("explored_")]
+
+
+def failing_code(folder: Path) -> orm.PortableCode:
+    """Return a code for `explore_structures` that fails."""
+    (folder / "explore_structures").write_text("#!/bin/sh\nexit 3\n")
+    return orm.PortableCode("explore_structures", filepath_files=folder, label="explore_structures").store()

@@ -1,0 +1,70 @@
+"""Runs that start from the user's structures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from aiida.manage.configuration import Profile
+from ase.build import bulk
+from ase.io import write
+
+from aiida_mlip_autopipec.config.errors import UserError
+from aiida_mlip_autopipec.config.read import parse_settings
+from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.dataset.trajectory import all_frames
+from aiida_mlip_autopipec.pipelines.builders import build_one_shot
+from aiida_mlip_autopipec.pipelines.structures import load_seeds, with_structures
+from aiida_mlip_autopipec.provenance.queries import trace
+from aiida_mlip_autopipec.report.collect import collect
+
+GENERATOR = PipelineConfig(elements=["Cu"]).generator
+
+
+def test_a_run_from_a_file_keeps_the_origin_everywhere(
+    aiida_profile: Profile, small_config: PipelineConfig, tmp_path: Path
+) -> None:
+    write(tmp_path / "cu.cif", bulk("Cu", cubic=True))
+    content = small_config.model_dump(mode="json")
+    content.update(elements=[], structures=["cu.cif"])
+    config = parse_settings(PipelineConfig, with_structures(content, [], tmp_path), "test")
+    assert config.elements == ["Cu"]
+    _, run = run_get_node(build_one_shot(config))
+    assert run.is_finished_ok, run.exit_message
+    origins = {atoms.info.get("origin") for atoms in all_frames(run.outputs.dataset)} - {None}
+    assert origins == {f"Cu: {tmp_path / 'cu.cif'}, frame 0"}
+    assert set(trace(run.outputs.potential).given) == origins
+    assert "cu.cif" in collect(run).identity["started from"]
+
+
+def test_nodes_and_groups_are_read(aiida_profile: Profile) -> None:
+    node = orm.StructureData(ase=bulk("Al")).store()
+    group = orm.Group(label="my phases").store()
+    group.add_nodes(node)
+    for identifier in (node.pk, node.uuid, "my phases"):
+        config = PipelineConfig(elements=["Al"], structures=[{"node": identifier, "role": "phase"}])
+        (atoms,) = load_seeds(config.structures, GENERATOR)
+        assert node.uuid in atoms.info["origin"]
+        assert atoms.info["role"] == "phase"
+
+
+@pytest.mark.parametrize(
+    ("item", "message"), [({"node": "999999"}, "no node or group"), ({"file": "/none.cif"}, "no such file")]
+)
+def test_what_does_not_exist_is_refused(aiida_profile: Profile, item: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_seeds(PipelineConfig(elements=["Al"], structures=[item]).structures, GENERATOR)
+
+
+def test_an_element_outside_the_run_is_refused(aiida_profile: Profile, tmp_path: Path) -> None:
+    write(tmp_path / "al.cif", bulk("Al", cubic=True))
+    config = PipelineConfig(elements=["Cu"], structures=[str(tmp_path / "al.cif")])
+    with pytest.raises(UserError, match=r"al\.cif, frame 0: has Al, not among the elements"):
+        build_one_shot(config)
+
+
+def test_a_source_is_a_file_or_a_node() -> None:
+    with pytest.raises(UserError, match="either 'file' or 'node'"):
+        parse_settings(PipelineConfig, {"elements": ["Cu"], "structures": [{"name": "x"}]}, "test")

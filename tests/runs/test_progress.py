@@ -1,0 +1,50 @@
+"""Progress of a run from the states of its processes."""
+
+from __future__ import annotations
+
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from plumpy.process_states import ProcessState
+
+from aiida_mlip_autopipec.runs import progress
+from aiida_mlip_autopipec.runs.progress import ONE_SHOT, active_of, not_started_of, paused_of
+
+
+def process(state: ProcessState, caller: orm.WorkChainNode | None = None) -> orm.WorkChainNode:
+    node = orm.WorkChainNode()
+    node.set_process_label(ONE_SHOT if caller is None else "LabellingWorkChain")
+    node.set_process_state(state)
+    if caller is not None:
+        node.base.links.add_incoming(caller, LinkType.CALL_WORK, "called")
+    return node.store()
+
+
+@pytest.mark.usefixtures("aiida_profile")
+@pytest.mark.parametrize("state", [ProcessState.RUNNING, ProcessState.WAITING])
+def test_a_run_at_work_has_begun_however_old_it_is(state: ProcessState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "START_SECONDS", -1.0)
+    run = process(state)
+    called = process(state, run)
+    assert active_of(run) == [run, called]
+    assert not_started_of(run) == []
+
+
+@pytest.mark.usefixtures("aiida_profile")
+def test_only_what_is_as_old_as_that_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = process(ProcessState.WAITING)
+    called = process(ProcessState.CREATED, run)
+    assert not_started_of(run) == []
+    monkeypatch.setattr(progress, "START_SECONDS", -1.0)
+    assert not_started_of(run) == [called]
+
+
+@pytest.mark.usefixtures("aiida_profile")
+def test_filters_are_those_of_the_caller() -> None:
+    run = process(ProcessState.WAITING)
+    ended = process(ProcessState.FINISHED, run)
+    paused = process(ProcessState.WAITING, run)
+    paused.pause()
+    assert active_of(run) == [run, paused]
+    assert active_of(run, process_state="finished") == [ended]
+    assert paused_of(run) == [paused]

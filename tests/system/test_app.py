@@ -1,0 +1,222 @@
+"""The command `mlip-auto`, as its user meets it: as a program of its own, with a real daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from ase.io import read
+
+from ..waiting import PATIENCE
+
+PROGRAM = Path(sys.executable).with_name("mlip-auto")
+VERDI = Path(sys.executable).with_name("verdi")
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+SMALL = {
+    "elements": ["Cu"],
+    "generator": {"count": 20, "max_atoms": 8},
+    "selection": "none",
+    "training": {"n_functions": 12, "cutoff": 5.0, "order": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A machine on which AiiDA was never used; its daemon is stopped at the end."""
+    home = tmp_path_factory.mktemp("home")
+    yield home
+    subprocess.run([VERDI, "daemon", "stop"], env=environment(home), capture_output=True, check=False)
+
+
+def environment(home: Path) -> dict[str, str]:
+    # Neither verdi nor the scripts' Python need be on the PATH.
+    return {**os.environ, "AIIDA_PATH": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
+
+
+@pytest.fixture
+def mlip_auto(home: Path, tmp_path: Path) -> Command:
+    """Run the command in the temporary folder."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *arguments], env=environment(home), cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A small run."""
+    (tmp_path / "CONFIG.yaml").write_text(yaml.safe_dump(SMALL))
+    return tmp_path / "CONFIG.yaml"
+
+
+def daemon_processes(home: Path) -> list[psutil.Process]:
+    """Return the processes of the daemon on the fresh machine, its supervisor first, which would start the others again."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "start-circus" in process.cmdline() and process.environ().get("AIIDA_PATH", "").startswith(str(home)):
+                return [process, *process.children(recursive=True)]
+    return []
+
+
+def start_run(home: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start a run and wait until it labels; return the process and the run's PK."""
+    process = subprocess.Popen(
+        [PROGRAM, "run", "CONFIG.yaml", "--output", "out"],
+        env=environment(home),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Where the tests run in the background, Ctrl-C is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    pk = ""
+    for line in process.stdout:
+        if line.startswith("Run "):
+            pk = line.split()[1]
+        if "labels" in line:
+            break
+    assert pk
+    return process, pk
+
+
+def test_from_nothing_to_a_potential(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
+    done = mlip_auto("run", "CONFIG.yaml", "--output", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20 generated" in done.stdout and "20 of 20 labelled" in done.stdout
+    assert "RMSE" in done.stdout
+    names = {"potential.yace", "potential.yaml", "potential.asi", "metrics.json", "dataset.extxyz", "parity.png"}
+    names.add("report.html")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    frames = read(tmp_path / "out" / "dataset.extxyz", ":")
+    assert len(frames) == metrics["train"]["n_structures"] + metrics["test"]["n_structures"]
+    assert {atoms.info["split"] for atoms in frames} == {"train", "test"}
+    assert (tmp_path / "out" / "parity.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_name_in_the_specification_and_what_comes_after(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
+    # Else the labels of the first test would be taken, and its structures stand behind this potential too.
+    done = mlip_auto("run-cycle-02", "CONFIG.yaml", "--no-reuse")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = done.stdout.split("Run ")[1].split()[0]
+    potential = done.stdout.split("Potential: node ")[1].split()[0]
+
+    status = mlip_auto("status")
+    assert status.returncode == 0 and run in status.stdout and "done" in status.stdout
+    assert "20 of 20 labelled" in mlip_auto("status", run).stdout
+
+    behind = mlip_auto("provenance", potential)
+    assert behind.returncode == 0
+    for name in ("generate_structures", "AseLabelCalculation", "curate_labels", "pace_train", "localhost"):
+        assert name in behind.stdout
+    assert json.loads(mlip_auto("provenance", potential, "--json").stdout)["n_structures_generated"] == 20
+
+    for identifier in (run, potential):
+        written = mlip_auto("report", identifier, "--output", f"{identifier}.html")
+        assert written.returncode == 0, written.stderr
+        assert (tmp_path / f"{identifier}.html").read_text().startswith("<!DOCTYPE html>")
+    refused = mlip_auto("report", "1")
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+
+    again = mlip_auto("watch", run, "--output", "later")
+    assert again.returncode == 0 and "potential.yace" in again.stdout
+
+
+def test_ctrl_c_ends_the_display_and_not_the_run(mlip_auto: Command, home: Path, config: Path, tmp_path: Path) -> None:
+    process, pk = start_run(home, tmp_path)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert f"mlip-auto watch {pk} --output out" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out" / "potential.yace").exists()
+    assert mlip_auto("watch", pk, "--output", "out").returncode == 0
+    assert (tmp_path / "out" / "potential.yace").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_killed_daemon_loses_nothing(
+    mlip_auto: Command, home: Path, config: Path, tmp_path: Path, everything: bool
+) -> None:
+    process, pk = start_run(home, tmp_path)
+    process.kill()
+    process.communicate()
+    victims = daemon_processes(home)
+    if not everything:
+        victims = [victim for victim in victims if "worker" in victim.cmdline()]
+    assert victims
+    for victim in victims:
+        victim.kill()
+    psutil.wait_procs(victims)
+    done = mlip_auto("watch", pk, "--output", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "potential.yace").exists()
+
+
+@pytest.mark.slow
+def test_several_runs_at_once(home: Path, config: Path, tmp_path: Path) -> None:
+    commands = [
+        subprocess.Popen(
+            [PROGRAM, "run", "CONFIG.yaml", "--no-reuse", "--output", f"out{number}"],
+            env=environment(home),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    for number, command in enumerate(commands):
+        said, _ = command.communicate(timeout=PATIENCE)
+        assert command.returncode == 0, said
+        assert (tmp_path / f"out{number}" / "potential.yace").exists()
+
+
+def test_a_full_disk_leaves_the_older_results_whole(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can make a small disk")
+    full = tmp_path / "full"
+    full.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", full], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        (full / "metrics.json").write_text("of another run")
+        done = mlip_auto("run", "CONFIG.yaml", "--output", str(full))
+        assert done.returncode == 1
+        assert "No space left" in done.stderr and "mlip-auto watch" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert [path.name for path in full.iterdir()] == ["metrics.json"]
+        assert (full / "metrics.json").read_text() == "of another run"
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
+def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_path: Path) -> None:
+    content = {**SMALL, "training": {"n_functions": 5000}}
+    (tmp_path / "CONFIG.yaml").write_text(yaml.safe_dump(content))
+    done = mlip_auto("run", "CONFIG.yaml", "--output", "out")
+    assert done.returncode == 1
+    assert "5000 functions per element, but only" in done.stderr
+    assert "verdi process report" in done.stderr
+    assert not (tmp_path / "out" / "potential.yace").exists()

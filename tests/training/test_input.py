@@ -1,0 +1,43 @@
+"""The input file of a fit."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
+from aiida_mlip_autopipec.training.pacemaker_input import input_yaml
+
+
+def content(**settings: object) -> dict:
+    return yaml.safe_load(input_yaml(TrainingConfig(**settings), ["Cu", "Al"]))
+
+
+def test_what_the_user_sets_reaches_the_fit() -> None:
+    written = content(cutoff=4.5, order=2, n_functions=30, max_epochs=7, batch_size=13, engine="nonlinear", seed=3)
+    assert written["potential"]["elements"] == ["Al", "Cu"]
+    assert written["potential"]["bonds"]["ALL"]["rcut"] == 4.5
+    functions = written["potential"]["functions"]
+    assert all(len(functions[name]["lmax_by_orders"]) == 2 for name in ("UNARY", "BINARY"))
+    assert "TERNARY" not in functions
+    assert functions["number_of_functions_per_element"] == 30
+    assert written["fit"]["maxiter"] == 7
+    assert written["backend"] == {"evaluator": "tensorpot", "batch_size": 13, "display_step": 20}
+    assert written["seed"] == 3
+    assert written["pace_train"]["engine"] == "nonlinear"
+
+
+def test_what_is_auto_is_a_number_for_pacemaker() -> None:
+    written = content()
+    assert isinstance(written["potential"]["bonds"]["ALL"]["rcut"], float)
+    assert isinstance(written["potential"]["functions"]["number_of_functions_per_element"], int)
+    assert written["pace_train"]["cutoff"] == written["pace_train"]["n_functions"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("cutoff", 1.0), ("order", 0), ("order", 7), ("engine", "magic"), ("max_epochs", 0), ("ridge", -1.0)],
+)
+def test_values_out_of_range_are_refused(key: str, value: object) -> None:
+    with pytest.raises(ValueError, match=key):
+        TrainingConfig(**{key: value})

@@ -1,0 +1,25 @@
+"""Candidates of the search for a cutoff."""
+
+from __future__ import annotations
+
+import pytest
+from mlip_train.radial import CUTOFF_RANGE, candidate_cutoffs
+
+
+@pytest.mark.parametrize("spacing", [0.74, 1.1, 1.5, 2.35, 2.55, 3.7, 5.0])
+def test_candidates_rise_from_limit_to_limit(spacing: float) -> None:
+    candidates, initial = candidate_cutoffs(spacing)
+    assert candidates == sorted(set(candidates))
+    assert CUTOFF_RANGE[0] <= candidates[0] and candidates[-1] == CUTOFF_RANGE[1]
+    assert 4.0 <= candidates[initial] <= 8.0
+
+
+def test_molecules_have_several_candidates() -> None:
+    candidates, initial = candidate_cutoffs(1.1)
+    assert candidates[initial] == 4.0
+    assert len(candidates) > 10
+
+
+def test_short_cutoffs_are_candidates() -> None:
+    candidates, _ = candidate_cutoffs(2.7)
+    assert candidates[0] == pytest.approx(1.4 * 2.7, abs=0.05)
