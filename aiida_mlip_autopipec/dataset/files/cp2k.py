@@ -14,20 +14,72 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers
+from ase.geometry import cellpar_to_cell
 from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import Bohr, GPa, Hartree
 
 from .frames import RawFrame, SkippedStep, raw_frame, whole_lines
 
 START = "CP2K|"
+_ROUNDED = 2e-3
+"""Largest difference (Å) of a component of the cell from its three printed digits."""
 _NUMBER = r"[-+]?\d+\.\d*(?:[EeDd][-+]?\d+)?"
-_VECTOR = re.compile(rf"CELL\|\s+Vector ([abc]) \[angstrom\]:\s+({_NUMBER})\s+({_NUMBER})\s+({_NUMBER})")
-_PERIODIC = re.compile(r"CELL(?:_TOP)?\|\s+Periodicity\s+(\S+)")
+_VECTOR = re.compile(
+    rf"CELL\|\s+Vector ([abc]) \[angstrom\]:\s+({_NUMBER})\s+({_NUMBER})\s+({_NUMBER})"
+    rf"(?:\s+\|[abc]\|\s*=\s*({_NUMBER}))?"
+)
+_ANGLE = re.compile(rf"CELL\|\s+Angle \(.,.\), (alpha|beta|gamma)\s+\[degree\]:\s+({_NUMBER})")
+_PERIODIC = re.compile(r"(CELL|POISSON)\|\s+Periodicity\s+(\S+)")
 _ATOM = re.compile(rf"\s*\d+\s+\d+\s+([A-Z][a-z]?)\s+(\d+)\s+({_NUMBER})\s+({_NUMBER})\s+({_NUMBER})\s")
 _ENERGY = re.compile(rf"ENERGY\| Total FORCE_EVAL .*?energy\s*(?:\[[^\]]*\])?:?\s+({_NUMBER})\s*$")
 _FORCE = re.compile(rf"\s*\d+\s+\d+\s+[A-Z][a-z]?\S*\s+({_NUMBER})\s+({_NUMBER})\s+({_NUMBER})\s*$")
 _NEW_FORCE = re.compile(rf"\s*FORCES\|\s+\d+\s+({_NUMBER})\s+({_NUMBER})\s+({_NUMBER})(?:\s+{_NUMBER})?\s*$")
+_STRESS_TITLE = re.compile(
+    r"\s*(?:STRESS\|\s*)?(?:(?:analytical|numerical)\s+)?stress tensor \[(GPa|bar)\]\s*$", re.IGNORECASE
+)
+"""Title of the tensor itself; that of the table of its eigenvectors contains it."""
 _STRESS = re.compile(rf"\s*(?:STRESS\|)?\s*([xyzXYZ])\s+({_NUMBER})\s+({_NUMBER})\s+({_NUMBER})\s*$")
+_DISPLACED = re.compile(r"\*{4,} NUMERICAL STRESS (END )?\*{4,}")
+"""Around the electronic steps of strained structures."""
+
+
+class _Cell:
+    """The cell printed last."""
+
+    def __init__(self) -> None:
+        self.vectors: dict[str, list[float]] = {}
+        self.lengths: dict[str, float] = {}
+        self.angles: dict[str, float] = {}
+        self.periodic: dict[str, str] = {}
+
+    def read(self, line: str) -> None:
+        if match := _VECTOR.search(line):
+            self.vectors[match[1]] = [float(match[number]) for number in (2, 3, 4)]
+            if match[5] is not None:
+                self.lengths[match[1]] = float(match[5])
+        elif match := _ANGLE.search(line):
+            self.angles[match[1]] = float(match[2])
+        elif match := _PERIODIC.search(line):
+            self.periodic[match[1]] = match[2].upper()
+
+    def array(self) -> np.ndarray | None:
+        """Return the cell: its shape by its lengths and angles, which have more digits than its vectors."""
+        if len(self.vectors) < 3:
+            return None
+        printed = np.array([self.vectors[axis] for axis in "abc"])
+        if len(self.lengths) < 3 or len(self.angles) < 3:
+            return printed
+        angles = [self.angles[name] for name in ("alpha", "beta", "gamma")]
+        cell = cellpar_to_cell([*(self.lengths[axis] for axis in "abc"), *angles])
+        if np.abs(cell - printed).max() > _ROUNDED:
+            left, _, right = np.linalg.svd(cell.T @ printed)
+            cell = cell @ left @ right
+        return cell if np.abs(cell - printed).max() <= _ROUNDED else printed
+
+    def pbc(self) -> list[bool]:
+        # In old versions only the Poisson solver names the periodicity.
+        periodic = self.periodic.get("CELL", self.periodic.get("POISSON", "XYZ"))
+        return [axis in periodic for axis in "XYZ"]
 
 
 class _Step:
@@ -37,6 +89,8 @@ class _Step:
         self.converged: bool | None = None
         self.electronic_steps = 0
         self.energy: float | None = None
+        self.cell: np.ndarray | None = None
+        self.pbc = [True, True, True]
         self.forces: list[list[float]] = []
         self.stress: list[list[float]] = []
         self.stress_unit = GPa
@@ -46,8 +100,8 @@ class _Step:
 
 class _Reader:
     def __init__(self) -> None:
-        self.cell: dict[str, list[float]] = {}
-        self.periodic = "XYZ"
+        self.cell = _Cell()
+        self.displaced = False
         self.symbols: list[str] = []
         self.positions: list[list[float]] = []
         self.step = _Step()
@@ -55,43 +109,47 @@ class _Reader:
 
     def read(self, line: str) -> RawFrame | SkippedStep | None:
         """Parse a line; return the previous step if the line begins a new one."""
+        if match := _DISPLACED.search(line):
+            self.displaced = match[1] is None
+        if self.displaced:
+            # Of the strained structures only a failure counts: it spoils the stress.
+            self._failure(line)
+            return None
         finished = None
-        if "SCF WAVEFUNCTION OPTIMIZATION" in line or ("MODULE QUICKSTEP" in line and "ATOMIC COORDINATES" in line):
+        coordinates = "MODULE QUICKSTEP" in line and "ATOMIC COORDINATES" in line
+        energy = _ENERGY.search(line)
+        if "SCF WAVEFUNCTION OPTIMIZATION" in line or coordinates or (energy and self.step.energy is not None):
             if self.step.energy is not None or self.step.converged is False:
                 finished = self.finish()
-            if "ATOMIC COORDINATES" in line:
+            if coordinates:
                 self.symbols, self.positions, self.table = [], [], "atoms"
             else:
                 self.step.started = True
-        self._scf(line)
-        self._cell(line)
+        if "SCF run converged in" in line:
+            self.step.converged = True
+        elif energy:
+            self.step.energy = _number(energy[1]) * Hartree
+            # A changed cell is printed before the electronic steps of the next step begin.
+            self.step.cell, self.step.pbc = self.cell.array(), self.cell.pbc()
+        self._failure(line)
+        self.cell.read(line)
         self._table(line)
         return finished
 
-    def _scf(self, line: str) -> None:
-        if "SCF run converged in" in line:
-            self.step.converged = True
-        elif "SCF run NOT converged" in line or "Maximum number of SCF iterations reached" in line:
+    def _failure(self, line: str) -> None:
+        if "SCF run NOT converged" in line or "Maximum number of SCF iterations reached" in line:
             self.step.converged = False
         elif match := re.search(r"Leaving inner SCF loop after reaching\s+(\d+)", line):
             self.step.electronic_steps = int(match[1])
         elif "[ABORT]" in line or line.strip().startswith("*** ERROR"):
             self.step.error = "an error of CP2K"
-        elif match := _ENERGY.search(line):
-            self.step.energy = _number(match[1]) * Hartree
-
-    def _cell(self, line: str) -> None:
-        if match := _VECTOR.search(line):
-            self.cell[match[1]] = [float(match[number]) for number in (2, 3, 4)]
-        elif match := _PERIODIC.search(line):
-            self.periodic = match[1].upper()
 
     def _table(self, line: str) -> None:
         if "ATOMIC FORCES in [a.u.]" in line or "FORCES| Atomic forces [hartree/bohr]" in line:
             self.step.forces, self.table = [], "forces"
-        elif re.search(r"STRESS(?:\|.*| )(?:stress )?tensor.*\[(GPa|bar)\]", line, re.IGNORECASE):
+        elif match := _STRESS_TITLE.match(line):
             self.step.stress, self.table = [], "stress"
-            self.step.stress_unit = GPa if "[GPa]" in line else 1e-4 * GPa
+            self.step.stress_unit = GPa if match[1].lower() == "gpa" else 1e-4 * GPa
         elif self.table == "atoms":
             if match := _ATOM.match(line):
                 label, number = match[1], int(match[2])
@@ -107,6 +165,10 @@ class _Reader:
             if len(self.step.stress) == 3:
                 self.table = ""
 
+    def is_open(self) -> bool:
+        """Whether a step has begun and is not finished."""
+        return self.step.started or self.step.error is not None or self.step.energy is not None
+
     def finish(self) -> RawFrame | SkippedStep:
         step, self.step, self.table = self.step, _Step(), ""
         symbols, positions = self.symbols, self.positions
@@ -116,12 +178,7 @@ class _Reader:
         if reason is not None:
             return SkippedStep(reason)
         numbers = [int(symbol) if symbol.isdigit() else atomic_numbers[symbol] for symbol in symbols]
-        atoms = Atoms(
-            numbers,
-            positions=positions,
-            cell=[self.cell[axis] for axis in "abc"] if len(self.cell) == 3 else None,
-            pbc=[axis in self.periodic for axis in "XYZ"] if len(self.cell) == 3 else False,
-        )
+        atoms = Atoms(numbers, positions=positions, cell=step.cell, pbc=step.pbc)
         labels = {"energy": step.energy, "forces": np.array(step.forces) * Hartree / Bohr}
         if len(step.stress) == 3:
             # CP2K's sign is the opposite of ASE's.
@@ -139,6 +196,8 @@ class _Reader:
             return "stopped before its electronic steps had converged"
         if not symbols:
             return "without printed coordinates (by default CP2K prints only those of the first step)"
+        if step.cell is None:
+            return "without a printed cell (FORCE_EVAL / SUBSYS / PRINT / CELL)"
         if not step.forces:
             return "without forces (FORCE_EVAL / PRINT / FORCES)"
         if len(step.forces) != len(symbols):
@@ -150,11 +209,15 @@ def read_cp2k(path: Path) -> Iterator[RawFrame | SkippedStep]:
     """Yield the steps of an output of CP2K."""
     reader = _Reader()
     for line in whole_lines(path):
+        if "PROGRAM STARTED AT" in line:
+            # Another run may be appended; it prints its cell before its first step.
+            if reader.is_open():
+                yield reader.finish()
+            reader = _Reader()
         finished = reader.read(line)
         if finished is not None:
             yield finished
-    step = reader.step
-    if step.started or step.error is not None or step.energy is not None:
+    if reader.is_open():
         yield reader.finish()
 
 

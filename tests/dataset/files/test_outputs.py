@@ -143,16 +143,30 @@ def check_cut(path: Path, whole: ReadResult) -> None:
         return
     for cut, full in zip(result.frames, whole.frames, strict=False):
         assert np.array_equal(cut.positions, full.positions)
+        assert np.array_equal(cut.cell, full.cell)
+        assert np.array_equal(cut.pbc, full.pbc)
         assert cut.calc.results["energy"] == full.calc.results["energy"]
         assert np.array_equal(cut.calc.results["forces"], full.calc.results["forces"])
         if "stress" in cut.calc.results:
             assert np.array_equal(cut.calc.results["stress"], full.calc.results["stress"])
 
 
-@pytest.mark.parametrize("name", ["relax.pwo", "cp2k.out", "aims.out", "OUTCAR"])
-def test_an_output_cut_off_anywhere_gives_whole_steps_only(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "cuts"),
+    [
+        ("relax.pwo", 150),
+        ("cp2k.out", 150),
+        ("cp2k_runs.out", 100),
+        ("cp2k_cell_opt.out", 100),
+        ("cp2k_numerical.out", 60),
+        ("aims.out", 150),
+        ("aims_md.out", 60),
+        ("OUTCAR", 150),
+    ],
+)
+def test_an_output_cut_off_anywhere_gives_whole_steps_only(name: str, cuts: int, tmp_path: Path) -> None:
     text, whole = (DATA / name).read_text(), read_file(DATA / name)
-    for end in range(0, len(text), max(7, len(text) // 150)):
+    for end in range(0, len(text), max(7, len(text) // cuts)):
         (tmp_path / name).write_text(text[:end])
         check_cut(tmp_path / name, whole)
 
@@ -177,6 +191,141 @@ def test_aims_is_read_with_its_free_energy() -> None:
     assert list(result.skipped) == [1, 3]
     assert [atoms.calc.results["energy"] for atoms in result.frames] == [-15800.5, -15800.7]
     assert [atoms.positions[0, 0] for atoms in result.frames] == [0.0, 0.02]
+
+
+def printed_by_cp2k(text: str) -> tuple[list[float], list[np.ndarray], list[np.ndarray]]:
+    """Return the energies, forces and stresses of an output of CP2K 2023, in its units and sign."""
+    energies = [float(number) for number in re.findall(r"energy \[a\.u\.\]:\s+(\S+)", text)]
+    tables = re.findall(r"Element          X .*\n((?:.* H .*\n)+)", text)
+    forces = [np.array([line.split()[3:] for line in table.splitlines()], dtype=float) for table in tables]
+    tensors = re.findall(r"STRESS\| Analytical stress tensor.*\n.*\n((?:.*\n){3})", text)
+    stresses = [np.array([line.split()[2:] for line in tensor.splitlines()], dtype=float) for tensor in tensors]
+    return energies, forces, stresses
+
+
+def test_real_outputs_of_cp2k_are_read_in_ase_units_and_sign() -> None:
+    result = read_file(DATA / "cp2k_runs.out")
+    assert result.skipped == {3: "not converged after 2 electronic steps"}
+    assert len(result.frames) == 3
+    for atoms, energy, forces, stress in zip(
+        result.frames, *printed_by_cp2k((DATA / "cp2k_runs.out").read_text()), strict=False
+    ):
+        assert atoms.calc.results["energy"] == pytest.approx(energy * Hartree, abs=1e-9)
+        assert atoms.calc.results["forces"] == pytest.approx(forces * Hartree / Bohr, abs=1e-9)
+        assert atoms.get_stress(voigt=False) == pytest.approx(-stress * GPa, abs=1e-9)
+        assert atoms.pbc.all()
+    smaller, middle, larger = result.frames
+    assert [atoms.cell.lengths()[0] for atoms in result.frames] == pytest.approx([3.992, 4.0, 4.008])
+    slope = (larger.get_potential_energy() - smaller.get_potential_energy()) / (
+        larger.cell.volume - smaller.cell.volume
+    )
+    assert middle.get_stress()[:3].mean() == pytest.approx(slope, rel=5e-3)
+
+
+def test_a_step_of_cp2k_has_its_own_cell_and_all_its_digits(tmp_path: Path) -> None:
+    result = read_file(DATA / "cp2k_cell_opt.out")
+    assert list(result.skipped) == [1]
+    assert "without printed coordinates" in result.skipped[1]
+    cell = [[3.61553, 0, 0], [0.51234, 4.11117, 0], [0.3, 0.2222, 4.40456]]
+    assert result.frames[0].cell.array == pytest.approx(np.array(cell), abs=1e-6)
+    text, path = (DATA / "cp2k_cell_opt.out").read_text(), tmp_path / "cp2k.out"
+    for vector in ("a", "b", "c"):
+        half = "".join(f"{0.0 if axis == vector else 1.808:10.3f}" for axis in "abc")
+        text = re.sub(rf"(Vector {vector} \[angstrom\]:).*", rf"\1{half}   |{vector}| =     2.556191", text, count=1)
+    path.write_text(re.sub(r"(CELL\| Angle .{5}, .* \[degree\]:).*", r"\1  60.000000", text))
+    assert read_file(path).frames[0].cell.array == pytest.approx(1.8075 * (1 - np.eye(3)), abs=1e-6)
+
+
+def test_strained_structures_of_a_numerical_stress_are_no_steps(tmp_path: Path) -> None:
+    (atoms,) = read_file(DATA / "cp2k_numerical.out").frames
+    assert atoms.calc.results["energy"] == pytest.approx(-1.140072994842890 * Hartree, abs=1e-9)
+    assert atoms.get_stress()[:3] == pytest.approx(np.array([2.14879441939, 1.53063142395, 1.06320113073]) * GPa)
+    text, path = (DATA / "cp2k_numerical.out").read_text(), tmp_path / "cp2k.out"
+    first, second, *rest = text.split("*** SCF run converged in     1 steps ***")
+    path.write_text(first + "*** WARNING in qs_scf.F:601 :: SCF run NOT converged ***" + "".join([second, *rest]))
+    with pytest.raises(ValueError, match="not converged"):
+        read_file(path)
+
+
+def test_other_layouts_of_cp2k(tmp_path: Path) -> None:
+    text, path = (DATA / "cp2k_cell_opt.out").read_text(), tmp_path / "cp2k.out"
+    atoms = read_file(DATA / "cp2k_cell_opt.out").frames[0]
+    new = text.replace("energy [a.u.]: ", "energy [hartree] ").replace("[GPa]", "[bar]")
+    new = new.replace("ATOMIC FORCES in [a.u.]", "FORCES| Atomic forces [hartree/bohr]")
+    new = re.sub(r" +(\d) +1 +H ( +-?0\.\d{8} .*)", r" FORCES|      \1 \2   1.0E-02", new)
+    path.write_text(new.replace("SUM OF ATOMIC FORCES", "FORCES| Sum"))
+    (latest,) = read_file(path).frames
+    assert latest.calc.results["energy"] == atoms.calc.results["energy"]
+    assert np.array_equal(latest.calc.results["forces"], atoms.calc.results["forces"])
+    assert latest.calc.results["stress"] == pytest.approx(1e-4 * atoms.calc.results["stress"])
+    # A tensor of CP2K 7.1 and, before the periodicity was printed with the cell, that of the Poisson solver.
+    tensor = """ STRESS TENSOR [GPa]
+
+            X               Y               Z
+  X       1.50089029     -0.17756394     -0.00501865
+  Y      -0.17756394      2.54395579      0.23720409
+  Z      -0.00501865      0.23720409      2.31374303
+
+  1/3 Trace(stress tensor):   2.11952970E+00
+
+ EIGENVECTORS AND EIGENVALUES OF THE STRESS TENSOR
+
+          1.47005279      2.17642446      2.71211185
+
+          0.98415701      0.12377295     -0.12694578
+"""
+    old = re.sub(r"(?: STRESS\|.*\n+)+", tensor, text).replace("CELL| Periodicity ", "POISSON| Periodicity ")
+    path.write_text(old.replace(" XYZ\n", "  XY\n"))
+    (oldest,) = read_file(path).frames
+    stress = np.array([1.50089029, 2.54395579, 2.31374303, 0.23720409, -0.00501865, -0.17756394])
+    assert oldest.get_stress() == pytest.approx(-GPa * stress)
+    assert oldest.pbc.tolist() == [True, True, False]
+
+
+def test_a_step_of_cp2k_without_a_printed_cell_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "cp2k.out"
+    path.write_text(re.sub(r" CELL\|.*\n", "", (DATA / "cp2k_cell_opt.out").read_text()))
+    with pytest.raises(ValueError, match="1 without a printed cell"):
+        read_file(path)
+
+
+def test_real_dynamics_of_aims_keep_labels_with_their_structure(tmp_path: Path) -> None:
+    result = read_file(DATA / "aims_md.out")
+    assert not result.skipped
+    first, second, _ = result.frames
+    energies = [-0.207847042902594e4, -0.207848223446601e4, -0.207843959002456e4]
+    assert [atoms.calc.results["energy"] for atoms in result.frames] == energies
+    assert [atoms.positions[0, 0] for atoms in result.frames] == [2.8, 2.77671567, 2.68018038]
+    forces = [-0.138268558388624e1, -0.102443835539403e1, 0.147777500802740e1]
+    assert [atoms.calc.results["forces"][0, 0] for atoms in result.frames] == forces
+    for atoms in result.frames:
+        assert np.array_equal(atoms.cell, 4.0 * np.eye(3))
+        assert atoms.pbc.all()
+    mean = (first.get_forces() + second.get_forces()) / 2
+    work = np.sum(mean * (second.positions - first.positions))
+    assert first.get_potential_energy() - second.get_potential_energy() == pytest.approx(work, rel=0.05)
+
+
+def test_a_step_of_aims_without_its_structure_or_convergence_is_left_out(tmp_path: Path) -> None:
+    text, path = (DATA / "aims_md.out").read_text(), tmp_path / "aims.out"
+    path.write_text(text[: text.index("Advancing structure", text.index("2.80000000        2.60000000"))])
+    result = read_file(path)
+    assert result.skipped == {1: "cut off before the end of the step"}
+    assert len(result.frames) == 1
+    converged = "Self-consistency cycle converged."
+    first, second, *rest = text.split(converged)
+    warning = "* WARNING! SELF-CONSISTENCY CYCLE DID NOT CONVERGE"
+    path.write_text(first + converged + second + warning + converged.join(rest))
+    assert read_file(path).skipped == {1: "not converged within the electronic steps allowed (sc_iter_limit)"}
+
+
+def test_runs_of_aims_in_one_file_are_separate(tmp_path: Path) -> None:
+    path = tmp_path / "aims.out"
+    text = (DATA / "aims_md.out").read_text()
+    path.write_text(text + text[: text.index("Convergence:")] + text)
+    result = read_file(path)
+    assert result.skipped == {3: "stopped before its electronic steps had converged"}
+    assert [atoms.positions[0, 0] for atoms in result.frames] == 2 * [2.8, 2.77671567, 2.68018038]
 
 
 def test_an_output_of_no_known_program_is_an_error(tmp_path: Path) -> None:
