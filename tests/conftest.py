@@ -104,6 +104,8 @@ def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profi
         storage = {"storage_backend": "core.psql_dos", "storage_config": request.getfixturevalue("postgres_database")}
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq", **storage) as profile:
         aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)
+        # A runner of a test profile asks for the state of its processes without a pause.
+        profile.is_test_profile = False
         aiida_config.store()
         if storage["storage_backend"] == "core.sqlite_dos":
             # As in a profile that `mlip-auto` makes.

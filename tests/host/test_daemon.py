@@ -52,7 +52,7 @@ def tell(what):
 
 
 # Plain `verdi`: its workers have no workarounds.
-client.start_daemon(1)
+client.start_daemon(1, timeout=600)
 tell("plain")
 end("brokers")
 while not living().brokers:
@@ -69,11 +69,11 @@ before = {process.pid for process in living().workers}
 end("brokers")
 tell("broker:")
 end("supervisors", "workers", "others")
-client.start_daemon(1)
+client.start_daemon(1, timeout=600)
 tell("started beside a broker:")
 end("supervisors", "brokers", "workers", "others")
 tell("all:")
-client.stop_daemon(wait=True)
+client.stop_daemon(wait=True, timeout=600)
 psutil.wait_procs(list(living()), timeout=600)
 print("left:", list(living()))
 """
