@@ -15,6 +15,10 @@ START = "Program PWSCF"
 _STRUCTURE = "ATOMIC_POSITIONS"
 _CONVERGED, _NOT_CONVERGED = "convergence has been achieved in", "convergence NOT achieved"
 _ENERGY, _FORCES, _STRESS = "!    total energy", "Forces acting on atoms", "total   stress"
+_EXCHANGE_ENERGY = "!!   total energy"
+"""Before the energy of self-consistent exact exchange; the energies before have the exchange of former orbitals."""
+_EXCHANGE, _EXCHANGE_END = "EXX: now go back to refine exchange", "EXX self-consistency reached"
+_INITIAL, _DISCARDED = "positions (alat units)", "from input discarded"
 _ACCURACY = re.compile(r"estimated scf accuracy\s+<\s+(\d\S*) Ry")
 _THRESHOLD = re.compile(r"(?:scf convergence threshold|new conv_thr)\s+=\s+(\d[^\s]*)")
 _ROUNDING = 0.5e-8
@@ -65,6 +69,11 @@ class _Step:
         if self._accuracy() > 1.05 * self.threshold + _ROUNDING:
             # With scf_must_converge=.false. pw.x prints "convergence has been achieved" in any case.
             return f"not converged: the accuracy reached is worse than conv_thr = {self.threshold:.2g} Ry"
+        if _EXCHANGE in self.text and _EXCHANGE_END not in self.text:
+            return "stopped before its exact exchange had converged"
+        if 0 <= self.text.find(_INITIAL) < self.text.find(_DISCARDED):
+            # The structure printed before is that of the input.
+            return "restarted with a structure that is read from a file and not printed"
         forces = self._after(_FORCES)
         if forces is None:
             return "without forces"
@@ -118,5 +127,10 @@ def _steps(lines: list[str]) -> list[_Step]:
 
 
 def _readable(step: _Step, fault: str | None) -> str:
-    unread = _NOT_READ if fault is None else (*_NOT_READ, _ENERGY, _FORCES, _STRESS)
-    return "".join(line for line in step.lines if not any(mark in line for mark in unread))
+    unread = _NOT_READ if fault is None else (*_NOT_READ, _ENERGY, _EXCHANGE_ENERGY, _FORCES, _STRESS)
+    lines = [line for line in step.lines if not any(mark in line for mark in unread)]
+    # ASE takes the first energy of a step, but with exact exchange the last is that of the forces.
+    energies = [number for number, line in enumerate(lines) if _ENERGY in line or _EXCHANGE_ENERGY in line]
+    for number in energies:
+        lines[number] = lines[number].replace(_EXCHANGE_ENERGY, _ENERGY) if number == energies[-1] else "\n"
+    return "".join(lines)

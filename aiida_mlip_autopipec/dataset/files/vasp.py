@@ -6,15 +6,27 @@ because vasprun.xml does not tell.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io.vasp_parsers.vasp_outcar_parsers import OUTCARChunk, outcarchunks
+from ase.io.vasp_parsers.vasp_outcar_parsers import (
+    Cell,
+    Energy,
+    IonsPerSpecies,
+    OUTCARChunk,
+    OutcarChunkParser,
+    OutcarHeaderParser,
+    PositionsAndForces,
+    SpeciesTypes,
+    Stress,
+)
 from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa
 
@@ -23,6 +35,11 @@ from .frames import RawFrame, SkippedStep, raw_frame
 _KBAR = 0.1 * GPa
 _DEFAULT_NELM = 60
 _CUT_OFF = SkippedStep("cut off before the end of the step")
+_STOPPED = SkippedStep("stopped before its electronic steps had converged")
+_MACHINE_LEARNED = SkippedStep("without an electronic step, so not calculated by DFT (a machine-learned force field?)")
+_RUN = re.compile(r"\s*vasp\.\d")
+"""First line of a run in an OUTCAR."""
+_REACHED, _END = "aborting loop because EDIFF is reached", "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
 # Codes of expat: no element found, unclosed token, unclosed CDATA section.
 _TRUNCATED = (3, 5, 20)
 
@@ -59,23 +76,27 @@ def read_vasprun(path: Path) -> Iterator[RawFrame | SkippedStep]:
 
 def read_outcar(path: Path) -> Iterator[RawFrame | SkippedStep]:
     """Yield the ionic steps of an OUTCAR."""
-    allowed = _nelm_of_outcar(path)
+    number = itertools.count()
+    run = next(number)
+
+    def run_of(line: str) -> int:
+        # Another run may be appended, of other atoms.
+        nonlocal run
+        run = next(number) if _RUN.match(line) else run
+        return run
+
     with path.open(encoding="utf-8", errors="replace") as file:
-        for chunk in outcarchunks(file):
-            text = "".join(chunk.lines)
-            reason = _outcar_fault(text, allowed)
-            yield SkippedStep(reason) if reason is not None else _outcar_step(chunk)
-    # ASE returns only steps with an energy; the output may end in an incomplete step.
-    if _unfinished_step(path):
-        yield _CUT_OFF
+        for _, lines in itertools.groupby(file, key=run_of):
+            yield from _outcar_run(lines)
 
 
 def _settings(element: ElementTree.Element) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for entry in element.iter("i"):
         name = (entry.get("name") or "").upper()
         if name in ("NELM", "PSTRESS"):
-            found[name] = float(entry.text or "nan")
+            # The response functions have another NELM, often 1, after that of the electronic steps.
+            found.setdefault(name, float(entry.text or "nan"))
     return found
 
 
@@ -85,9 +106,13 @@ def _vasprun_step(
     electronic = len(step.findall("scstep"))
     allowed = int(settings.get("NELM", _DEFAULT_NELM))
     if electronic == 0:
-        return SkippedStep("without an electronic step, so not calculated by DFT (a machine-learned force field?)")
+        return _MACHINE_LEARNED
     if electronic >= allowed:
         return SkippedStep(f"not converged within NELM = {allowed} electronic steps")
+    # What stands before the electronic steps is no result of them.
+    last = max(number for number, child in enumerate(step) if child.tag == "scstep")
+    for child in list(step)[: last + 1]:
+        step.remove(child)
     basis, positions = (
         _rows(step, "structure/crystal/varray[@name='basis']"),
         _rows(step, "structure/varray[@name='positions']"),
@@ -114,43 +139,61 @@ def _rows(step: ElementTree.Element, path: str) -> list[list[float]] | None:
     return None if array is None else [[float(number) for number in (row.text or "").split()] for row in array]
 
 
-def _nelm_of_outcar(path: Path) -> int:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            match = re.search(r"\bNELM\s*=\s*(\d{1,9})\b", line)
-            if match:
-                return int(match[1])
-            if "Iteration" in line:
-                break
-    return _DEFAULT_NELM
+def _outcar_run(lines: Iterator[str]) -> Iterator[RawFrame | SkippedStep]:
+    start: list[str] = []
+    for line in lines:
+        start.append(line)
+        if "Iteration" in line:
+            break
+    else:
+        machine_learned = sum(_END in line for line in start)
+        yield from [_MACHINE_LEARNED] * machine_learned or [_STOPPED]
+        return
+    allowed = _nelm_of_outcar(start)
+    # Without a directory: a CONTCAR beside the file may belong to another run.
+    header = OutcarHeaderParser(parsers=[SpeciesTypes(), IonsPerSpecies()]).build(start)
+    parser = OutcarChunkParser(parsers=[Cell(), PositionsAndForces(), Stress(), Energy()])
+    step = start[-1:]
+    for line in lines:
+        step.append(line)
+        if _END in line:
+            step += itertools.islice(lines, 4)
+            yield _outcar_step(step, line, allowed, header, parser)
+            step = []
+    if any("- Iteration" in line for line in step):
+        yield _CUT_OFF
+
+
+def _nelm_of_outcar(start: list[str]) -> int:
+    matches = (re.search(r"\bNELM\s*=\s*(\d{1,9})\b", line) for line in start)
+    return next((int(match[1]) for match in matches if match), _DEFAULT_NELM)
 
 
 def _outcar_fault(text: str, allowed: int) -> str | None:
     if "EDIFF was not reached" in text:
         return f"not converged within NELM = {allowed} electronic steps"
-    if "aborting loop because EDIFF is reached" in text:
+    if _REACHED in text:
         return None
-    # ASE assigns the line of the first iteration to the header or to the previous step.
     electronic = max((int(number) for number in re.findall(r"Iteration\s+\d+\(\s*(\d+)\)", text)), default=1)
     if electronic >= allowed:
         return f"not converged within NELM = {allowed} electronic steps"
-    return "stopped before its electronic steps had converged"
+    return _STOPPED.reason
 
 
-def _outcar_step(chunk: OUTCARChunk) -> RawFrame | SkippedStep:
-    if not any("TOTAL-FORCE" in line for line in chunk.lines):
+def _outcar_step(
+    lines: list[str], end: str, allowed: int, header: dict[str, Any], parser: OutcarChunkParser
+) -> RawFrame | SkippedStep:
+    if end.strip().startswith("ML"):
+        return _MACHINE_LEARNED
+    reason = _outcar_fault("".join(lines), allowed)
+    if reason is not None:
+        return SkippedStep(reason)
+    # What stands before the end of the electronic steps is no result of them.
+    results = lines[max(number for number, line in enumerate(lines) if _REACHED in line) :]
+    if not any("TOTAL-FORCE" in line for line in results):
         return SkippedStep("without forces")
-    if not re.search(r"energy\(sigma->0\) =\s+\S+", chunk.lines[-1]):
+    if not any("direct lattice vectors" in line for line in results):
+        return SkippedStep("without a printed cell")
+    if not re.search(r"energy\(sigma->0\) =\s+\S+", results[-1]):
         return _CUT_OFF
-    return raw_frame(chunk.build())
-
-
-def _unfinished_step(path: Path) -> bool:
-    in_step = False
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if "- Iteration" in line:
-                in_step = True
-            elif "FREE ENERGIE OF THE ION-ELECTRON SYSTEM" in line:
-                in_step = False
-    return in_step
+    return raw_frame(OUTCARChunk(results, header, parser).build())

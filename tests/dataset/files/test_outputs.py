@@ -133,6 +133,126 @@ def test_steps_that_pw_only_calls_converged_are_left_out() -> None:
     )
 
 
+def test_exact_exchange_is_read_with_its_last_energy(tmp_path: Path) -> None:
+    result = read_file(DATA / "pw_exchange.pwo")
+    assert not result.skipped
+    energies = [
+        float(number) for number in re.findall(r"!! +total energy += +(\S+) Ry", (DATA / "pw_exchange.pwo").read_text())
+    ]
+    assert [atoms.get_potential_energy() for atoms in result.frames] == pytest.approx(
+        [energy * Rydberg for energy in energies], rel=1e-6
+    )
+    # Energies (Ry) with 0.268 and 0.272 instead of 0.27.
+    slope = (-14.51294993 + 14.51474206) * Rydberg / 0.004
+    (first, second, _) = result.frames
+    assert first.get_forces()[1] @ first.cell[0] == pytest.approx(-slope, rel=2e-3)
+    path = tmp_path / "relax.pwo"
+    path.write_text((DATA / "pw_exchange.pwo").read_text().replace("EXX self-consistency reached", "", 1))
+    result = read_file(path)
+    assert result.skipped == {0: "stopped before its exact exchange had converged"}
+    assert result.frames[0].get_potential_energy() == second.get_potential_energy()
+
+
+def test_a_restarted_pw_run_does_not_give_the_first_cell_to_a_later_energy() -> None:
+    result = read_file(DATA / "pw_restart.pwo")
+    assert result.skipped == {
+        3: "restarted with a structure that is read from a file and not printed",
+        5: "not converged after 100 electronic steps",
+    }
+    volumes = [265.3020, 328.38420, 365.78167, 386.33237]
+    assert [atoms.get_volume() / Bohr**3 for atoms in result.frames] == pytest.approx(volumes, rel=1e-5)
+    energies = [-14.44822419, -14.56539674, -14.58577276, -14.58825543]
+    assert [atoms.get_potential_energy() / Rydberg for atoms in result.frames] == pytest.approx(energies, rel=1e-6)
+    pressures = [433.70, 129.91, 36.51, 0.39]
+    assert [-atoms.get_stress()[:3].mean() / GPa * 10 for atoms in result.frames] == pytest.approx(pressures, abs=0.02)
+
+
+def test_a_real_vasprun_is_not_measured_by_another_nelm(tmp_path: Path) -> None:
+    text, path = (DATA / "vasprun_relax.xml").read_text(), tmp_path / "vasprun.xml"
+    head, separator, tail = text.partition('<separator name="response functions" >')
+    path.write_text(head + separator + tail.replace('"NELM">    60', '"NELM">     1'))
+    for name in (DATA / "vasprun_relax.xml", path):
+        result = read_file(name)
+        assert not result.skipped
+        first, second = result.frames
+        assert [atoms.get_potential_energy() for atoms in result.frames] == [-7.13733633, -7.13897720]
+        assert [atoms.get_volume() for atoms in result.frames] == pytest.approx([68.00265731, 70.39349589])
+        assert first.get_stress()[:3] == pytest.approx(3 * [-11.31527717 * 0.1 * GPa])
+        assert second.get_stress()[:3] == pytest.approx(3 * [6.56658115 * 0.1 * GPa])
+        assert first.get_chemical_formula() == "AcAg"
+
+
+def test_values_before_the_electronic_steps_of_a_vasprun_are_not_their_results(tmp_path: Path) -> None:
+    text, path = (DATA / "vasprun_relax.xml").read_text(), tmp_path / "vasprun.xml"
+    start, end = text.index("  <structure>"), text.index('  <time name="totalsc">')
+    predicted = text[start:end].replace("-7.1", "-9.1").replace("3.23965400", "3.50000000").replace("11.3", "99.9")
+    path.write_text(text.replace("<calculation>\n", "<calculation>\n" + predicted, 1))
+    first, plain = read_file(path).frames[0], read_file(DATA / "vasprun_relax.xml").frames[0]
+    assert np.array_equal(first.cell, plain.cell)
+    assert first.get_potential_energy() == plain.get_potential_energy()
+    assert np.array_equal(first.get_stress(), plain.get_stress())
+
+
+ML_STEP = """  ML FORCE on cell =-STRESS in cart. coord. units (eV/cell)
+  in kB       9.00000     9.00000     9.00000     0.00000     0.00000     0.00000
+      direct lattice vectors                 reciprocal lattice vectors
+     9.000000000  0.000000000  0.000000000     0.111111111  0.000000000  0.000000000
+     0.000000000  9.000000000  0.000000000     0.000000000  0.111111111  0.000000000
+     0.000000000  0.000000000  9.000000000     0.000000000  0.000000000  0.111111111
+
+  POSITION                                       TOTAL-FORCE (eV/Angst) (ML)
+ -----------------------------------------------------------------------------------
+      1.00000      1.00000      1.00000         9.000000      9.000000      9.000000
+ -----------------------------------------------------------------------------------
+
+  ML FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)
+  ---------------------------------------------------
+  free  energy ML TOTEN  =        -9.00000000 eV
+
+  ML energy  without entropy=       -9.00000000  ML energy(sigma->0) =       -9.00000000
+"""
+
+
+def check_lithium(frames: list[Atoms]) -> None:
+    assert [atoms.get_potential_energy() for atoms in frames] == [-1.920020, -1.922180]
+    assert [atoms.cell[1, 1] for atoms in frames] == [3.507, 3.484438779]
+    for atoms, pressure in zip(frames, (-9.90670, -6.72429), strict=True):
+        assert atoms.get_stress()[:3] == pytest.approx(3 * [-pressure * 0.1 * GPa])
+        assert atoms.get_chemical_formula() == "Li"
+
+
+def test_a_real_relaxation_of_vasp_keeps_each_cell_with_its_labels() -> None:
+    result = read_file(DATA / "OUTCAR_relax")
+    assert not result.skipped
+    check_lithium(result.frames)
+
+
+def test_steps_of_a_force_field_in_an_outcar_are_none_of_dft(tmp_path: Path) -> None:
+    head, first, second = re.split(r"(?m)^(?=-+ Iteration)", (DATA / "OUTCAR_relax").read_text())
+    path = tmp_path / "OUTCAR"
+    path.write_text(head + ML_STEP + first + ML_STEP + ML_STEP + second)
+    result = read_file(path)
+    check_lithium(result.frames)
+    assert list(result.skipped) == [1, 2]
+    assert "machine-learned" in result.skipped[1]
+    path.write_text(head + 2 * ML_STEP)
+    with pytest.raises(ValueError, match=r"2 without an electronic step.*machine-learned"):
+        read_file(path)
+
+
+def test_runs_of_vasp_in_one_outcar_keep_their_own_atoms(tmp_path: Path) -> None:
+    path = tmp_path / "OUTCAR"
+    relaxation = (DATA / "OUTCAR_relax").read_text()
+    path.write_text(relaxation + OUTCAR + HEAD + relaxation.replace("Li_sv", "Na_pv"))
+    (tmp_path / "CONTCAR").write_text("of another run\n")
+    result = read_file(path)
+    check_lithium(result.frames[:2])
+    assert [atoms.get_chemical_formula() for atoms in result.frames] == ["Li", "Li", "CH4", "Na", "Na"]
+    assert result.skipped == {3: "stopped before its electronic steps had converged"}
+    alone = read_file(DATA / "OUTCAR").frames[0]
+    assert np.array_equal(result.frames[2].get_forces(), alone.get_forces())
+
+
 def check_cut(path: Path, whole: ReadResult) -> None:
     """A truncated output gives steps of the complete output, or a clear error of one line."""
     try:
@@ -155,6 +275,8 @@ def check_cut(path: Path, whole: ReadResult) -> None:
     ("name", "cuts"),
     [
         ("relax.pwo", 150),
+        ("pw_exchange.pwo", 60),
+        ("pw_restart.pwo", 60),
         ("cp2k.out", 150),
         ("cp2k_runs.out", 100),
         ("cp2k_cell_opt.out", 100),
@@ -162,6 +284,7 @@ def check_cut(path: Path, whole: ReadResult) -> None:
         ("aims.out", 150),
         ("aims_md.out", 60),
         ("OUTCAR", 150),
+        ("OUTCAR_relax", 100),
     ],
 )
 def test_an_output_cut_off_anywhere_gives_whole_steps_only(name: str, cuts: int, tmp_path: Path) -> None:
