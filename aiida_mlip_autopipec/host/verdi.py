@@ -23,12 +23,13 @@ def run(arguments: Sequence[str]) -> None:
     from aiida.cmdline.commands.cmd_verdi import verdi
     from aiida.engine.daemon import client
 
-    from .workarounds import dead_workers, lost_broker, waiting_database
+    from .workarounds import dead_workers, lost_broker, repeated_lookups, waiting_database
 
     # The supervisor starts workers and broker by this command; AiiDA appends the arguments.
     client.VERDI_BIN = shlex.join(command_line())
     if "worker" in arguments:
         waiting_database.install(None)
+        repeated_lookups.install()
         lost_broker.install()
     if "broker" in arguments:
         dead_workers.install()

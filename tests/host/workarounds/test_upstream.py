@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiida.brokers.zeromq import ZeromqBroker
 from aiida.manage.configuration import Profile
+from aiida.repository.backend import disk_object_store
 from aiida.storage.sqlite_zip.utils import create_sqla_engine
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -39,3 +41,8 @@ def test_an_empty_address_of_the_broker_is_taken(aiida_profile: Profile, tmp_pat
     broker._service_sockets_file = tmp_path / "broker.sockets"
     broker._service_sockets_file.touch()
     assert broker._router_endpoint == "ipc://./router.sock"
+
+
+def test_the_repository_is_asked_whether_a_file_exists_before_it_is_opened() -> None:
+    source = inspect.getsource(disk_object_store.DiskObjectStoreRepositoryBackend)
+    assert source.count("if not self.has_object(key):") == 2
