@@ -24,7 +24,7 @@ def held_config(folder: Path, structures: int, per_job: int, **resources: dict[s
     wait = f"while [ -e {folder}/{HOLD_FIT} ]; do sleep 0.1; done"
     return {
         "elements": ["Cu"],
-        "generator": {"count": structures, "max_atoms": 8},
+        "generator": {"count": structures, "max_atoms": 4},
         "selection": "none",
         "oracle": {
             "calculator": "told_emt.ToldEMT",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import stat
 import tempfile
 from collections.abc import Sequence
@@ -121,6 +122,8 @@ def say(text: str) -> None:
 
 def load_profile(name: str | None, make: bool = True) -> None:
     """Load a profile; if there is none and `make` is true, create it."""
+    # The imports of AiiDA make many objects that live to the end; to search them for garbage takes a seventh of a short command.
+    gc.disable()
     from ..host.profile import ensure_profile
     from ..host.workarounds import repeated_lookups, waiting_database
 
@@ -130,6 +133,8 @@ def load_profile(name: str | None, make: bool = True) -> None:
         lambda reason: click.echo(f"{reason}: waiting for at most {LOCKED_SECONDS:.0f} s.".capitalize(), err=True),
     )
     profile, made = ensure_profile(name, make=make)
+    gc.freeze()
+    gc.enable()
     if made:
         click.echo(f"Created the AiiDA profile '{profile.name}' (SQLite, no services needed).")
 

@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> None:
     from aiida.cmdline.commands.cmd_verdi import verdi
     from aiida.engine.daemon import client
 
-    from .workarounds import dead_workers, lost_broker, repeated_lookups, waiting_database
+    from .workarounds import dead_workers, late_status, lost_broker, repeated_lookups, waiting_database
 
     # The supervisor starts workers and broker by this command; AiiDA appends the arguments.
     client.VERDI_BIN = shlex.join(command_line())
@@ -33,4 +33,5 @@ def run(arguments: Sequence[str]) -> None:
         lost_broker.install()
     if "broker" in arguments:
         dead_workers.install()
+        late_status.install()
     verdi.main(args=list(arguments), prog_name="verdi")

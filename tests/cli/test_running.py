@@ -14,7 +14,7 @@ from ..waiting import wait_for
 
 SMALL: dict[str, Any] = {
     "elements": ["Cu"],
-    "generator": {"count": 20, "max_atoms": 8},
+    "generator": {"count": 20, "max_atoms": 4},
     "oracle": {"structures_per_job": 10, "max_concurrent_jobs": 1},
     "training": {"n_functions": 12, "cutoff": 5.0, "order": 2},
 }
@@ -57,7 +57,7 @@ def test_a_killed_run_begins_again_with_the_labels_it_had(mlip_auto: Command, tm
     text = f"[ ! -e _aiidasubmit.sh ] || mkdir '{first}' 2>/dev/null || [ -e '{free}' ] || sleep 600"
     held = {"oracle": {"prepend_text": text}}
     run = submit(mlip_auto, tmp_path, oracle=oracle, resources=held)
-    wait_for("half of the labels", lambda: "10 of 20 labelled" in mlip_auto("status", run).stdout)
+    wait_for("half of the labels", lambda: "10 of 20 labelled" in mlip_auto("status", run).stdout, every=1.0)
     killed = mlip_auto("kill", run)
     assert killed.returncode == 0, killed.stdout + killed.stderr
     after = mlip_auto("status", run)

@@ -27,7 +27,7 @@ WALKERS = {"nvt": 1, "npt": 0, "vacancy": 0, "surface": 0, "cluster": 2, "deform
 
 SETTINGS: dict[str, Any] = {
     "elements": ["Cu"],
-    "generator": {"max_atoms": 8},
+    "generator": {"max_atoms": 4},
     # Another method than in the other tests, which would reuse these labels.
     "oracle": {"parameters": {"asap_cutoff": True}},
     "training": {"n_functions": 15, "cutoff": 5.0, "order": 3, "test_fraction": 0.2},

@@ -16,7 +16,7 @@ from aiida_mlip_autopipec.config.read import parse_settings, read_yaml
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 
-COUNT = 12
+COUNT = 8
 """Number of structures, fewer than in the example but enough to test the labels."""
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "silicon.yaml"

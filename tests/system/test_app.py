@@ -26,7 +26,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SMALL = {
     "elements": ["Cu"],
-    "generator": {"count": 20, "max_atoms": 8},
+    "generator": {"count": 20, "max_atoms": 4},
     "selection": "none",
     "training": {"n_functions": 12, "cutoff": 5.0, "order": 2},
 }

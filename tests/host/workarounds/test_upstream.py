@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from aiida.brokers.zeromq import ZeromqBroker
+from aiida.brokers.zeromq import ZeromqBroker, service
 from aiida.manage.configuration import Profile
 from aiida.repository.backend import disk_object_store
 from aiida.storage.sqlite_zip.utils import create_sqla_engine
@@ -46,3 +46,7 @@ def test_an_empty_address_of_the_broker_is_taken(aiida_profile: Profile, tmp_pat
 def test_the_repository_is_asked_whether_a_file_exists_before_it_is_opened() -> None:
     source = inspect.getsource(disk_object_store.DiskObjectStoreRepositoryBackend)
     assert source.count("if not self.has_object(key):") == 2
+
+
+def test_the_broker_writes_its_status_only_after_an_interval() -> None:
+    assert "now - last_status_time >= status_interval" in inspect.getsource(service.ZeromqBrokerService.run_forever)
