@@ -122,7 +122,7 @@ def say(text: str) -> None:
 
 def load_profile(name: str | None, make: bool = True) -> None:
     """Load a profile; if there is none and `make` is true, create it."""
-    # The imports of AiiDA make many objects that live to the end; to search them for garbage takes a seventh of a short command.
+    # The imports of AiiDA make many objects that live to the end; a search for garbage among them takes 0.25 s.
     gc.disable()
     from ..host.profile import ensure_profile
     from ..host.workarounds import repeated_lookups, waiting_database
