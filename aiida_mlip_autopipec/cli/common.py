@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 MAX_NAME_LENGTH = 255
 """Maximum length of the name of a dataset."""
 
-profile_option = click.option("--profile", "-p", metavar="NAME", help="AiiDA profile; by default that of AiiDA.")
+profile_option = click.option("--profile", "-p", metavar="NAME", help="AiiDA profile; by default AiiDA's default.")
 element_option = click.option(
-    "--element", "-e", "elements", multiple=True, metavar="EL", help="Element; may be repeated."
+    "--element", "-e", "elements", multiple=True, metavar="EL", help="Element, e.g. Cu; may be repeated."
 )
 output_option = click.option(
     "--output", "-o", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for the results."

@@ -17,7 +17,7 @@ from .common import file_argument, load_node, load_profile, profile_option, say,
     "--literature",
     type=file_argument,
     metavar="VALUES.yaml",
-    help="Literature values of properties: quantities and numbers below the name of each structure.",
+    help="Literature values, e.g. `Cu fcc: {a: 3.621, C11: 173}`, with the names and units of `mlip-auto properties`.",
 )
 @profile_option
 def report(identifier: str, output: Path | None, literature: Path | None, profile: str | None) -> None:

@@ -44,7 +44,7 @@ submit = click.command("submit")(_submit)
 @click.option("--watch", is_flag=True, help="Update the display until the run ends.")
 @profile_option
 def status(identifier: str | None, watch: bool, profile: str | None) -> None:
-    """Show the stages of a run, its jobs and the time left, or the newest runs."""
+    """Show the stages of a run, its jobs and an estimate of the time left, or the newest runs."""
     if watch and identifier is None:
         raise click.UsageError("--watch needs the PK of a run")
     load_profile(profile, make=False)

@@ -70,12 +70,12 @@ def _run_command(name: str, help_text: str) -> click.Command:
 
 
 run = _run_command("run", _RUN_HELP)
-run_cycle_02 = _run_command("run-cycle-02", f"The same as `run`, with the name of the specification.\n\n{_RUN_HELP}")
+run_cycle_02 = _run_command("run-cycle-02", f"Another name of `run`, with the same options.\n\n{_RUN_HELP}")
 
 
 @click.command()
 @click.argument("data", type=file_argument)
-@click.option("--test", type=file_argument, metavar="FILE", help="Test set; by default a part of DATA.")
+@click.option("--test", type=file_argument, metavar="FILE", help="Test set; by default `test_fraction` (0.1) of DATA.")
 @click.option("--config", "config_file", type=file_argument, metavar="TRAINING.yaml", help="Settings of the fit.")
 @trust_pickle_option
 @keys_option

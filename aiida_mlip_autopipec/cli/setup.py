@@ -89,7 +89,7 @@ def computer(file: Path, overwrite: bool, profile: str | None) -> None:
 @click.option("--environment", default="", metavar="LINES", help="Shell lines before pw.x, e.g. 'module load qe'.")
 @profile_option
 def codes(computer: str | None, pw: str | None, label: str | None, environment: str, profile: str | None) -> None:
-    """Store the portable programs, which are uploaded with each job; and the code of pw.x on a COMPUTER."""
+    """Store as AiiDA codes the programs of this package, which are uploaded with each job, and with --pw pw.x on COMPUTER."""
     from ..config.read import parse_settings
     from ..config.schemas.setup import PwCodeConfig
 

@@ -12,7 +12,8 @@ class DuplicateConfig(StrictSettings):
 
     tolerance: float = Field(default=1e-3, ge=1e-5, le=0.1)
     """Largest difference, in Å, between corresponding interatomic distances of two equal structures, 1e-5 to 0.1.
-    The default keeps a rattle of 0.01 Å and a strain of 0.1 % apart."""
+    At the
+    default, structures that differ by random displacements of 0.01 Å or by a strain of 0.1 % are not duplicates."""
 
     radius: float = Field(default=8.0, gt=0.0, le=20.0)
     """Interatomic distances up to this many Å are compared in periodic structures, at most 20. Keep it above the cutoff
@@ -27,15 +28,15 @@ class CurationConfig(StrictSettings):
     """
 
     remove_duplicates: bool = True
-    """Keep only the first of equal structures. Otherwise all are kept, and equal structures are never divided between the
-    training and test sets."""
+    """Keep only the first of equal structures. If `false`, all are kept, and equal structures are put together into either the
+    training or the test set."""
 
     duplicates: DuplicateConfig = DuplicateConfig()
     """Criteria for duplicates."""
 
     label_agreement: PositiveFloat = 5e-3
     """Equal structures whose energies differ by more than this, in eV/atom, are counted as contradicting labels in the
-    report. Plane-wave DFT of the same crystal in two different cells agrees within about 5e-4."""
+    report. For the same crystal in two different cells, plane-wave DFT differs by about 5e-4 eV/atom."""
 
     max_force: PositiveFloat | None = 100.0
     """A structure with a larger force on an atom, in eV/Å, is rejected. Bonds compressed by a third stay below this even
@@ -43,12 +44,12 @@ class CurationConfig(StrictSettings):
 
     min_distance: float | None = Field(default=0.3, gt=0.0, lt=1.0)
     """A structure with two atoms closer than this fraction of the sum of their covalent radii is rejected. At the
-    default their cores overlap, where reference methods with pseudopotentials fail. No limit if empty."""
+    default (0.3), the atomic cores overlap, and reference methods with pseudopotentials fail. No limit if empty."""
 
     min_cell_height: float = Field(default=1.0, ge=0.5)
     """A periodic structure whose cell is thinner than this, in Å (at least 0.5), is rejected. The thickness is the
-    height of its most compact cell along a periodic direction."""
+    smallest height of the most compact cell along the periodic directions."""
 
     max_energy_deviation: PositiveFloat | None = None
     """A structure whose energy, in eV/atom, differs by more than this from the median of its kind (same family, same
-    composition, at least five structures) is rejected. Off if empty, as by default: an unusual energy may be correct."""
+    composition, at least five structures) is rejected. No limit if empty (the default): an unusual energy may be correct."""

@@ -29,7 +29,7 @@ class SamplerCounts(StrictSettings):
     """Number of MD runs and other samplers of each kind in a round."""
 
     nvt: NonNegativeInt = 6
-    """Molecular dynamics of crystals at constant volume, from compressed to stretched."""
+    """Molecular dynamics of crystals at constant volume, at different volumes from compressed to stretched."""
 
     npt: NonNegativeInt = 6
     """Molecular dynamics of crystals at constant pressure."""
@@ -75,13 +75,13 @@ class ExplorationConfig(StrictSettings):
     """Temperatures, in K, of molecular dynamics; the MD runs take them in turn, different ones in each round."""
 
     pressures: tuple[float, ...] = Field(default=(0.0, 5.0, 20.0), min_length=1)
-    """Pressures, in GPa, of molecular dynamics at constant pressure and of relaxations, in turn too."""
+    """Pressures, in GPa, of molecular dynamics at constant pressure and of relaxations, which take them in turn."""
 
     steps: PositiveInt = 1000
-    """Steps of molecular dynamics."""
+    """Number of steps of an MD run."""
 
     timestep: PositiveFloat | Literal["auto"] = "auto"
-    """Step of molecular dynamics, in fs, or `auto`: 2, less with atoms lighter than oxygen, 0.5 with hydrogen."""
+    """Time step of molecular dynamics, in fs, or `auto`: 2, less with atoms lighter than oxygen, 0.5 with hydrogen."""
 
     lammps: str | None = Field(default=None, min_length=1)
     """Path of a LAMMPS program with the package ML-PACE on the computer of the trainer. It runs the molecular dynamics
@@ -93,7 +93,7 @@ class ExplorationConfig(StrictSettings):
     grade, output and `run` are added. Empty: the thermostat and barostat of this package."""
 
     deformation_steps: PositiveInt = 40
-    """Steps of a deformation."""
+    """Number of steps of a deformation."""
 
     relaxation_steps: PositiveInt = 150
     """Largest number of steps of a relaxation."""
@@ -130,7 +130,7 @@ class ExplorationConfig(StrictSettings):
     """Number of jobs among which the samplers of a round are divided."""
 
     max_restarts: NonNegativeInt = 5
-    """How often a job that was killed (walltime, lost node) is restarted."""
+    """Maximum number of restarts of a job that is killed (walltime, lost node)."""
 
     seed: NonNegativeInt = 42
     """Seed of all random choices."""

@@ -19,7 +19,7 @@ class FamilyWeights(StrictSettings):
     """Relative shares of the kinds of structure."""
 
     dimer: NonNegativeFloat = 2.0
-    """Two atoms at distances from the shortest allowed to beyond the usual cutoffs."""
+    """Two atoms, at distances from the smallest allowed one to more than the usual cutoffs."""
 
     trimer: NonNegativeFloat = 1.0
     """Three atoms at random angles."""
@@ -65,16 +65,16 @@ class GeneratorConfig(StrictSettings):
     """Largest number of atoms in a cell, at least 4."""
 
     max_given_atoms: int = Field(default=200, ge=1, le=10_000)
-    """Largest number of atoms in a structure that the user gives with `structures`; what the oracle can label."""
+    """Largest number of atoms in a structure given by `structures`. Set it to the largest size that the oracle can label."""
 
     seed_share: float = Field(default=0.8, ge=0.0, le=1.0)
-    """With `structures`: the share of variations of them among the generated structures; the rest are those of `weights`."""
+    """With `structures`: fraction of the generated structures that are variations of them; the others follow `weights`."""
 
     variations: VariationConfig = VariationConfig()
     """With `structures`: how they are varied."""
 
     prototypes: tuple[Prototype, ...] = Field(default=("fcc", "bcc", "hcp", "sc", "diamond"), min_length=1)
-    """Crystals to build, beside the reference crystal of each element."""
+    """Crystal structures to build, in addition to the reference crystal of each element (its crystal structure in ASE)."""
 
     volume_range: tuple[float, float] = (0.75, 1.5)
     """Smallest and largest volume, relative to the estimated equilibrium volume of the crystal; within 0.4 to 3."""

@@ -20,8 +20,8 @@ class LearningConfig(StrictSettings):
     """
 
     start: PositiveInt | Literal["auto"] = "auto"
-    """Structures labelled before the first exploration, or `auto`: 40 for each element. They are made by `generator`, whose
-    `count` is not used."""
+    """Structures labelled before the first exploration, or `auto`: 40 for each element. They are made with the settings of
+    `generator`, except `count`."""
 
     labels_per_round: PositiveInt = 20
     """Maximum number of structures labelled in a round."""
@@ -32,10 +32,10 @@ class LearningConfig(StrictSettings):
 
     target_force_rmse: PositiveFloat | None = None
     """Target for the root mean square error of the forces on new labels, in eV/Å; no target if empty. The new structures have
-    the largest extrapolation grades, so the error on ordinary structures is smaller."""
+    the largest extrapolation grades, so the error on typical structures is smaller."""
 
     fewest_fresh: PositiveInt = Field(default=5)
-    """Minimum number of new labels for an error to be compared with the target."""
+    """Minimum number of new labels in a round for their error to be compared with the target."""
 
     def start_for(self, elements: Sequence[str]) -> int:
         """Return the number of structures labelled before the first exploration."""

@@ -29,8 +29,8 @@ class OracleBase(StrictSettings):
     """Reuse labels that this profile already holds for the same structure and the same method."""
 
     identity: str | None = Field(default=None, min_length=1, max_length=200)
-    """Name that you give to the method. Labels are then reused only under the same name. It is required for reuse where the
-    code of a method cannot be identified, and separates labels where something has changed that cannot be detected."""
+    """Name that you give to the method: labels are then reused only under the same name. Set it if a warning says that the
+    method cannot be identified, and change it after a change of the method that cannot be detected."""
 
     max_concurrent_jobs: PositiveInt = 8
     """Maximum number of jobs in the queue at the same time."""
@@ -55,16 +55,16 @@ class AseOracleConfig(OracleBase):
     """Kind of oracle: `ase` for any ASE calculator, `quantumespresso` for pw.x through aiida-quantumespresso."""
 
     calculator: str = "emt"
-    """An ASE name (emt, lj, eam, gpaw, ...) or the import path of a calculator class or factory (`package.module:Class`),
-    which is imported, and so runs code, where the jobs run."""
+    """Name of an ASE calculator (emt, lj, eam, gpaw, ...), or import path of a calculator class or factory
+    (`package.module:Class`). The jobs import and run its code."""
 
     parameters: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the calculator."""
+    """Keyword arguments of the calculator, in its units."""
 
     identity_files: list[str] = Field(default_factory=list)
     """Further files or folders, on the computer of the jobs, that the calculator reads: their content is part of the identity
-    of the labels. Files that `parameters` name by absolute path and those in the calculator's own folders are found without
-    it."""
+    of the labels. Files that `parameters` name by absolute path, and those in the calculator's data folders, need not
+    be listed."""
 
     parameters_by_kind: dict[Literal["bulk", "slab", "cluster", "atom"], dict[str, Any]] = Field(default_factory=dict)
     """Keyword arguments for one kind of structure, in addition to `parameters`: `bulk` is periodic in all directions, `slab` in
@@ -85,8 +85,8 @@ class AseOracleConfig(OracleBase):
     """Initial magnetic moment of the atoms of an element, in Bohr magnetons."""
 
     command: str | None = Field(default=None, min_length=1, max_length=2000)
-    """Command that starts the code behind a calculator, on the computer of the jobs, such as `vasp_std` or `cp2k_shell.psmp`,
-    without `mpirun`. If empty, that of ASE's configuration there."""
+    """Command, without `mpirun`, that starts the external code of a calculator on the computer of the jobs, such as
+    `vasp_std` or `cp2k_shell.psmp`. If empty, the command in ASE's configuration on that computer."""
 
     processes: PositiveInt = 1
     """MPI processes of the code; if more than 1, it is started by the `mpirun` of the computer."""
@@ -95,16 +95,17 @@ class AseOracleConfig(OracleBase):
     """Whether the code is started by the `mpirun` of the computer; if empty, only with more than one process."""
 
     threads: PositiveInt | None = None
-    """OpenMP threads of each process; if empty, the computer decides."""
+    """OpenMP threads of each process; if empty, the default of the computer."""
 
     structures_per_job: PositiveInt = 100
     """Structures labelled by one job: about 100 for a cheap calculator, 1 for an expensive one."""
 
     seconds_per_structure: PositiveFloat | None = None
-    """A structure that takes longer gets a failed label, and the next one is computed; no limit if empty."""
+    """Time limit of a structure, in seconds: beyond it, its label is a failed label and the job continues with the next
+    structure. No limit if empty."""
 
     max_attempts: PositiveInt = 3
-    """How often a structure is submitted whose job was killed before its label was computed."""
+    """Maximum number of submissions of a structure whose jobs are killed before its label is computed."""
 
     @field_validator("parameters", "parameters_by_kind", mode="before")
     @classmethod
@@ -189,7 +190,8 @@ class QuantumEspressoOracleConfig(OracleBase):
     open, and structures that contain Cr, Mn, Fe, Co or Ni."""
 
     starting_magnetization: dict[ChemicalSymbol, Annotated[float, Field(ge=-1.0, le=1.0)]] = Field(default_factory=dict)
-    """Starting magnetization of an element in calculations with spin, -1 to 1 of its valence; by default 0.5."""
+    """Starting magnetization of an element in calculations with spin, as a fraction of its valence electrons, -1
+    to 1; by default 0.5."""
 
     vacuum: float = Field(default=5.0, ge=2.0, le=50.0)
     """Vacuum, in Å, on each side of a structure along directions in which it is not periodic."""

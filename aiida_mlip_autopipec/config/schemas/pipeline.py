@@ -51,24 +51,24 @@ class PipelineConfig(StrictSettings):
     """The one-shot pipeline: generate, select, label, curate, train."""
 
     elements: list[ChemicalSymbol] = Field(min_length=1)
-    """Chemical symbols of the potential's elements; those of `structures` if the config of a command names none."""
+    """Chemical symbols of the elements of the potential. With `structures`, they may be omitted in a CONFIG.yaml."""
 
     structures: list[StructureSource] = Field(default_factory=list)
-    """Structures to start from: files, or nodes with `node`, each with optional `name`, `weight` and `role` (`seed`, `as_is`,
-    `phase`). Instead of a mapping, the path of a file may be given."""
+    """Structures to start from: a list of sources, each with `file` or `node` (a node of AiiDA), and optionally `name`,
+    `weight` and `role` (`seed`, `as_is`, `phase`). A source may also be just the path of a file."""
 
     generator: GeneratorConfig = GeneratorConfig()
     """The structures to label."""
 
     selection: SelectionConfig = SelectionConfig()
-    """Which of the generated structures are labelled; instead of a mapping, the `method` alone may be given."""
+    """Which of the generated structures are labelled. The name of a `method` may be given instead of a section."""
 
     oracle: OracleConfig
     """The reference method. By default ASE's effective medium theory, if it supports the elements."""
 
     initial_dataset: list[str] = Field(default_factory=list)
-    """Datasets that are added to the generated structures, by name (`mlip-auto list`), PK or UUID, also of runs. Their labels
-    must be from this oracle; for labels imported from files this is your responsibility."""
+    """Datasets that are added to the generated structures: names (`mlip-auto list`), or PKs or UUIDs of datasets or runs. Their
+    labels must be from this oracle; labels imported from files are not checked."""
 
     curation: CurationConfig = CurationConfig()
     """Which labelled structures enter the dataset."""
@@ -86,7 +86,7 @@ class PipelineConfig(StrictSettings):
     """Budget and targets of `mlip-auto learn`."""
 
     resources: StageResources = StageResources()
-    """Resources of each stage."""
+    """Computer and scheduler options of each stage."""
 
     @field_validator("elements")
     @classmethod

@@ -43,10 +43,11 @@ class PhononSettings(StrictSettings):
     """Shortest vector of the supercell, in Å."""
 
     mesh: PositiveFloat = 40.0
-    """Density of the mesh of the density of states: the length in Å to which the mesh corresponds."""
+    """Length, in Å, that determines the q-point mesh of the density of states (`mesh` of phonopy): the number of q-points along
+    a reciprocal vector is this length times the length of the vector (without 2π)."""
 
     path_points: int = Field(default=51, ge=2, le=1000)
-    """Points along each part of the path."""
+    """Number of q-points along each segment of the path."""
 
 
 class ThermalSettings(PhononSettings):
@@ -75,7 +76,7 @@ class DefectSettings(StrictSettings):
     """Kinds of defects."""
 
     dumbbells: tuple[Miller, ...] = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
-    """Directions of the dumbbells of interstitials, as directions of the conventional cell."""
+    """Directions of the dumbbell interstitials, in the conventional cell."""
 
 
 class MigrationSettings(StrictSettings):
@@ -85,7 +86,7 @@ class MigrationSettings(StrictSettings):
     """Shortest vector of the supercell, in Å."""
 
     images: int = Field(default=5, ge=1, le=31)
-    """Images between the two ends."""
+    """Number of images between the two end points of the path."""
 
     max_force: PositiveFloat = 0.02
     """Largest force, in eV/Å, after the relaxation."""
@@ -98,14 +99,14 @@ class StackingFaultSettings(StrictSettings):
     """Miller indices of the plane of a cubic crystal; by default 111, or 110 of a body-centred crystal."""
 
     slip: tuple[float, float, float] | None = None
-    """Slip in units of the conventional cell; by default a period:
+    """Slip vector in units of the conventional cell; by default one period:
     [1/2 1/2 -1] on 111 and [-1/2 1/2 1/2] on 110."""
 
     layers: int = Field(default=4, ge=1, le=100)
     """Repetitions of the cell perpendicular to the plane."""
 
     points: int = Field(default=13, ge=3, le=200)
-    """Points along the slip."""
+    """Number of points along the slip vector."""
 
     max_force: PositiveFloat = 0.02
     """Largest force, in eV/Å, after the relaxation."""
@@ -141,7 +142,7 @@ class LiquidSettings(StrictSettings):
     """Smallest number of atoms."""
 
     steps: PositiveInt = 4000
-    """Steps of the part that is averaged, after equally many steps of equilibration."""
+    """Number of MD steps over which is averaged, after the same number of steps of equilibration."""
 
     timestep: PositiveFloat = 2.0
     """Time step, in fs."""
@@ -157,10 +158,10 @@ class MeltingSettings(LiquidSettings):
     """Smallest number of atoms."""
 
     steps: PositiveInt = 10_000
-    """Steps of the coexistence."""
+    """Number of MD steps of crystal and liquid in coexistence."""
 
     attempts: PositiveInt = 4
-    """Largest number of starts: if one phase vanishes, the next start is from the temperature that was reached."""
+    """Maximum number of MD runs: if crystal or liquid vanishes, the next run starts at the temperature that was reached."""
 
 
 class PropertiesConfig(StrictSettings):

@@ -19,7 +19,7 @@ class ResourcesConfig(StrictSettings):
     """Number of nodes of a job."""
 
     cores: PositiveInt | None = None
-    """Cores of a job; the scheduler's default if empty."""
+    """Cores of a job; pw.x starts an MPI process on each. The scheduler's default if empty."""
 
     walltime: Seconds | None = None
     """Walltime of a job, in seconds; the scheduler's default if empty."""
@@ -40,7 +40,8 @@ class ResourcesConfig(StrictSettings):
     """Further lines for the scheduler, each beginning with #, such as `#SBATCH --gres=gpu:1`."""
 
     prepend_text: ShellLines = ""
-    """Shell lines before the job, such as `module load ...` or `source venv/bin/activate`. They run on that computer as you."""
+    """Shell lines before the job, such as `module load ...` or `source venv/bin/activate`. They run on that computer under your
+    account."""
 
     def options(self) -> dict[str, Any]:
         """Return the `metadata.options` of an AiiDA CalcJob, without empty settings, which the computer decides."""

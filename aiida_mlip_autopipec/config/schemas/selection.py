@@ -12,14 +12,14 @@ class SelectionConfig(StrictSettings):
 
     method: Literal["d_optimal", "farthest_point", "none"] = "d_optimal"
     """`d_optimal` selects the structures that maximise the determinant of the information matrix of a fit; `farthest_point`
-    selects, one after the other, the structure least similar to those selected before; `none` labels all that is generated."""
+    selects, one after the other, the structure least similar to those selected before; `none` labels all structures."""
 
     pool: PositiveInt = 4
     """Size of the pool in units of `count`."""
 
     block: PositiveInt = 50
-    """The pool is divided into parts, and this many structures are selected from each; so a larger `count` selects the same
-    structures and more."""
+    """Number of structures selected from each part (block) of the pool. Because of the blocks, a larger `count` selects the
+    same structures and additional ones."""
 
     n_functions: PositiveInt = 200
-    """Number of descriptors of each element."""
+    """Number of basis functions that describe an atom, for each element."""

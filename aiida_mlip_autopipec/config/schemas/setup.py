@@ -83,7 +83,7 @@ class ComputerConfig(StrictSettings):
     """A computer that is reached by SSH and runs jobs by a scheduler."""
 
     label: Name
-    """Its label in AiiDA, in `resources`, and in ~/.ssh/config."""
+    """Label of the computer in AiiDA, in `resources`, and in ~/.ssh/config."""
 
     host: str = Field(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:-]*$")
     """Name or address of its login node."""
@@ -110,7 +110,8 @@ class ComputerConfig(StrictSettings):
     """Default account of jobs."""
 
     environment: ShellLines = ""
-    """Shell lines before every job, such as `module load ...` or `source venv/bin/activate`. They run there as you."""
+    """Shell lines before every job, such as `module load ...` or `source venv/bin/activate`. They run on this computer
+    under your account."""
 
     mpirun: list[str] = ["srun", "-n", "{tot_num_mpiprocs}"]
     """Command that starts an MPI program (pw.x)."""
@@ -143,7 +144,8 @@ class PwCodeConfig(StrictSettings):
     """Path of pw.x on the computer, or its name if it is on the PATH."""
 
     environment: ShellLines = ""
-    """Shell lines before pw.x, in addition to those of the computer. They run on the computer as you."""
+    """Shell lines before pw.x, in addition to those of the computer. They run on the computer under your
+    account."""
 
 
 class CheckConfig(StrictSettings):

@@ -19,13 +19,13 @@ class StructureSource(StrictSettings):
     OUTCAR. A relative path is relative to the folder of the config."""
 
     node: Annotated[str, Field(min_length=1)] | None = None
-    """PK, UUID or, for a group, label, of a StructureData, a TrajectoryData, or a group of them."""
+    """PK or UUID of a StructureData or a TrajectoryData, or PK, UUID or label of a group of them."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """Name of the structures in reports; by default the chemical formula."""
 
     weight: NonNegativeFloat = 1.0
-    """Share of these structures in the variations, relative to the other seeds."""
+    """Relative share of these structures in the variations."""
 
     role: Role = "seed"
     """`seed`: label the structures and variations of them; `as_is`: label exactly these structures; `phase`: as `seed`, and

@@ -18,8 +18,8 @@ class TrainingConfig(StrictSettings):
     """
 
     engine: Literal["linear", "nonlinear"] = "linear"
-    """`linear` solves for the coefficients directly, in seconds to minutes; `nonlinear` runs upstream's pacemaker with a
-    nonlinear embedding, in hours."""
+    """`linear` solves for the coefficients directly, in seconds to minutes; `nonlinear` runs pacemaker, the fitting program
+    of python-ace, with a nonlinear embedding, in hours."""
 
     cutoff: Annotated[float, Field(ge=2.0, le=15.0)] | Auto = "auto"
     """Cutoff, in Å: the distance up to which atoms interact, 2 to 15, or `auto`: chosen from 4 to 8 by cross-validation."""
@@ -28,8 +28,8 @@ class TrainingConfig(StrictSettings):
     """Highest correlation order, 1 to 6: the number of neighbours in a basis function, one less than its body order."""
 
     n_functions: PositiveInt | Auto = "auto"
-    """Number of basis functions of each element, or `auto`: as many as the data determine and a fast potential allows, at most
-    `max_functions`."""
+    """Number of basis functions of each element, or `auto`: chosen from the size of the data and the cost of the
+    potential, at most `max_functions`."""
 
     max_functions: PositiveInt = 1200
     """Largest number of basis functions of each element that `auto` chooses: time and memory of the potential grow with it."""
@@ -46,11 +46,11 @@ class TrainingConfig(StrictSettings):
     `auto` by cross-validation."""
 
     time_limit: PositiveFloat | None = None
-    """Maximum time of a fit, in seconds: `n_functions: auto` chooses no more functions than this allows, and the nonlinear
-    engine stops then and keeps its last potential. No limit if empty."""
+    """Maximum time of a fit, in seconds: `n_functions: auto` chooses no more functions than can be fitted in this time, and
+    the nonlinear engine stops after it and keeps its last potential. No limit if empty."""
 
     max_restarts: NonNegativeInt = 5
-    """How often a fit whose job was killed (walltime, lost node) is restarted from its checkpoint."""
+    """Maximum number of restarts, from its checkpoint, of a fit whose job is killed (walltime, lost node)."""
 
     core_repulsion: bool = True
     """Add a repulsion of the atomic cores at distances shorter than any bond (screened nuclear repulsion
@@ -64,7 +64,8 @@ class TrainingConfig(StrictSettings):
     """Nonlinear engine: largest number of iterations of the optimiser."""
 
     batch_size: PositiveInt = 10
-    """Nonlinear engine with tensorpot: structures evaluated at once; more need more memory, and are faster only on a GPU."""
+    """Nonlinear engine with tensorpot: structures evaluated at once. Larger batches need more memory, and are faster
+    only on a GPU."""
 
     test_fraction: float = Field(default=0.1, ge=0.0, le=0.9)
     """Fraction of the structures that is kept for the test set, 0 to 0.9."""

@@ -25,10 +25,10 @@ class ValidationLimits(StrictSettings):
     """Bulk moduli, relative."""
 
     crystal_energy: PositiveFloat = 0.03
-    """Energies of crystals above the element's reference crystal, and of formation of compounds, in eV/atom."""
+    """Energies of crystals relative to the element's reference crystal, and formation energies of compounds, in eV/atom."""
 
     cohesive_energy: PositiveFloat = 0.05
-    """Energies of reference crystals below free atoms, relative."""
+    """Cohesive energies of the reference crystals, relative."""
 
     elastic_constant: PositiveFloat = 0.15
     """Elastic constants, relative; for constants smaller than a tenth of the largest one, relative to that tenth."""
@@ -43,7 +43,7 @@ class ValidationLimits(StrictSettings):
     """Root mean square deviation of the energy curves of dimers up to 2 eV above the energy of free atoms, in eV."""
 
     phonon_frequency: PositiveFloat = 0.1
-    """Root mean square deviation of the phonon frequencies at a point of the zone boundary, relative to the highest of all."""
+    """Root mean square deviation of the phonon frequencies at a point of the zone boundary, relative to the highest one."""
 
     imaginary_frequency: NonNegativeFloat = 0.3
     """Largest imaginary frequency of the potential, in THz, if the oracle has none."""
@@ -68,7 +68,7 @@ class DynamicsConfig(StrictSettings):
     """Temperature, in K."""
 
     timestep: PositiveFloat = 1.0
-    """Step, in fs."""
+    """Time step, in fs."""
 
     nvt_steps: PositiveInt = 500
     """Steps at constant temperature."""
@@ -84,7 +84,7 @@ class ValidationConfig(StrictSettings):
     """The validation of a potential against its own oracle, on structures that are not in its training set."""
 
     level: Literal["quick", "standard", "full"] = "standard"
-    """`quick`: equations of state and elastic constants of the reference crystals, and dynamics; `standard`: all parts, some
+    """`quick`: equations of state and elastic constants of the reference crystals, and dynamics; `standard`: all parts, about
     70 single points for an element; `full`: equations of state on finer grids."""
 
     parts: tuple[Part, ...] = Field(
@@ -93,7 +93,7 @@ class ValidationConfig(StrictSettings):
     """The parts that are computed, if the level includes them."""
 
     prototypes: tuple[Prototype, ...] = ("fcc", "bcc", "hcp", "sc", "diamond")
-    """Crystals of which equations of state are computed, beside the reference crystal of each element."""
+    """Crystals of which equations of state are computed, in addition to the reference crystal of each element."""
 
     max_atoms: int = Field(default=32, ge=8, le=10_000)
     """Largest number of atoms in a cell that the oracle computes, at least 8."""

@@ -23,16 +23,16 @@ class VariationWeights(StrictSettings):
     """Supercells with displacements as large as in a liquid."""
 
     vacancy: NonNegativeFloat = 1.0
-    """Supercells with an atom missing, in compounds every second time one atom of each element."""
+    """Supercells with an atom missing or, in half of the cases of a compound, one atom of each element."""
 
     interstitial: NonNegativeFloat = 1.0
-    """Supercells with an atom more, at a Voronoi site: a point that is equally far from four or more atoms."""
+    """Supercells with an additional atom at a Voronoi site: a point that is equally far from four or more atoms."""
 
     antisite: NonNegativeFloat = 1.5
     """Supercells with two atoms of different elements exchanged, or an atom replaced by another element of the run."""
 
     surface: NonNegativeFloat = 2.0
-    """Slabs along low Miller planes with all terminations, every second time with equal faces."""
+    """Slabs parallel to planes of low Miller indices, with all terminations; half have the same elements on both faces."""
 
     cluster: NonNegativeFloat = 1.0
     """Clusters cut out of crystals."""
@@ -57,4 +57,4 @@ class VariationConfig(StrictSettings):
     """Largest Miller index of the planes of slabs, 1 to 3."""
 
     vacuum: float = Field(default=9.0, ge=5.0, le=50.0)
-    """Vacuum (Å) between slabs."""
+    """Vacuum between slabs, in Å."""
