@@ -1,11 +1,11 @@
-"""Errors of many regularisations and weightings of one design matrix: in cross-validation, on left-out kinds, and tested.
+"""Errors of many regularisations and weightings of one design matrix: in cross-validation, on kinds not in the fit, and tested.
 
     PYTHONPATH=aiida_mlip_autopipec/jobs python -m tests.benchmarks.bench_regularisation DATA --element Si --cutoff 6.2
         [--functions 1100]
 
 DATA is a folder as for `bench_mlearn`. The design matrix is computed once; each line of the table then costs seconds. A kind is
 a group of the data with its description, without the number of the snapshot. Choose by the errors in cross-validation (CV) and
-on left-out kinds; the test errors only tell what a choice is worth.
+on kinds not in the fit; the test errors only tell what a choice is worth.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def main() -> None:
     quiet = force_of**-0.5 / np.exp(np.log(force_of**-0.5).mean())
     print(f"{element}: {len(cells)} cells, kinds {kinds}, {basis.n_functions} functions")
     print(
-        "penalty, energy weight, scaling, weights of kinds | best ridge | CV | left-out kinds | test (MAE meV/atom, RMSE eV/Å)"
+        "penalty, energy weight, scaling, weights of kinds | best ridge | CV | kinds not in the fit | test (MAE meV/atom, RMSE eV/Å)"
     )
     for name, penalty, weight, scaling, weights in (
         ("complexity^1", complexity, 20.0, 1.0, usual),

@@ -33,7 +33,17 @@ OTHER_PROGRAMS = {
 }
 """Programs that are not of this package, nor AiiDA's."""
 
-FILES = ("CONFIG.yaml", "TRAINING.yaml", "PROFILE.yaml", "hpc.yaml", "copper.extxyz", "data.extxyz", "potential.aiida")
+FILES = (
+    "CONFIG.yaml",
+    "TRAINING.yaml",
+    "PROFILE.yaml",
+    "PROPERTIES.yaml",
+    "VALUES.yaml",
+    "hpc.yaml",
+    "copper.extxyz",
+    "data.extxyz",
+    "potential.aiida",
+)
 """Files that the commands read."""
 
 RUN = [block for block in blocks("bash", "python") if (block.kind, block.value) == ("test", "run")]
