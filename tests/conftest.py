@@ -78,7 +78,7 @@ WORKFLOW_FILES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs."""
+    """Mark each test by what it needs; those that wait for daemons and jobs come first, so that the others fill the gaps."""
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
         room = path.parts[0]
@@ -88,6 +88,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.workflow)
         else:
             item.add_marker(pytest.mark.unit)
+    order = ("system", "workflow", "unit")
+    items.sort(key=lambda item: next(rank for rank, mark in enumerate(order) if item.get_closest_marker(mark)))
 
 
 @pytest.fixture(scope="session")
