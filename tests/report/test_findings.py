@@ -60,7 +60,7 @@ def test_a_potential_made_bad_is_bad_for_that_reason(
     aiida_profile: Profile, small_config: PipelineConfig, training: dict[str, Any], reasons: tuple[str, ...]
 ) -> None:
     content = small_config.model_dump(mode="json")
-    content["generator"]["count"] = 20
+    content["generator"].update(count=20, max_atoms=8)
     content["training"] = {"test_fraction": 0.2, **training}
     _, node = run_get_node(build_one_shot(PipelineConfig.model_validate(content)))
     assert node.is_finished_ok, node.exit_message
