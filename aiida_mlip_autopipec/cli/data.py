@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..config.errors import UserError
+from ..config.errors import UserError, safe_message
 from .common import (
     check_identifier,
     check_name,
@@ -124,23 +126,36 @@ def list_stored(profile: str | None) -> None:
     from ..provenance.queries import find_potentials
 
     datasets, potentials = find_datasets(), find_potentials()
-    click.echo(f"{'DATASET':<24} {'structures':>10}  {'elements':<12} {'method':<16} date")
-    for dataset in datasets:
-        elements = "-".join(dataset.elements)
-        say(
-            f"{dataset.name:<24} {dataset.n_structures:>10}  {elements:<12} {dataset.method:<16} "
-            f"{dataset.created:%Y-%m-%d %H:%M}"
+    rows = [
+        (dataset.name, dataset.n_structures, "-".join(dataset.elements), dataset.method, _minute(dataset.created))
+        for dataset in datasets
+    ]
+    click.echo(_table(rows, ("DATASET", "structures", "elements", "method", "date")))
+    rows = [
+        (
+            potential.pk,
+            "-".join(potential.elements),
+            potential.n_functions,
+            *(f"{error:.{digits}f}" for error, digits in zip(potential.test_errors or (), (2, 4), strict=False)),
+            *(() if potential.test_errors else ("-", "-")),
+            _minute(potential.created),
         )
-    click.echo(
-        f"\n{'POTENTIAL':<10} {'elements':<12} {'functions':>9} {'meV/atom':>9} {'eV/Å':>8}  date (RMSE on test)"
-    )
-    for potential in potentials:
-        errors = potential.test_errors
-        shown = f"{errors[0]:>9.2f} {errors[1]:>8.4f}" if errors else f"{'-':>9} {'-':>8}"
-        elements = "-".join(potential.elements)
-        click.echo(
-            f"{potential.pk:<10} {elements:<12} {potential.n_functions:>9} {shown}  {potential.created:%Y-%m-%d %H:%M}"
-        )
+        for potential in potentials
+    ]
+    click.echo()
+    click.echo(_table(rows, ("POTENTIAL", "elements", "functions", "test meV/atom", "test eV/Å", "date")))
+
+
+def _table(rows: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> str:
+    from tabulate import tabulate
+
+    shown = [[safe_message(str(cell)) for cell in row] for row in rows]
+    # Names of datasets may look like numbers.
+    return tabulate(shown, headers, tablefmt="plain", disable_numparse=True)
+
+
+def _minute(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M}"
 
 
 @click.command()
@@ -154,10 +169,9 @@ def touched(identifier: str, profile: str | None) -> None:
     found = dependent_potentials(load_node(identifier))
     if not found:
         click.echo(f"{identifier} is in the provenance of no potential.")
-    for potential in found:
-        click.echo(
-            f"{potential.pk:>8}  {potential.uuid}  {potential.created:%Y-%m-%d %H:%M}  {'-'.join(potential.elements)}"
-        )
+        return
+    rows = [(one.pk, one.uuid, _minute(one.created), "-".join(one.elements)) for one in found]
+    click.echo(_table(rows))
 
 
 @click.command()

@@ -129,10 +129,15 @@ def _list_runs() -> None:
     nodes = find_runs(limit=10)
     if not nodes:
         click.echo("No runs yet: `mlip-auto run --element Cu` starts one.")
+        return
+    from tabulate import tabulate
+
+    rows = []
     for node in nodes:
         current = [stage for stage in stages(node) if stage.state != "waiting"]
         at = f"{current[-1].name}: {current[-1].detail}" if current else ""
-        click.echo(f"{node.pk:>8}  {node.ctime:%Y-%m-%d %H:%M}  {node.label:<20}  {run_state(node):<8}  {at}")
+        rows.append((str(node.pk), f"{node.ctime:%Y-%m-%d %H:%M}", node.label, run_state(node), at))
+    click.echo(tabulate(rows, tablefmt="plain", disable_numparse=True))
 
 
 @click.command()

@@ -5,23 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tabulate import tabulate
+
 
 def verdict_lines(validation: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of the table: one for each check, and one with the reason of each failure."""
     relative = set(validation["settings"].get("relative", ()))
     yield ""
-    yield f"{'':2}{'STRUCTURE':<14} {'QUANTITY':<34} {'potential':>11} {'oracle':>11} {'':<10} {'deviation':>10} {'limit':>8}"
-    for check in validation["checks"]:
-        mark = "✓" if check["passed"] else "✗"
-        name = f"{check['name'].replace('_', ' ')}: {check['quantity']}"
-        is_relative = check["name"] in relative
-        yield (
-            f"{mark} {check['structure'] or '':<14} {_short(check):<34} {_number(check['potential'])} "
-            f"{_number(check['oracle'])} {check['unit']:<10} {_deviation(check['deviation'], is_relative):>10} "
-            f"{_deviation(check['limit'], is_relative):>8}"
+    rows = [
+        (
+            f"{'✓' if check['passed'] else '✗'} {check['structure'] or ''}",
+            _short(check),
+            _number(check["potential"]),
+            _number(check["oracle"]),
+            check["unit"],
+            _deviation(check["deviation"], check["name"] in relative),
+            _deviation(check["limit"], check["name"] in relative),
         )
+        for check in validation["checks"]
+    ]
+    headers = ("STRUCTURE", "QUANTITY", "potential", "oracle", "unit", "deviation", "limit")
+    align = ("left", "left", "right", "right", "left", "right", "right")
+    table = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=align if rows else None)
+    header, *lines = table.splitlines()
+    yield header
+    for check, line in zip(validation["checks"], lines, strict=True):
+        yield line
         if not check["passed"]:
-            yield f"    {name}: {check['reason']}"
+            yield f"    {check['name'].replace('_', ' ')}: {check['quantity']}: {check['reason']}"
     failed = sum(not check["passed"] for check in validation["checks"])
     total = len(validation["checks"])
     yield f"{total - failed} of {total} checks passed." if failed else f"All {total} checks passed."
@@ -34,7 +45,7 @@ def _short(check: Mapping[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return f"{'-':>11}" if value is None else f"{value:>11.4g}"
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _deviation(value: float | None, relative: bool) -> str:

@@ -140,19 +140,22 @@ def list_failures(run: orm.WorkChainNode) -> None:
 
 
 def _print_errors(metrics: dict[str, Any]) -> None:
-    click.echo()
-    click.echo(f"{'':8}{'energy (meV/atom)':>22}{'force (eV/Å)':>22}")
-    click.echo(f"{'':8}{'MAE':>11}{'RMSE':>11}{'MAE':>11}{'RMSE':>11}{'structures':>12}{'atoms':>8}")
-    for name in ("train", "test", "test_with_overlap"):
-        errors = metrics.get(name)
-        if not errors:
-            continue
-        click.echo(
-            f"{'test *' if name == 'test_with_overlap' else name:8}"
-            f"{errors['energy_mae_meV_per_atom']:>11.2f}{errors['energy_rmse_meV_per_atom']:>11.2f}"
-            f"{errors['force_mae_eV_per_A']:>11.4f}{errors['force_rmse_eV_per_A']:>11.4f}"
-            f"{errors['n_structures']:>12}{errors['n_atoms']:>8}"
+    from tabulate import tabulate
+
+    rows = [
+        (
+            "test *" if name == "test_with_overlap" else name,
+            *(f"{errors[f'energy_{kind}_meV_per_atom']:.2f}" for kind in ("mae", "rmse")),
+            *(f"{errors[f'force_{kind}_eV_per_A']:.4f}" for kind in ("mae", "rmse")),
+            errors["n_structures"],
+            errors["n_atoms"],
         )
+        for name in ("train", "test", "test_with_overlap")
+        if (errors := metrics.get(name))
+    ]
+    headers = ("", "energy MAE", "RMSE (meV/atom)", "force MAE", "RMSE (eV/Å)", "structures", "atoms")
+    click.echo()
+    click.echo(tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=("left", *("right",) * 6)))
     if metrics.get("test_overlap"):
         click.echo(f"* with {metrics['test_overlap']} test structures that equal training structures")
     if not metrics.get("test"):
