@@ -213,6 +213,8 @@ def read_structures(path: Path, split: Split | None, trust_pickle: bool, keys: L
         structures = intake(read.frames, str(path), split, warn)
     except (ValueError, OSError, ImportError) as error:
         raise UserError(str(error)) from error
+    for atoms, number in zip(structures, read.numbers(), strict=True):
+        atoms.info["location"] = f"{path.name}, frame {number}"
     for message in read.messages():
         warn(f"{path}: {message}")
     return structures

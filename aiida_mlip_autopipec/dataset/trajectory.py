@@ -41,6 +41,7 @@ _OPTIONAL_ARRAYS: tuple[tuple[str, str, float | int | str], ...] = (
     ("grades", "grade", np.nan),
     ("walkers", "walker", -1),
     ("origins", "origin", ""),
+    ("locations", "location", ""),
     ("seeds", "seed", ""),
     ("roles", "role", ""),
     ("weights", "weight", np.nan),

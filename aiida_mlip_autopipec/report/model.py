@@ -21,6 +21,7 @@ class Structures:
         empty UUID if the label is imported), `source` into `source_uuids`.
     :ivar worst_component: (n, 2) the force component with the largest error: reference and prediction.
     :ivar shortest: shortest distance in the structure (Å), NaN without neighbours.
+    :ivar locations: file and frame of each structure, empty if it was not read from a file.
     :ivar atoms: (number of atoms,) index of the structure of each atom.
     :ivar forces: reference and prediction, each (number of atoms, 3).
     """
@@ -44,6 +45,7 @@ class Structures:
     source_uuids: list[str]
     source: np.ndarray
     source_step: np.ndarray
+    locations: list[str]
     atoms: np.ndarray
     forces: tuple[np.ndarray, np.ndarray]
 

@@ -158,7 +158,8 @@ def _left_out(subject: Subject) -> list[OmittedStructures]:
                 "what": str(rejection["formula"]),
                 "kind": str(rejection["family"]),
                 "why": str(rejection["detail"]),
-                "where": f"trajectory {rejection['source_uuid']}, step {rejection['source_step']}",
+                "where": rejection.get("location")
+                or f"trajectory {rejection['source_uuid']}, step {rejection['source_step']}",
             }
         )
     found = [OmittedStructures(reason, len(listed), listed[:MAX_LISTED]) for reason, listed in by_reason.items()]
@@ -190,10 +191,12 @@ def _side(structures: Structures, index: int) -> str:
 
 
 def where_from(structures: Structures, index: int) -> str:
-    """Return the calculation that labelled a structure; for an imported label, its trajectory and step."""
+    """Return the calculation that labelled a structure; for labels from a file, its name and the frame."""
     calculation = structures.calculation_uuids[structures.calculation[index]]
     if calculation:
         return f"calculation {calculation}"
+    if structures.locations[index]:
+        return structures.locations[index]
     source = structures.source_uuids[structures.source[index]]
     return f"trajectory {source}, step {structures.source_step[index]}" if source else "unknown"
 
@@ -211,6 +214,7 @@ def _data(structures: Structures, groups: Sequence[Group], drawn: Sequence[Figur
         "formulas": structures.formula_names,
         "calculations": structures.calculation_uuids,
         "sources": structures.source_uuids,
+        "locations": structures.locations if any(structures.locations) else [],
         "structures": {
             "kind": structures.kinds.tolist(),
             "test": structures.is_test.astype(int).tolist(),

@@ -65,6 +65,7 @@ def tabulate(
         calculation=calculation,
         source_uuids=source_uuids,
         source=source,
+        locations=[str(atoms.info.get("location", "")) for atoms in frames],
         source_step=np.array([int(atoms.info.get("source_step", -1)) for atoms in frames]),
         atoms=owner,
         forces=forces,

@@ -19,7 +19,8 @@ OUTPUTS = Path(__file__).parents[1] / "dataset" / "files" / "data"
 
 
 def test_what_is_left_out_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(read_structures(OUTPUTS / "unconverged.xml", None, False, None)) == 2
+    structures = read_structures(OUTPUTS / "unconverged.xml", None, False, None)
+    assert [atoms.info["location"] for atoms in structures] == ["unconverged.xml, frame 0", "unconverged.xml, frame 2"]
     assert "unconverged.xml: 1 of 3 steps skipped: 1 not converged within NELM = 4" in capsys.readouterr().err
 
 

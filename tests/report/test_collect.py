@@ -11,6 +11,7 @@ from ase.neighborlist import neighbor_list
 from aiida_mlip_autopipec.dataset.trajectory import to_atoms
 from aiida_mlip_autopipec.report.collect import collect
 from aiida_mlip_autopipec.report.errors import error_statistics
+from aiida_mlip_autopipec.report.page import render
 
 from .stored import CHECK, rattled_copper, store_fit, store_validation
 
@@ -83,6 +84,16 @@ def test_a_potential_without_workchains_has_a_report(aiida_profile: Profile) -> 
     subject = collect(store_fit(rattled_copper(10)))
     assert not subject.config and not subject.curation
     assert np.all(subject.structures.force_rmse > 0)
+
+
+def test_structures_of_a_file_are_named_by_file_and_frame(aiida_profile: Profile) -> None:
+    frames = rattled_copper(10)
+    for number, atoms in enumerate(frames):
+        del atoms.info["calculation"]
+        atoms.info["location"] = f"mine.extxyz, frame {number}"
+    subject = collect(store_fit(frames, [0.01] * 3 + [5.0] + [0.01] * 6))
+    assert subject.structures.locations[3] == "mine.extxyz, frame 3"
+    assert '<td class="uuid">mine.extxyz, frame 3</td>' in render(subject)
 
 
 def test_what_is_no_potential_is_refused(aiida_profile: Profile) -> None:

@@ -39,6 +39,11 @@ class ReadResult:
     """Reasons by the number of the step in the file, counted from 0."""
     notes: tuple[str, ...] = ()
 
+    def numbers(self) -> list[int]:
+        """Return the number of each structure in the file, counted from 0 with the skipped steps."""
+        total = len(self.frames) + len(self.skipped)
+        return [number for number in range(total) if number not in self.skipped]
+
     def messages(self) -> list[str]:
         """Return one line on all skipped steps, with their number for each reason, and one line for each note."""
         if not self.skipped:

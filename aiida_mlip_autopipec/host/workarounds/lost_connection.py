@@ -16,7 +16,7 @@ from typing import Any
 from aiida.brokers.zeromq.communicator import ZeromqCommunicator
 from aiida.manage import get_manager
 
-from . import lost_broker, repeated_lookups, waiting_database
+from . import lost_broker, lost_submissions, repeated_lookups, waiting_database
 
 _LOGGER = logging.getLogger(__name__)
 _monitored: list[Any] = []
@@ -45,6 +45,7 @@ class EndsWithBroker:
                 communicator.add_close_callback(_end)
                 _monitored.append(communicator)
         super().load_instance_state(saved_state, load_context)  # type: ignore[misc]
+        lost_submissions.send_again(self)
 
 
 def _end(_: Any, reason: BaseException | None) -> None:

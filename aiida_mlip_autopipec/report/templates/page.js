@@ -124,7 +124,7 @@
         `${all.repeats[i] ? ", equals a training structure" : ""}`,
       `energy ${all.energy[i]} eV/atom, error ${sign}${Math.abs(all.energyError[i])} meV/atom`,
       `force RMSE ${all.forceError[i]} eV/Å, largest error of an atom ${all.largest[i]} eV/Å`,
-      calculation ? `calculation ${calculation}` : "labelled elsewhere",
+      calculation ? `calculation ${calculation}` : data.locations[i] || "labelled elsewhere",
       source ? `trajectory ${source}, step ${all.step[i]}` : "",
     ].filter(Boolean).join("\n");
   }
