@@ -73,6 +73,9 @@ WORKFLOW_FILES = {
     "test_process",
     "test_collect",
     "test_in_browser",
+    "test_findings",
+    "test_identity",
+    "test_nonlinear",
     "test_old_archive",
 }
 
@@ -84,7 +87,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         room = path.parts[0]
         if room in SYSTEM:
             item.add_marker(pytest.mark.system)
-        elif room in WORKFLOW or path.stem in WORKFLOW_FILES:
+        elif room in WORKFLOW or path.stem in WORKFLOW_FILES or "finished_uuid" in item.fixturenames:
             item.add_marker(pytest.mark.workflow)
         else:
             item.add_marker(pytest.mark.unit)
