@@ -29,7 +29,7 @@ _PROGRESS = re.compile(
     r"(?:, loss (\S+))?$",
     re.MULTILINE,
 )
-_STRUCTURE = re.compile(r"^structure \d+ ", re.MULTILINE)
+_STRUCTURE = re.compile(r"^ *[\d.]+ s  structure \d+ ", re.MULTILINE)
 
 
 def with_job_progress(run: orm.WorkChainNode, stages: Sequence[Stage]) -> list[Stage]:
@@ -38,10 +38,11 @@ def with_job_progress(run: orm.WorkChainNode, stages: Sequence[Stage]) -> list[S
     running = [job for job in active_of(run, scheduler_state="running") if job.process_type in _LOGS]
     for job, log in _logs(running):
         logs[_LOGS[job.process_type][0]] += log
-    return [_with_log(stage, logs.get(stage.log, "")) for stage in stages]
+    return [with_log(stage, logs.get(stage.log, "")) for stage in stages]
 
 
-def _with_log(stage: Stage, log: str) -> Stage:
+def with_log(stage: Stage, log: str) -> Stage:
+    """Return a stage with the progress in the log of its running jobs."""
     if stage.state != "running" or not log:
         return stage
     if stage.log == "labels":

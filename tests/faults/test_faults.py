@@ -82,7 +82,8 @@ def test_a_run_survives_a_kill(victim: str, stage: str, machine: Machine, undist
     assert len(machine.daemon("start-circus")) == len(machine.daemon("broker")) == 1
 
 
-@pytest.mark.parametrize("moment", ["before", pytest.param("after", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_run_survives_a_worker_killed_while_it_submits(moment: str, machine: Machine, undisturbed: bytes) -> None:
     order = machine.home / f"kill_{moment}_checkpoint"
     order.write_text("LabellingWorkChain")

@@ -128,6 +128,7 @@ def test_a_larger_budget_goes_on_from_where_it_ended(learned: orm.WorkChainNode)
         build_learning(configured(oracle={"calculator": "lj"}), previous=learned)
 
 
+@pytest.mark.slow
 def test_it_ends_when_exploration_meets_nothing_new(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "MIN_LIMIT", 3e8)
     few = {**dict.fromkeys(WALKERS, 0), "deformation": 1}

@@ -1,10 +1,17 @@
-"""Progress of a fit, read from its log."""
+"""Progress of jobs, read from their logs."""
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+from pathlib import Path
 
-from aiida_mlip_autopipec.runs.live import FitProgress, fit_progress
+import pytest
+from ase import Atoms
+
+from aiida_mlip_autopipec.runs.live import FitProgress, fit_progress, with_log
+from aiida_mlip_autopipec.runs.progress import Stage
+
+from ..oracle.conftest import label_command
 
 LINEAR = """    1.0 s  27 training structures, 3 test structures; 5 without neighbours inside the cutoff of 6 Å
     2.0 s  progress: step 1 of 6, trials of cutoffs, 0 %, 58 s left, 20 s of them after this step
@@ -42,3 +49,11 @@ STEP = "step 4 of 7, nonlinear fit, iteration"
 )
 def test_the_time_left_is_that_of_the_whole_fit(log: str, told: FitProgress) -> None:
     assert fit_progress(log) == told
+
+
+def test_the_log_of_labels_tells_how_many_are_done(copper: list[Atoms], tmp_path: Path) -> None:
+    ran = subprocess.run(
+        label_command(tmp_path, copper, "emt"), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    stage = with_log(Stage("labels", "running", log="labels"), ran.stdout + ran.stderr)
+    assert stage.step == f"{len(copper)} more structures done in running jobs"

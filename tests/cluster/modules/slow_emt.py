@@ -9,8 +9,12 @@ from ase.calculators.emt import EMT
 
 
 class SlowEMT(EMT):
-    """EMT that takes a second more."""
+    """EMT that takes some seconds more."""
+
+    def __init__(self, seconds: float = 1.0, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._seconds = seconds
 
     def calculate(self, *arguments: Any, **options: Any) -> None:
-        time.sleep(1)
+        time.sleep(self._seconds)
         super().calculate(*arguments, **options)
