@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,21 +121,40 @@ def say(text: str) -> None:
     click.echo(safe_message(text))
 
 
+def table(rows: Sequence[Sequence[str]], headers: Sequence[str] = (), align: Sequence[str] | None = None) -> str:
+    """Return a table of text.
+
+    :param align: `left` or `right` for each column; by default all are left.
+    """
+    from tabulate import tabulate
+
+    # Names may look like numbers.
+    return str(tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=align if rows else None))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Import AiiDA: the many objects that this makes live to the end, and a search for garbage among them takes 0.25 s."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def load_profile(name: str | None, make: bool = True) -> None:
     """Load a profile; if there is none and `make` is true, create it."""
-    # The imports of AiiDA make many objects that live to the end; a search for garbage among them takes 0.25 s.
-    gc.disable()
-    from ..host.profile import ensure_profile
-    from ..host.workarounds import repeated_lookups, waiting_database
+    with _without_garbage_collection():
+        from ..host.profile import ensure_profile
+        from ..host.workarounds import repeated_lookups, waiting_database
 
-    repeated_lookups.install()
-    waiting_database.install(
-        LOCKED_SECONDS,
-        lambda reason: click.echo(f"{reason}: waiting for at most {LOCKED_SECONDS:.0f} s.".capitalize(), err=True),
-    )
-    profile, made = ensure_profile(name, make=make)
-    gc.freeze()
-    gc.enable()
+        repeated_lookups.install()
+        waiting_database.install(
+            LOCKED_SECONDS,
+            lambda reason: click.echo(f"{reason}: waiting for at most {LOCKED_SECONDS:.0f} s.".capitalize(), err=True),
+        )
+        profile, made = ensure_profile(name, make=make)
     if made:
         click.echo(f"Created the AiiDA profile '{profile.name}' (SQLite, no services needed).")
 

@@ -22,6 +22,7 @@ from .common import (
     profile_option,
     read_structures,
     say,
+    table,
     trust_pickle_option,
     warn_of_implausible_labels,
     write_bytes,
@@ -130,28 +131,19 @@ def list_stored(profile: str | None) -> None:
         (dataset.name, dataset.n_structures, "-".join(dataset.elements), dataset.method, _minute(dataset.created))
         for dataset in datasets
     ]
-    click.echo(_table(rows, ("DATASET", "structures", "elements", "method", "date")))
-    rows = [
-        (
-            potential.pk,
-            "-".join(potential.elements),
-            potential.n_functions,
-            *(f"{error:.{digits}f}" for error, digits in zip(potential.test_errors or (), (2, 4), strict=False)),
-            *(() if potential.test_errors else ("-", "-")),
-            _minute(potential.created),
-        )
-        for potential in potentials
-    ]
+    click.echo(_safe_table(rows, ("DATASET", "structures", "elements", "method", "date")))
+    found = []
+    for potential in potentials:
+        errors = potential.test_errors
+        shown = (f"{errors[0]:.2f}", f"{errors[1]:.4f}") if errors else ("-", "-")
+        elements = "-".join(potential.elements)
+        found.append((potential.pk, elements, potential.n_functions, *shown, _minute(potential.created)))
     click.echo()
-    click.echo(_table(rows, ("POTENTIAL", "elements", "functions", "test meV/atom", "test eV/Å", "date")))
+    click.echo(_safe_table(found, ("POTENTIAL", "elements", "functions", "test meV/atom", "test eV/Å", "date")))
 
 
-def _table(rows: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> str:
-    from tabulate import tabulate
-
-    shown = [[safe_message(str(cell)) for cell in row] for row in rows]
-    # Names of datasets may look like numbers.
-    return tabulate(shown, headers, tablefmt="plain", disable_numparse=True)
+def _safe_table(rows: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> str:
+    return table([[safe_message(str(cell)) for cell in row] for row in rows], headers)
 
 
 def _minute(time: datetime) -> str:
@@ -171,7 +163,7 @@ def touched(identifier: str, profile: str | None) -> None:
         click.echo(f"{identifier} is in the provenance of no potential.")
         return
     rows = [(one.pk, one.uuid, _minute(one.created), "-".join(one.elements)) for one in found]
-    click.echo(_table(rows))
+    click.echo(_safe_table(rows))
 
 
 @click.command()

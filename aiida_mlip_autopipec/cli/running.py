@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import load_profile, load_run, profile_option
+from .common import load_profile, load_run, profile_option, table
 from .display import Shown, follow, stage_line
 from .submitting import config_arguments, load_config, submit_run, submit_to_daemon
 from .watching import INTERRUPTED, explain_failure, list_failures, next_steps, paused_lines, print_validation
@@ -130,14 +130,12 @@ def _list_runs() -> None:
     if not nodes:
         click.echo("No runs yet: `mlip-auto run --element Cu` starts one.")
         return
-    from tabulate import tabulate
-
     rows = []
     for node in nodes:
         current = [stage for stage in stages(node) if stage.state != "waiting"]
         at = f"{current[-1].name}: {current[-1].detail}" if current else ""
         rows.append((str(node.pk), f"{node.ctime:%Y-%m-%d %H:%M}", node.label, run_state(node), at))
-    click.echo(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    click.echo(table(rows))
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tabulate import tabulate
+from .common import table
 
 
 def verdict_lines(validation: Mapping[str, Any]) -> Iterator[str]:
@@ -26,8 +26,7 @@ def verdict_lines(validation: Mapping[str, Any]) -> Iterator[str]:
     ]
     headers = ("STRUCTURE", "QUANTITY", "potential", "oracle", "unit", "deviation", "limit")
     align = ("left", "left", "right", "right", "left", "right", "right")
-    table = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=align if rows else None)
-    header, *lines = table.splitlines()
+    header, *lines = table(rows, headers, align).splitlines()
     yield header
     for check, line in zip(validation["checks"], lines, strict=True):
         yield line

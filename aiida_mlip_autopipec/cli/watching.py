@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..config.errors import UserError
+from .common import table
 from .display import Shown, follow
 
 if TYPE_CHECKING:
@@ -140,22 +141,20 @@ def list_failures(run: orm.WorkChainNode) -> None:
 
 
 def _print_errors(metrics: dict[str, Any]) -> None:
-    from tabulate import tabulate
-
     rows = [
         (
             "test *" if name == "test_with_overlap" else name,
             *(f"{errors[f'energy_{kind}_meV_per_atom']:.2f}" for kind in ("mae", "rmse")),
             *(f"{errors[f'force_{kind}_eV_per_A']:.4f}" for kind in ("mae", "rmse")),
-            errors["n_structures"],
-            errors["n_atoms"],
+            str(errors["n_structures"]),
+            str(errors["n_atoms"]),
         )
         for name in ("train", "test", "test_with_overlap")
         if (errors := metrics.get(name))
     ]
     headers = ("", "energy MAE", "RMSE (meV/atom)", "force MAE", "RMSE (eV/Å)", "structures", "atoms")
     click.echo()
-    click.echo(tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=("left", *("right",) * 6)))
+    click.echo(table(rows, headers, ("left", *("right",) * 6)))
     if metrics.get("test_overlap"):
         click.echo(f"* with {metrics['test_overlap']} test structures that equal training structures")
     if not metrics.get("test"):

@@ -58,5 +58,7 @@ def curate_labels(
 def _with_source(rejection: dict[str, Any], frames: Sequence[Atoms]) -> dict[str, Any]:
     """Add to a rejection the formula, family and source node of the structure."""
     atoms = frames[rejection["index"]]
-    names = {key: atoms.info[key] for key in ("family", "source_uuid", "source_step", "location") if key in atoms.info}
+    names = {key: atoms.info[key] for key in ("family", "source_uuid", "source_step")}
+    if "location" in atoms.info:
+        names["location"] = atoms.info["location"]
     return {**rejection, "formula": atoms.get_chemical_formula(), **names}

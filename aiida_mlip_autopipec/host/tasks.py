@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable
+from typing import Any
 
+from aiida import orm
 from aiida.brokers.zeromq import ZeromqBroker
+from aiida.engine import ProcessState
 from aiida.manage import get_manager
 
 from .daemon import broker_folder
@@ -28,3 +32,15 @@ def processes_with_task() -> set[int]:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 found.add(int(json.loads(path.read_text())["body"]["args"]["pid"]))
     return found
+
+
+def send_missing_tasks(pks: Iterable[int], controller: Any) -> None:
+    """Send the tasks of processes that no worker has begun and that have no task in the embedded broker.
+
+    :param controller: the process controller of the runner.
+    """
+    if not is_embedded():
+        return
+    for pk in set(pks) - processes_with_task():
+        if orm.load_node(pk).process_state is ProcessState.CREATED:
+            controller.continue_process(pk, nowait=False, no_reply=True)

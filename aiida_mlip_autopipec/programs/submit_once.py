@@ -8,7 +8,7 @@ from aiida.common.links import LinkType
 from aiida.engine import Process, ProcessState, WorkChain
 from aiida.orm import ProcessNode
 
-from ..host.tasks import is_embedded, processes_with_task
+from ..host.tasks import send_missing_tasks
 
 
 def submit_once(workchain: WorkChain, process: type[Process], label: str, **inputs: Any) -> ProcessNode:
@@ -38,6 +38,5 @@ def _is_taken_up(workchain: WorkChain, node: ProcessNode) -> bool:
         node.set_process_status("The worker that submitted it was killed before it could begin")
         node.seal()
         return False
-    if is_embedded() and node.pk not in processes_with_task() and node.process_state is ProcessState.CREATED:
-        workchain.runner.controller.continue_process(node.pk, nowait=False, no_reply=True)
+    send_missing_tasks([node.pk], workchain.runner.controller)
     return True

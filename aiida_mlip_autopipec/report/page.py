@@ -158,8 +158,7 @@ def _left_out(subject: Subject) -> list[OmittedStructures]:
                 "what": str(rejection["formula"]),
                 "kind": str(rejection["family"]),
                 "why": str(rejection["detail"]),
-                "where": rejection.get("location")
-                or f"trajectory {rejection['source_uuid']}, step {rejection['source_step']}",
+                "where": _source(rejection.get("location"), rejection["source_uuid"], rejection["source_step"]),
             }
         )
     found = [OmittedStructures(reason, len(listed), listed[:MAX_LISTED]) for reason, listed in by_reason.items()]
@@ -195,10 +194,13 @@ def where_from(structures: Structures, index: int) -> str:
     calculation = structures.calculation_uuids[structures.calculation[index]]
     if calculation:
         return f"calculation {calculation}"
-    if structures.locations[index]:
-        return structures.locations[index]
-    source = structures.source_uuids[structures.source[index]]
-    return f"trajectory {source}, step {structures.source_step[index]}" if source else "unknown"
+    uuid, step = structures.source_uuids[structures.source[index]], int(structures.source_step[index])
+    return _source(structures.locations[index], uuid, step)
+
+
+def _source(location: str | None, uuid: str, step: int) -> str:
+    """Return file and frame of a structure, else its trajectory and step."""
+    return location or (f"trajectory {uuid}, step {step}" if uuid else "unknown")
 
 
 def _data(structures: Structures, groups: Sequence[Group], drawn: Sequence[Figure]) -> Markup:

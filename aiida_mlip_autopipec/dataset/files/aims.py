@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from ase import Atoms
 from ase.io import ParseError
 from ase.io.aims import get_aims_out_chunks, get_header_chunk
 
-from .frames import RawFrame, SkippedStep, raw_frame, whole_lines
+from .frames import RawFrame, SkippedStep, raw_frame, split_runs, whole_lines
 
 START = "FHI-aims"
 _CONVERGED = "Self-consistency cycle converged."
@@ -37,18 +36,11 @@ _FINAL_ENERGY = re.compile(r"\| Electronic free energy\s*:\s*(\S+) eV")
 
 def read_aims(path: Path) -> Iterator[RawFrame | SkippedStep]:
     """Yield the steps of an output of FHI-aims."""
-    for lines in _runs(whole_lines(path)):
-        yield from _read_run(lines)
+    for run in split_runs(whole_lines(path), lambda line: "Invoking FHI-aims" in line):
+        yield from _read_run(run)
 
 
-def _runs(lines: list[str]) -> list[list[str]]:
-    """Return the lines of each run: another may be appended."""
-    starts = [number for number, line in enumerate(lines) if "Invoking FHI-aims" in line]
-    bounds = [0, *starts[1:], len(lines)]
-    return [lines[start:end] for start, end in itertools.pairwise(bounds)]
-
-
-def _read_run(run: list[str]) -> Iterator[RawFrame | SkippedStep]:
+def _read_run(run: Iterator[str]) -> Iterator[RawFrame | SkippedStep]:
     # ASE does not know the title of the last step of molecular dynamics, and would give it the first structure.
     lines = (line.replace("Final atomic structure (and", "Atomic structure (and") for line in run)
     try:

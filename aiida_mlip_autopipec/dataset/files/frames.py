@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,22 @@ class ReadResult:
             return list(self.notes)
         total = len(self.frames) + len(self.skipped)
         return [f"{len(self.skipped)} of {total} steps skipped: {format_reasons(self.skipped)}", *self.notes]
+
+
+def split_runs(lines: Iterable[str], begins: Callable[[str], object]) -> Iterator[Iterator[str]]:
+    """Yield the lines of each run of a program in an output: another may be appended, of other atoms.
+
+    :param begins: tells whether a line begins a run; what stands before the first belongs to it.
+    """
+    number = 0
+
+    def run_of(line: str) -> int:
+        nonlocal number
+        number += bool(begins(line))
+        return max(number, 1)
+
+    for _, run in itertools.groupby(lines, key=run_of):
+        yield run
 
 
 def raw_frame(atoms: Atoms, extra: Iterable[tuple[str, Any]] = ()) -> RawFrame:

@@ -30,7 +30,7 @@ from ase.io.vasp_parsers.vasp_outcar_parsers import (
 from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa
 
-from .frames import RawFrame, SkippedStep, raw_frame
+from .frames import RawFrame, SkippedStep, raw_frame, split_runs
 
 _KBAR = 0.1 * GPa
 _DEFAULT_NELM = 60
@@ -76,17 +76,8 @@ def read_vasprun(path: Path) -> Iterator[RawFrame | SkippedStep]:
 
 def read_outcar(path: Path) -> Iterator[RawFrame | SkippedStep]:
     """Yield the ionic steps of an OUTCAR."""
-    number = itertools.count()
-    run = next(number)
-
-    def run_of(line: str) -> int:
-        # Another run may be appended, of other atoms.
-        nonlocal run
-        run = next(number) if _RUN.match(line) else run
-        return run
-
     with path.open(encoding="utf-8", errors="replace") as file:
-        for _, lines in itertools.groupby(file, key=run_of):
+        for lines in split_runs(file, _RUN.match):
             yield from _outcar_run(lines)
 
 

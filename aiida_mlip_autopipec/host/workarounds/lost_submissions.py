@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida import orm
-from aiida.engine import ProcessState
-
-from ..tasks import is_embedded, processes_with_task
+from ..tasks import send_missing_tasks
 
 
 def send_again(process: Any) -> None:
@@ -20,8 +17,5 @@ def send_again(process: Any) -> None:
     :param process: a process that a worker has loaded from its checkpoint.
     """
     children = [awaitable.pk for awaitable in getattr(process, "_awaitables", ())]
-    if not children or not process.runner.is_daemon_runner or not is_embedded():
-        return
-    for pk in set(children) - processes_with_task():
-        if orm.load_node(pk).process_state is ProcessState.CREATED:
-            process.runner.controller.continue_process(pk, nowait=False, no_reply=True)
+    if children and process.runner.is_daemon_runner:
+        send_missing_tasks(children, process.runner.controller)

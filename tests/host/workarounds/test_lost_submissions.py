@@ -8,6 +8,7 @@ import pytest
 from aiida import orm
 from aiida.engine import ProcessState
 
+from aiida_mlip_autopipec.host import tasks
 from aiida_mlip_autopipec.host.workarounds import lost_submissions
 
 
@@ -24,7 +25,7 @@ def test_only_tasks_that_are_nowhere_are_sent(monkeypatch: pytest.MonkeyPatch, b
     for child, state in zip(children, (ProcessState.CREATED, ProcessState.CREATED, ProcessState.RUNNING), strict=True):
         child.set_process_state(state)
     lost, queued, _ = children
-    monkeypatch.setattr(lost_submissions, "processes_with_task", lambda: {queued.pk})
+    monkeypatch.setattr(tasks, "processes_with_task", lambda: {queued.pk})
     sent: list[int] = []
     lost_submissions.send_again(process_waiting_for(children, sent, by_daemon))
     assert sent == ([lost.pk] if by_daemon else [])
