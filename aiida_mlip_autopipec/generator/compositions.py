@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise, zip_longest
+from itertools import combinations, islice, pairwise
 
 import numpy as np
+
+DIVISIONS = 4
+"""Steps of the grid of compositions: a cell of 16 atoms has each of its compositions exactly."""
 
 
 def simplex_grid(n_elements: int, divisions: int) -> list[tuple[int, ...]]:
@@ -21,27 +24,34 @@ def simplex_grid(n_elements: int, divisions: int) -> list[tuple[int, ...]]:
     return found
 
 
-def compositions(elements: Sequence[str]) -> Iterator[dict[str, float]]:
-    """Yield the mixed compositions of a grid; equal parts of all elements are the first.
+def compositions(elements: Sequence[str]) -> list[dict[str, float]]:
+    """Return mixed compositions that are spread over the simplex and give few formulas in cells of 16 atoms.
 
-    Mixtures of all elements, of all but one, ... and of two come in turn, each kind in an order whose beginning is spread.
+    Equal parts of all elements are the first; then come all mixtures of two elements in quarters, and with more elements twice
+    as many mixtures in quarters of three and four elements as there are elements.
     """
-    points = np.array(simplex_grid(len(elements), _divisions(len(elements)))).reshape(-1, len(elements))
+    n_elements = len(elements)
+    points = np.array(simplex_grid(n_elements, DIVISIONS)).reshape(-1, n_elements)
+    points = points[np.ptp(points, axis=1) > 0]
     n_present = (points > 0).sum(axis=1)
-    kinds = [points[n_present == number] for number in range(len(elements), 1, -1)]
-    waiting = [map(kind.__getitem__, _spread(kind)) for kind in kinds]
-    for in_turn in zip_longest(*waiting):
-        for point in in_turn:
-            if point is not None:
-                shares = point / point.sum()
-                yield {element: float(share) for element, share in zip(elements, shares, strict=True) if share}
+    chosen = [np.ones(n_elements)]
+    for number, most in ((2, None), (4, n_elements), (3, n_elements)):
+        kind = points[n_present == number]
+        chosen += [kind[index] for index in islice(_spread(kind), most)]
+    return [
+        {element: float(share) for element, share in zip(elements, point / point.sum(), strict=True) if share}
+        for point in chosen
+    ]
 
 
-def _divisions(n_elements: int) -> int:
-    """Return the number of steps of the grid; a multiple of that of the elements; coarser with many."""
-    if n_elements == 2:
-        return 4
-    return 2 * n_elements if n_elements <= 5 else n_elements
+def dilute_compositions(elements: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (host, impurity) of all pairs of elements, the hosts in turn."""
+    n_elements = len(elements)
+    return [
+        (elements[host], elements[(host + shift) % n_elements])
+        for shift in range(1, n_elements)
+        for host in range(n_elements)
+    ]
 
 
 def _spread(points: np.ndarray) -> Iterator[int]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii
 
-from .compositions import compositions
+from .compositions import compositions, dilute_compositions
 from .quasirandom import QuasirandomLattice
 
 RELATIVE_VOLUME = {"fcc": 1.0, "hcp": 1.0, "bcc": 1.0, "sc": 1.14, "diamond": 1.48}
 """Typical volume per atom of elemental prototypes, relative to close packing: open structures have shorter bonds but larger
 volumes."""
+
+LATTICES = ("fcc", "bcc", "hcp")
+"""Lattices of random and dilute alloys."""
 
 ORDERED = {"b1": "rocksalt", "b2": "cesiumchloride", "b3": "zincblende"}
 _ORDERED_VOLUME = {"b1": 1.14, "b2": 1.0, "b3": 1.48, "l1_0": 1.0, "l1_2": 1.0}
@@ -101,22 +104,38 @@ def alloy_crystals(
     elements: Sequence[str], prototypes: Sequence[str], n_atoms: int, random: np.random.Generator
 ) -> list[Crystal]:
     """Return quasi-random close-packed and bcc alloys at compositions spread over all mixtures of the elements."""
-    lattices = [name for name in prototypes if name in ("fcc", "bcc", "hcp")] or ["fcc"]
-    n_pairs = len(elements) * (len(elements) - 1) // 2
-    chosen = list(islice(compositions(elements), 3 * n_pairs + (len(elements) > 2)))
-    cells = {
-        lattice: QuasirandomLattice(
-            supercell(bulk("Cu", lattice, a=1.0, **({"c": 1.633} if lattice == "hcp" else {})), n_atoms)
-        )
-        for lattice in lattices
-    }
+    lattices = [name for name in prototypes if name in LATTICES] or ["fcc"]
+    cells = {lattice: QuasirandomLattice(_lattice(lattice, n_atoms)) for lattice in lattices}
     crystals = []
-    for composition in chosen:
+    for composition in compositions(elements):
         for lattice, sites in cells.items():
             cell = sites.arrange(_symbols(composition, sites.n_sites), random)
-            volumes = [close_packed_volume(symbol) for symbol in cell.get_chemical_symbols()]
-            crystals.append(Crystal(f"{lattice}_alloy", _scaled(cell, float(np.mean(volumes)))))
+            crystals.append(Crystal(f"{lattice}_alloy", at_mean_volume(cell)))
     return crystals
+
+
+def dilute_crystals(elements: Sequence[str], n_atoms: int) -> list[Crystal]:
+    """Return a crystal of each element with one atom replaced, for each other element.
+
+    The crystal is that of the host if it is close-packed or bcc, else fcc.
+    """
+    crystals = []
+    for host, impurity in dilute_compositions(elements):
+        prototype = reference_prototype(host)
+        lattice = prototype if prototype in LATTICES else LATTICES[0]
+        cell = _lattice(lattice, n_atoms)
+        cell.symbols = [impurity, *[host] * (len(cell) - 1)]
+        crystals.append(Crystal(f"{lattice}_dilute", at_mean_volume(cell)))
+    return crystals
+
+
+def _lattice(name: str, n_atoms: int) -> Atoms:
+    return supercell(bulk("Cu", name, a=1.0, **({"c": 1.633} if name == "hcp" else {})), n_atoms)
+
+
+def at_mean_volume(cell: Atoms) -> Atoms:
+    """Return a cell scaled to the mean of the estimated volumes of its atoms in close packing."""
+    return _scaled(cell, float(np.mean([close_packed_volume(symbol) for symbol in cell.get_chemical_symbols()])))
 
 
 def _symbols(composition: dict[str, float], n_atoms: int) -> list[str]:

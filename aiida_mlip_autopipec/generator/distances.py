@@ -1,4 +1,4 @@
-"""Check of the shortest distances in a structure of up to about a hundred atoms."""
+"""Shortest distances in a structure of up to about a hundred atoms: check, and separation of atoms that are too close."""
 
 from __future__ import annotations
 
@@ -16,21 +16,51 @@ def distances_at_least(atoms: Atoms, radii: np.ndarray) -> bool:
 
     :param radii: (n,) in Å.
     """
+    vectors, shifts = _vectors(atoms, 2 * radii.max())
+    first, second = _pairs(len(atoms))
+    limits = (radii[first] + radii[second]) ** 2
+    squares = ((vectors[:, None] + shifts) ** 2).sum(axis=2)
+    # The first shift is zero; the others connect an atom with its own images, too.
+    own = (shifts[1:] ** 2).sum(axis=1).min(initial=np.inf)
+    return bool((squares >= limits[:, None]).all() and own >= (2 * radii.max()) ** 2)
+
+
+def push_apart(atoms: Atoms, radii: np.ndarray, steps: int = 30) -> None:
+    """Move atoms that are closer than the sum of their radii apart along their connection, pair by pair, at most `steps` times.
+
+    Only the nearest image of each pair counts, so that in small cells some distances may remain shorter.
+
+    :param radii: (n,) in Å.
+    """
+    vectors, shifts = _vectors(atoms, 2 * radii.max())
+    first, second = _pairs(len(atoms))
+    nearest = ((vectors[:, None] + shifts) ** 2).sum(axis=2).argmin(axis=1)
+    images = vectors + shifts[nearest] - (atoms.positions[second] - atoms.positions[first])
+    limits = radii[first] + radii[second]
+    for _ in range(steps):
+        vectors = atoms.positions[second] - atoms.positions[first] + images
+        distances = np.linalg.norm(vectors, axis=1)
+        close = np.flatnonzero(distances < limits)
+        if not len(close):
+            return
+        overlap = (limits[close] / np.maximum(distances[close], 1e-3) - 0.999) / 2
+        moves = overlap[:, None] * vectors[close]
+        np.add.at(atoms.positions, first[close], -moves)
+        np.add.at(atoms.positions, second[close], moves)
+
+
+def _vectors(atoms: Atoms, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vector (p, 3) of each pair of atoms to an image, and the shifts (s, 3) to all images within reach (Å)."""
     periodic = atoms.pbc
     cell = atoms.cell.complete().array
     inverse = np.linalg.inv(cell)
     first, second = _pairs(len(atoms))
-    differences = atoms.positions[second] - atoms.positions[first]
+    vectors = atoms.positions[second] - atoms.positions[first]
     if periodic.any():
-        differences -= (np.rint(differences @ inverse) * periodic) @ cell
-    limits = (radii[first] + radii[second]) ** 2
+        vectors -= (np.rint(vectors @ inverse) * periodic) @ cell
     # The reciprocal vectors are the columns of the inverse; their lengths are the inverse heights of the cell.
-    images_away = np.floor(2 * radii.max() * np.linalg.norm(inverse, axis=0) + 0.5).astype(int) * periodic
-    shifts = _shifts(*images_away.tolist()) @ cell
-    squares = ((differences[:, None] + shifts) ** 2).sum(axis=2)
-    # The first shift is zero; the others connect an atom with its own images, too.
-    own = (shifts[1:] ** 2).sum(axis=1).min(initial=np.inf)
-    return bool((squares >= limits[:, None]).all() and own >= (2 * radii.max()) ** 2)
+    images_away = np.floor(reach * np.linalg.norm(inverse, axis=0) + 0.5).astype(int) * periodic
+    return vectors, _shifts(*images_away.tolist()) @ cell
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections import Counter
+from itertools import combinations, permutations
 from math import comb
 
 import numpy as np
@@ -22,11 +23,14 @@ def test_the_grid_has_every_point_of_the_simplex_once(elements: int, divisions: 
     assert {sum(point) for point in points} == {divisions}
 
 
-def test_the_first_compositions_are_spread() -> None:
-    first = list(islice(compositions(["A", "B", "C"]), 12))
-    assert all(sum(composition.values()) == pytest.approx(1.0) for composition in first)
-    assert len({tuple(sorted(composition.items())) for composition in first}) == 12
-    assert {element for composition in first[:3] for element in composition} == {"A", "B", "C"}
+@pytest.mark.parametrize("elements", ["AB", "ABC", "ABCD", "ABCDE"])
+def test_compositions_are_different_and_have_all_pairs(elements: str) -> None:
+    found = compositions(list(elements))
+    assert all(sum(composition.values()) == pytest.approx(1.0) for composition in found)
+    assert len({tuple(sorted(composition.items())) for composition in found}) == len(found)
+    assert list(found[0].values()) == pytest.approx([1 / len(elements)] * len(elements))
+    pairs = Counter(tuple(sorted(composition)) for composition in found if len(composition) == 2)
+    assert pairs == dict.fromkeys(combinations(elements, 2), 3)
 
 
 def test_a_quasirandom_structure_is_more_random_than_chance() -> None:
@@ -45,3 +49,32 @@ def test_five_elements_give_alloys_of_many_of_them() -> None:
     numbers = [len(set(atoms.get_chemical_symbols())) for atoms in structures]
     assert max(numbers) >= 4
     assert sum(number > 2 for number in numbers) > 20
+
+
+@pytest.mark.parametrize(
+    ("elements", "count", "most"),
+    [(["Cu", "Au"], 600, 80), (["Ni", "Al", "Cu"], 900, 120), (["Ag", "Al", "Cu", "Ni", "Pd"], 1500, 120)],
+)
+def test_a_run_has_few_formulas(elements: list[str], count: int, most: int) -> None:
+    structures = StructureGenerator().generate(elements, count)
+    assert len({(atoms.get_chemical_formula(), atoms.pbc.any()) for atoms in structures}) <= most
+
+
+def test_each_element_is_an_impurity_in_each_other_element() -> None:
+    elements = ["Al", "Cu", "Ni"]
+    found = set()
+    for atoms in StructureGenerator().generate(elements, 600):
+        numbers = Counter(atoms.get_chemical_symbols())
+        if "dilute" in atoms.info["family"] and len(numbers) == 2 and len(atoms) == 16:
+            found.add(tuple(symbol for symbol, _ in numbers.most_common()))
+            assert min(numbers.values()) == 1
+    assert found == set(permutations(elements, 2))
+
+
+def test_clusters_have_the_composition_of_their_crystal() -> None:
+    clusters = [
+        Counter(atoms.get_chemical_symbols())
+        for atoms in StructureGenerator().generate(["Cu", "Au"], 1200)
+        if atoms.info["family"] in ("l1_0_cluster", "l1_2_cluster") and len(atoms) in (4, 16)
+    ]
+    assert clusters and all(set(numbers.values()) in ({2}, {8}, {1, 3}, {4, 12}) for numbers in clusters)
