@@ -19,14 +19,23 @@ def command_line() -> list[str]:
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Run a command of `verdi` with the workarounds for workers and the broker."""
+    """Run a command of `verdi` with the workarounds for the supervisor, workers and the broker."""
     from aiida.cmdline.commands.cmd_verdi import verdi
     from aiida.engine.daemon import client
 
-    from .workarounds import dead_workers, late_status, lost_broker, repeated_lookups, waiting_database
+    from .workarounds import (
+        dead_workers,
+        late_status,
+        lost_broker,
+        repeated_lookups,
+        unused_statistics,
+        waiting_database,
+    )
 
     # The supervisor starts workers and broker by this command; AiiDA appends the arguments.
     client.VERDI_BIN = shlex.join(command_line())
+    if "start-circus" in arguments:
+        unused_statistics.install()
     if "worker" in arguments:
         waiting_database.install(None)
         repeated_lookups.install()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiida.brokers.zeromq import ZeromqBroker, service
+from aiida.engine.daemon import client
 from aiida.manage.configuration import Profile
 from aiida.repository.backend import disk_object_store
 from aiida.storage.sqlite_zip.utils import create_sqla_engine
@@ -50,3 +51,7 @@ def test_the_repository_is_asked_whether_a_file_exists_before_it_is_opened() -> 
 
 def test_the_broker_writes_its_status_only_after_an_interval() -> None:
     assert "now - last_status_time >= status_interval" in inspect.getsource(service.ZeromqBrokerService.run_forever)
+
+
+def test_the_supervisor_starts_a_process_for_statistics() -> None:
+    assert "'statsd': True" in inspect.getsource(client.DaemonClient._start_daemon)

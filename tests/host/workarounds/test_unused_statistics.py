@@ -1,0 +1,21 @@
+"""The supervisor of the daemon has no process for statistics."""
+
+from __future__ import annotations
+
+import circus
+import pytest
+
+from aiida_mlip_autopipec.host.workarounds import unused_statistics
+
+
+def names_of(arbiter: circus.Arbiter) -> list[str]:
+    return [watcher.name for watcher in arbiter.watchers]
+
+
+def test_the_supervisor_has_only_the_watchers_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Restored at the end.
+    monkeypatch.setattr(circus, "get_arbiter", circus.get_arbiter)
+    watchers = [{"name": "worker", "cmd": "true"}]
+    assert names_of(circus.get_arbiter(watchers=watchers, statsd=True)) == ["worker", "circusd-stats"]
+    unused_statistics.install()
+    assert names_of(circus.get_arbiter(watchers=watchers, statsd=True)) == ["worker"]
