@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import psutil
 import psycopg
 import yaml
 
+from ..waiting import wait_for
 from .conftest import AiidaOnCluster, aiida_in, connect, login, new_database
 
 HPC = "hpc"
@@ -84,13 +84,14 @@ class Newcomer:
         assert submitted
         return submitted[1]
 
-    def status_once(self, run: str, is_there: Callable[[str], object], seconds: float = 120) -> str:
+    def status_once(self, run: str, is_there: Callable[[str], object]) -> str:
         """Return the status of a run as soon as it is as wanted."""
-        deadline = time.monotonic() + seconds
-        while not is_there(shown := self.mlip_auto("status", run)):
-            assert time.monotonic() < deadline, shown
-            time.sleep(1)
-        return shown
+
+        def shown_if_there() -> str:
+            shown = self.mlip_auto("status", run)
+            return shown if is_there(shown) else ""
+
+        return str(wait_for(f"the wanted status of run {run}", shown_if_there, every=1.0))
 
     def workers(self) -> list[psutil.Process]:
         """Return the workers of the daemon."""
