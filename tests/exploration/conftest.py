@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from aiida_mlip_autopipec.trainer.database import DatabaseManager
 from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
 
 from ..conftest import label_by_emt
+from ..warm_python import run_warm
 
 SCRIPT = JOBS / "explore_structures"
 
@@ -124,7 +124,13 @@ def write_settings(folder: Path, **settings: Any) -> None:
 
 
 def explore(
-    folder: Path, walkers: Sequence[Atoms], potential: Path, active_set: Path, *options: str, **settings: Any
+    folder: Path,
+    walkers: Sequence[Atoms],
+    potential: Path,
+    active_set: Path,
+    *options: str,
+    run_program: Callable[..., CompletedProcess[str]] = run_warm,
+    **settings: Any,
 ) -> Outcome:
     """Run the program in a folder."""
     folder.mkdir(exist_ok=True)
@@ -133,12 +139,6 @@ def explore(
             file.write(atoms)
     write_settings(folder, **settings)
     files = ["settings.json", "walkers.traj", str(potential), str(active_set)]
-    ended = subprocess.run(
-        [sys.executable, str(SCRIPT), "--workers", "1", *options, *files],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run_program(SCRIPT, ["--workers", "1", *options, *files], folder)
     assert not ended.stderr, ended.stderr
     return Outcome(ended.returncode, ended.stdout, folder)

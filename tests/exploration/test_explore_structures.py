@@ -14,6 +14,7 @@ from ase import Atoms
 from aiida_mlip_autopipec.programs.codes import JOBS
 
 from ..conftest import WALLTIMES
+from ..warm_python import run_fresh
 from .conftest import Potential, explore, near_equilibrium
 
 SELECT, STOP = 3.0, 12.0
@@ -150,7 +151,8 @@ def test_a_sampler_that_kills_several_jobs_fails_alone(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     walkers = [near_equilibrium(0, temperature=300.0), *(near_equilibrium(number, steps=3) for number in (1, 2))]
     outcomes = [
-        explore(tmp_path / "run", walkers, narrow.yaml, narrow.asi, "--workers", "2") for _ in range(ATTEMPTS + 1)
+        explore(tmp_path / "run", walkers, narrow.yaml, narrow.asi, "--workers", "2", run_program=run_fresh)
+        for _ in range(ATTEMPTS + 1)
     ]
     assert outcomes[0].status == 16
     assert outcomes[-1].status == 0, outcomes[-1].log

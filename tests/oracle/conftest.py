@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import pytest
 from ase import Atoms
 from ase.io.trajectory import Trajectory
 
-from ..waiting import PATIENCE
+from ..warm_python import run_warm
 
 SCRIPT = str(files("aiida_mlip_autopipec") / "jobs" / "label_structures")
 FAULTY = "tests.oracle.faulty:FaultyEMT"
@@ -64,15 +63,14 @@ def dimers(dimer: Atoms, count: int) -> list[Atoms]:
 
 
 @pytest.fixture
-def label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Labelling]:
+def label(tmp_path: Path) -> Callable[..., Labelling]:
     """Run the program on structures in a separate folder, where the faulty calculators can be imported."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def run(
         structures: Sequence[Atoms], calculator: str = "emt", *options: str, parameters: dict[str, Any] | None = None
     ) -> Labelling:
-        command = label_command(tmp_path, structures, calculator, parameters)
-        done = subprocess.run([*command, *options], cwd=tmp_path, timeout=PATIENCE, capture_output=True)
+        _, script, *arguments = label_command(tmp_path, structures, calculator, parameters)
+        done = run_warm(script, [*arguments, *options], tmp_path, ROOT)
         return read_labelling(tmp_path, done.returncode)
 
     return run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +21,8 @@ from mlip_select.select import select
 from mlip_select.settings import METHODS, SelectionSettings
 
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
+
+from ..warm_python import run_warm
 
 SCRIPT = files("aiida_mlip_autopipec") / "jobs" / "select_structures"
 
@@ -127,8 +128,7 @@ def run_script(folder: Path, content: Any, *structures: Sequence[Atoms]) -> subp
         with Trajectory(str(folder / name), "w") as trajectory:
             for atoms in frames:
                 trajectory.write(atoms)
-    command = [sys.executable, str(SCRIPT), "--workers", "2", "settings.json", *names]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return run_warm(SCRIPT, ["--workers", "2", "settings.json", *names], folder)
 
 
 def test_the_script(pool: list[Atoms], tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +24,7 @@ from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
 from aiida_mlip_autopipec.training.pacemaker_input import input_yaml
 
 from ..conftest import label_by_emt
+from ..warm_python import run_fresh, run_warm
 
 SCRIPT = files("aiida_mlip_autopipec") / "jobs" / "pace_train"
 
@@ -35,7 +35,13 @@ Fit = Callable[..., "subprocess.CompletedProcess[str]"]
 def fit(tmp_path: Path, small_fit: TrainingConfig) -> Fit:
     """Write the input files of a fit to the temporary folder and run the program there."""
 
-    def run(frames: list[Atoms], workers: int = 1, change: Callable[[dict], Any] | None = None, **settings: Any):
+    def run(
+        frames: list[Atoms],
+        workers: int = 1,
+        change: Callable[[dict], Any] | None = None,
+        run_program: Callable[..., subprocess.CompletedProcess[str]] = run_warm,
+        **settings: Any,
+    ):
         config = small_fit.model_copy(update=settings)
         content = yaml.safe_load(
             input_yaml(config, sorted({symbol for a in frames for symbol in a.get_chemical_symbols()}))
@@ -46,8 +52,7 @@ def fit(tmp_path: Path, small_fit: TrainingConfig) -> Fit:
         with Trajectory(str(tmp_path / "dataset.traj"), "w") as trajectory:
             for atoms in frames:
                 trajectory.write(atoms)
-        command = [sys.executable, str(SCRIPT), "--workers", str(workers), "input.yaml", "dataset.traj"]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return run_program(SCRIPT, ["--workers", str(workers), "input.yaml", "dataset.traj"], tmp_path)
 
     return run
 
@@ -335,7 +340,7 @@ def test_a_python_without_the_trainer_says_how_to_install_it(
 ) -> None:
     (tmp_path / "pyace.py").write_text("raise ImportError('not here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert fit(thirty_copper).returncode == 15
+    assert fit(thirty_copper, run_program=run_fresh).returncode == 15
     assert "pip install" in failure(tmp_path)["message"]
 
 
