@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiida import orm
+from aiida.engine import run_get_node
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
@@ -111,30 +112,18 @@ def test_what_a_calculation_has_touched(mlip_auto, finished_run: orm.WorkChainNo
     assert finished_run.outputs.potential.pk in {potential.pk for potential in find_potentials()}
 
 
-def test_what_differs_between_two_potentials(finished_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
-    from aiida.engine import run_get_node
-
-    assert differences(finished_run.outputs.potential, finished_run.outputs.potential) == {}
-    content = small_config.model_dump(mode="json")
-    content["training"]["n_functions"] = 10
-    _, other = run_get_node(build_one_shot(PipelineConfig.model_validate(content)))
-    found = differences(finished_run.outputs.potential, other.outputs.potential)
-    assert found["metrics.n_functions"] == (15, 10)
-    assert found["settings.write_training_files.n_functions"] == (15, 10)
-    assert "metrics.cutoff_A" not in found
-
-
 def test_the_graph_is_a_picture_with_counts(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     done = mlip_auto("provenance", str(finished_run.pk), "--graph", "graph.svg")
     assert done.exit_code == 0, done.output
     assert "<svg" in (tmp_path / "graph.svg").read_text()
 
 
-def test_a_stored_dataset_is_added_to_what_is_generated(mlip_auto, data: Path, small_config: PipelineConfig) -> None:
-    from aiida.engine import run_get_node
-
+def test_a_stored_dataset_is_added_to_what_is_generated_and_what_differs_is_told(
+    mlip_auto, finished_run: orm.WorkChainNode, data: Path, small_config: PipelineConfig
+) -> None:
     assert mlip_auto("import", str(data), "--label", "more").exit_code == 0
-    config = small_config.model_copy(update={"initial_dataset": ["more"]})
+    training = small_config.training.model_copy(update={"n_functions": 10})
+    config = small_config.model_copy(update={"initial_dataset": ["more"], "training": training})
     _, node = run_get_node(build_one_shot(config))
     assert node.is_finished_ok, node.exit_message
     assert node.outputs.curation_report["n_input"] == small_config.generator.count + 6
@@ -144,6 +133,12 @@ def test_a_stored_dataset_is_added_to_what_is_generated(mlip_auto, data: Path, s
         build_one_shot(config.model_copy(update={"initial_dataset": ["nothing"]}))
     with pytest.raises(UserError, match="not among the elements"):
         build_one_shot(PipelineConfig(elements=["Al"], initial_dataset=["more"]))
+
+    assert differences(finished_run.outputs.potential, finished_run.outputs.potential) == {}
+    found = differences(finished_run.outputs.potential, node.outputs.potential)
+    assert found["metrics.n_functions"] == (15, 10)
+    assert found["settings.write_training_files.n_functions"] == (15, 10)
+    assert "metrics.cutoff_A" not in found
 
 
 def test_import_says_what_it_repairs_and_doubts(mlip_auto, generated: list[Atoms], tmp_path: Path) -> None:

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 import yaml
+from aiida import orm
+from aiida.manage.configuration import Profile
+from plumpy.process_states import ProcessState
+
+from aiida_mlip_autopipec.runs.progress import ONE_SHOT
 
 from ..conftest import Command
 from ..pipelines.test_active_learning import SETTINGS
 from ..waiting import wait_for
-from .test_running import SMALL
 
 
 def write(folder: Path, **changes: Any) -> Path:
@@ -66,12 +70,9 @@ def test_a_killed_run_goes_on_from_its_last_round(mlip_auto: Command, tmp_path: 
     assert refused.returncode != 0 and "is done" in refused.stderr
 
 
-def test_it_goes_on_only_from_its_like(mlip_auto: Command, tmp_path: Path) -> None:
-    config = tmp_path / "SMALL.yaml"
-    config.write_text(yaml.safe_dump(SMALL))
-    submitted = mlip_auto("submit", config)
-    found = re.search(r"^Run (\d+) submitted", submitted.stdout, re.M)
-    assert found, submitted.stdout + submitted.stderr
-    refused = mlip_auto("learn", "--from", found[1])
+def test_it_goes_on_only_from_its_like(mlip_auto: Command, aiida_profile: Profile) -> None:
+    run = orm.WorkChainNode()
+    run.set_process_label(ONE_SHOT)
+    run.set_process_state(ProcessState.FINISHED)
+    refused = mlip_auto("learn", "--from", str(run.store().pk))
     assert refused.returncode != 0 and "--from takes a run of `mlip-auto learn`" in refused.stderr
-    mlip_auto("kill", found[1])

@@ -1,21 +1,32 @@
-"""Runs of the daemon: submitted, displayed, killed, resumed."""
+"""Runs of the daemon: submitted, displayed, paused, lost, killed, resumed, validated."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from aiida.cmdline.commands.cmd_verdi import verdi
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.manage import get_manager
+from aiida.manage.configuration import Profile
+from ase.io import read
+from click.testing import CliRunner
+
+from aiida_mlip_autopipec.host.daemon import broker_folder
 
 from ..conftest import Command
-from ..waiting import wait_for
+from ..waiting import PATIENCE, wait_for
 
 SMALL: dict[str, Any] = {
     "elements": ["Cu"],
     "generator": {"count": 20, "max_atoms": 4},
-    "oracle": {"structures_per_job": 10, "max_concurrent_jobs": 1},
+    "selection": "none",
+    # A method that no other run uses, so that no labels are reused.
+    "oracle": {"structures_per_job": 10, "max_concurrent_jobs": 1, "parameters": {"asap_cutoff": True}},
     "training": {"n_functions": 12, "cutoff": 5.0, "order": 2},
 }
 
@@ -26,64 +37,95 @@ QUICK = {"level": "quick", "dynamics": {"nvt_steps": 40, "nve_steps": 60, "max_a
 def submit(mlip_auto: Command, folder: Path, *options: str, **settings: Any) -> str:
     config = folder / "CONFIG.yaml"
     config.write_text(yaml.safe_dump({**SMALL, **settings}))
-    submitted = mlip_auto("submit", config, *options)
-    found = re.search(r"^Run (\d+) submitted", submitted.stdout, re.M)
-    assert found, submitted.stdout + submitted.stderr
+    return submitted(mlip_auto("submit", config, *options))
+
+
+def submitted(done: Any) -> str:
+    found = re.search(r"^Run (\d+) submitted", done.stdout, re.M)
+    assert found, done.stdout + done.stderr
     return found[1]
 
 
-def test_a_submitted_run_is_watched_to_its_end(mlip_auto: Command, tmp_path: Path) -> None:
-    run = submit(mlip_auto, tmp_path)
-    watched = mlip_auto("status", run, "--watch")
-    assert watched.returncode == 0, watched.stderr
-    assert "20 of 20 labelled" in watched.stdout and "✓ fit" in watched.stdout
-    for command, said in (("resume", "is done"), ("kill", "has ended already")):
-        refused = mlip_auto(command, run)
-        assert refused.returncode != 0 and said in refused.stderr
-
-
-def test_a_potential_that_does_not_pass_is_told_by_the_exit_status(mlip_auto: Command, tmp_path: Path) -> None:
-    run = submit(mlip_auto, tmp_path, "--validate", validation=QUICK)
-    watched = mlip_auto("status", run, "--watch")
-    assert watched.returncode == 3, watched.stdout + watched.stderr
-    assert "✓ validation" in watched.stdout and "✗ Cu fcc" in watched.stdout
-
-
-def test_a_killed_run_begins_again_with_the_labels_it_had(mlip_auto: Command, tmp_path: Path) -> None:
-    # A method that no other run uses, so that no labels are reused.
-    oracle = {**SMALL["oracle"], "parameters": {"asap_cutoff": True}}
+def test_a_run_that_is_killed_lost_and_paused_goes_on_with_its_labels(
+    mlip_auto: Command, aiida_profile: Profile, tmp_path: Path
+) -> None:
     first, free = tmp_path / "first", tmp_path / "free"
     # Holds every job but the first; what identifies the calculator runs it too, but is no job.
-    text = f"[ ! -e _aiidasubmit.sh ] || mkdir '{first}' 2>/dev/null || [ -e '{free}' ] || sleep 600"
-    held = {"oracle": {"prepend_text": text}}
-    run = submit(mlip_auto, tmp_path, oracle=oracle, resources=held)
-    wait_for("half of the labels", lambda: "10 of 20 labelled" in mlip_auto("status", run).stdout, every=1.0)
+    text = f"[ ! -e _aiidasubmit.sh ] || mkdir '{first}' 2>/dev/null || while [ ! -e '{free}' ]; do sleep 0.2; done"
+    run = submit(mlip_auto, tmp_path, resources={"oracle": {"prepend_text": text}})
+    at_work = mlip_auto("resume", run)
+    assert at_work.returncode != 0 and "none of its processes is paused or lost" in at_work.stderr
+    wait_for("half of the labels", lambda: "10 of 20 labelled" in mlip_auto("status", run).stdout)
     killed = mlip_auto("kill", run)
     assert killed.returncode == 0, killed.stdout + killed.stderr
     after = mlip_auto("status", run)
     assert ": killed" in after.stdout and f"mlip-auto resume {run}" in after.stderr
 
-    free.touch()
     resumed = mlip_auto("resume", run)
-    again = re.search(r"^Run (\d+) submitted, with the inputs of", resumed.stdout, re.M)
-    assert again, resumed.stdout + resumed.stderr
-    watched = mlip_auto("status", again[1], "--watch")
-    assert watched.returncode == 0 and "20 of 20 labelled, 10 reused" in watched.stdout
+    assert f", with the inputs of {run}" in resumed.stdout
+    again = submitted(resumed)
+    wait_for("the labels it had", lambda: "10 of 20 labelled" in mlip_auto("status", again).stdout)
+    get_daemon_client().stop_daemon(wait=True, timeout=round(PATIENCE))
+    # The next command has no connection to the broker that was stopped.
+    get_manager().reset_broker()
+    get_manager().reset_runner()
+    tasks = list((broker_folder() / "storage" / "tasks").glob("*/*.json"))
+    assert tasks
+    for task in tasks:
+        task.unlink()
+    resumed = mlip_auto("resume", again)
+    assert resumed.returncode == 0 and f"OneShotWorkChain {again}" in resumed.stdout, resumed.stdout + resumed.stderr
 
+    def is_paused() -> bool:
+        # A worker that has just begun is not reached yet.
+        done = CliRunner().invoke(verdi, ["-p", aiida_profile.name, "process", "pause", "--timeout", "30", again])
+        assert done.exit_code == 0, done.output
+        return ": paused" in mlip_auto("status", again).stdout
 
-def test_a_paused_run_goes_on(mlip_auto: Command, run_program: Command, tmp_path: Path) -> None:
-    run = submit(
-        mlip_auto,
-        tmp_path,
-        generator={**SMALL["generator"], "seed": 7},
-        resources={"oracle": {"prepend_text": "sleep 3"}},
-    )
-    assert run_program("verdi", "process", "pause", "--timeout", "30", run).returncode == 0
-    wait_for("the pause", lambda: ": paused" in mlip_auto("status", run).stdout)
-    assert f"mlip-auto resume {run}" in mlip_auto("status", run).stdout
-    resumed = mlip_auto("resume", run)
+    wait_for("the pause", is_paused, every=1.0)
+    assert f"mlip-auto resume {again}" in mlip_auto("status", again).stdout
+    resumed = mlip_auto("resume", again)
     assert resumed.returncode == 0 and "continues" in resumed.stdout
-    assert mlip_auto("status", run, "--watch").returncode == 0
+
+    free.touch()
+    watched = mlip_auto("status", again, "--watch")
+    assert watched.returncode == 0, watched.stderr
+    assert "20 of 20 labelled, 10 reused" in watched.stdout and "✓ fit" in watched.stdout
+    for command, said in (("resume", "is done"), ("kill", "has ended already")):
+        refused = mlip_auto(command, again)
+        assert refused.returncode != 0 and said in refused.stderr
+
+
+def test_a_bad_potential_fails_wherever_it_comes_from(mlip_auto: Command, tmp_path: Path) -> None:
+    run = submit(mlip_auto, tmp_path, "--validate", validation=QUICK)
+    watched = mlip_auto("status", run, "--watch")
+    assert watched.returncode == 3, watched.stdout + watched.stderr
+    assert "✓ validation" in watched.stdout and "✗ Cu fcc" in watched.stdout
+    done = mlip_auto("watch", run, "--output", "out")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "checks passed." in done.stdout and "✗ Cu fcc" in done.stdout
+    verdict = json.loads((tmp_path / "out" / "validation.json").read_text())
+    assert verdict["passed"] is False
+    potential = done.stdout.split("Potential: node ")[1].split()[0]
+
+    again = mlip_auto("validate", potential, "--level", "quick", "--output", "verdict")
+    assert again.returncode == 3, again.stdout + again.stderr
+    assert " reused" in again.stdout
+    frames = read(tmp_path / "verdict" / "predicted.extxyz", ":")
+    assert len(frames) == len(read(tmp_path / "verdict" / "labelled.extxyz", ":"))
+
+    limits = dict.fromkeys(("lattice_constant", "bulk_modulus", "elastic_constant", "extrapolation_grade"), 1000.0)
+    generous = {"oracle": SMALL["oracle"], "validation": {**QUICK, "limits": limits}}
+    (tmp_path / "generous.yaml").write_text(yaml.safe_dump(generous))
+    (tmp_path / "out" / "potential.yace").rename(tmp_path / "mine.yace")
+    passed = mlip_auto("validate", "mine.yace", "--config", "generous.yaml")
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    assert "All " in passed.stdout
+    run = passed.stdout.split("Run ")[1].split()[0]
+    assert "checks passed" in mlip_auto("status", run).stdout
+
+    unknown = mlip_auto("validate", "mine.yace")
+    assert unknown.returncode == 1 and "its oracle is not known" in unknown.stderr
 
 
 @pytest.mark.parametrize(
@@ -93,33 +135,12 @@ def test_a_paused_run_goes_on(mlip_auto: Command, run_program: Command, tmp_path
         (["status", "--watch"], "needs the PK of a run"),
         (["resume", "999999"], "names no single node"),
         (["kill", "999999"], "names no single node"),
+        (["validate", "missing.yace"], "cannot be read"),
+        (["validate", "text.yace"], "names no elements"),
+        (["validate", "987654"], "names no single node"),
     ],
 )
-def test_wrong_arguments_are_explained(mlip_auto: Command, arguments: list[str], message: str) -> None:
+def test_wrong_arguments_are_explained(mlip_auto: Command, tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "text.yace").write_text("no potential")
     wrong = mlip_auto(*arguments)
-    assert wrong.returncode != 0 and message in wrong.stderr and "Traceback" not in wrong.stderr
-
-
-def test_a_run_that_the_daemon_lost_is_given_to_it_again(
-    mlip_auto: Command, run_program: Command, tmp_path: Path
-) -> None:
-    run = submit(
-        mlip_auto,
-        tmp_path,
-        generator={**SMALL["generator"], "seed": 11},
-        resources={"oracle": {"prepend_text": "sleep 5"}},
-    )
-    at_work = mlip_auto("resume", run)
-    assert at_work.returncode != 0 and "none of its processes is paused or lost" in at_work.stderr
-    assert run_program("verdi", "config", "set", "daemon.timeout", "60").returncode == 0
-    assert run_program("verdi", "daemon", "stop").returncode == 0
-    # A start takes as long as this.
-    assert run_program("verdi", "config", "unset", "daemon.timeout").returncode == 0
-    home = Path(run_program("python", "-c", "import os; print(os.environ['AIIDA_PATH'])").stdout.strip())
-    tasks = list(home.glob(".aiida/broker/*/storage/tasks/*/*.json"))
-    assert tasks
-    for task in tasks:
-        task.unlink()
-    resumed = mlip_auto("resume", run)
-    assert resumed.returncode == 0 and f"OneShotWorkChain {run}" in resumed.stdout, resumed.stdout + resumed.stderr
-    assert mlip_auto("status", run, "--watch").returncode == 0
+    assert wrong.returncode in (1, 2) and message in wrong.stderr and "Traceback" not in wrong.stderr

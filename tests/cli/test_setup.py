@@ -10,12 +10,14 @@ import yaml
 from ..conftest import Command
 
 
-def test_profile_codes_and_check_of_this_machine(mlip_auto: Command) -> None:
-    made = mlip_auto("setup", "profile", "--name", "mine")
+def test_a_profile_is_made_and_not_changed(new_machine: Command) -> None:
+    made = new_machine("setup", "profile", "--name", "mine")
     assert made.returncode == 0 and "'mine'" in made.stdout, made.stderr
-    again = mlip_auto("setup", "profile", "--name", "mine")
+    again = new_machine("setup", "profile", "--name", "mine")
     assert again.returncode != 0 and "it is not changed" in again.stderr
 
+
+def test_codes_and_check_of_this_machine(mlip_auto: Command) -> None:
     codes = mlip_auto("setup", "codes")
     assert codes.returncode == 0
     assert all(
