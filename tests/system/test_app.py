@@ -23,6 +23,7 @@ PROGRAM = Path(sys.executable).with_name("mlip-auto")
 VERDI = Path(sys.executable).with_name("verdi")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+FirstRun = tuple["subprocess.CompletedProcess[str]", Path, str]
 
 SMALL = {
     "elements": ["Cu"],
@@ -45,16 +46,29 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, "AIIDA_PATH": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
 
 
-@pytest.fixture
-def mlip_auto(home: Path, tmp_path: Path) -> Command:
-    """Run the command in the temporary folder."""
-
+def command_in(home: Path, folder: Path) -> Command:
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [PROGRAM, *arguments], env=environment(home), cwd=tmp_path, capture_output=True, text=True, check=False
+            [PROGRAM, *arguments], env=environment(home), cwd=folder, capture_output=True, text=True, check=False
         )
 
     return run
+
+
+@pytest.fixture
+def mlip_auto(home: Path, tmp_path: Path) -> Command:
+    """Run the command in the temporary folder."""
+    return command_in(home, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first_run(home: Path, tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    """The first command on the fresh machine, by its name in the specification: how it ended, its results and its PK."""
+    folder = tmp_path_factory.mktemp("first")
+    (folder / "CONFIG.yaml").write_text(yaml.safe_dump(SMALL))
+    done = command_in(home, folder)("run-cycle-02", "CONFIG.yaml", "--no-reuse", "--output", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done, folder / "out", done.stdout.split("Run ")[1].split()[0]
 
 
 @pytest.fixture
@@ -96,26 +110,22 @@ def start_run(home: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
     return process, pk
 
 
-def test_from_nothing_to_a_potential(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
-    done = mlip_auto("run", "CONFIG.yaml", "--output", "out")
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_from_nothing_to_a_potential(first_run: FirstRun) -> None:
+    done, out, _ = first_run
     assert "20 generated" in done.stdout and "20 of 20 labelled" in done.stdout
     assert "RMSE" in done.stdout
     names = {"potential.yace", "potential.yaml", "potential.asi", "metrics.json", "dataset.extxyz", "parity.png"}
     names.add("report.html")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == names
-    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    frames = read(tmp_path / "out" / "dataset.extxyz", ":")
+    assert {path.name for path in out.iterdir()} == names
+    metrics = json.loads((out / "metrics.json").read_text())
+    frames = read(out / "dataset.extxyz", ":")
     assert len(frames) == metrics["train"]["n_structures"] + metrics["test"]["n_structures"]
     assert {atoms.info["split"] for atoms in frames} == {"train", "test"}
-    assert (tmp_path / "out" / "parity.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "parity.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_name_in_the_specification_and_what_comes_after(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
-    # Else the labels of the first test would be taken, and its structures stand behind this potential too.
-    done = mlip_auto("run-cycle-02", "CONFIG.yaml", "--no-reuse")
-    assert done.returncode == 0, done.stdout + done.stderr
-    run = done.stdout.split("Run ")[1].split()[0]
+def test_what_comes_after_a_run(mlip_auto: Command, first_run: FirstRun, tmp_path: Path) -> None:
+    done, _, run = first_run
     potential = done.stdout.split("Potential: node ")[1].split()[0]
 
     status = mlip_auto("status")
@@ -190,7 +200,7 @@ def test_several_runs_at_once(home: Path, config: Path, tmp_path: Path) -> None:
         assert (tmp_path / f"out{number}" / "potential.yace").exists()
 
 
-def test_a_full_disk_leaves_the_older_results_whole(mlip_auto: Command, config: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_older_results_whole(mlip_auto: Command, first_run: FirstRun, tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root can make a small disk")
     full = tmp_path / "full"
@@ -202,7 +212,7 @@ def test_a_full_disk_leaves_the_older_results_whole(mlip_auto: Command, config: 
         pytest.skip("no small disk can be mounted here")
     try:
         (full / "metrics.json").write_text("of another run")
-        done = mlip_auto("run", "CONFIG.yaml", "--output", str(full))
+        done = mlip_auto("watch", first_run[2], "--output", full)
         assert done.returncode == 1
         assert "No space left" in done.stderr and "mlip-auto watch" in done.stderr
         assert "Traceback" not in done.stderr
