@@ -6,6 +6,8 @@ import io
 import json
 import tempfile
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,7 @@ def rattled_copper(count: int, families: Sequence[str] = ("fcc_rattled",)) -> li
     """Return cells of four atoms with EMT labels, alternating between the families; every tenth is a test structure."""
     frames = []
     for index in range(count):
-        atoms = bulk("Cu", cubic=True)
-        atoms.rattle(0.1, seed=index)
-        labelled = label_by_emt(atoms)
+        labelled = deepcopy(_rattled_cell(index))
         labelled.info = {
             "family": families[index % len(families)],
             "split": "test" if index % 10 == 9 else "train",
@@ -37,6 +37,14 @@ def rattled_copper(count: int, families: Sequence[str] = ("fcc_rattled",)) -> li
         }
         frames.append(labelled)
     return frames
+
+
+@cache
+def _rattled_cell(seed: int) -> Atoms:
+    """Return a cell with EMT labels, which all tests of this process share."""
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.1, seed=seed)
+    return label_by_emt(atoms)
 
 
 def store_fit(
