@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,24 @@ def test_what_a_calculation_has_touched(mlip_auto, finished_run: orm.WorkChainNo
     assert finished_run.outputs.potential.uuid in mlip_auto("touched", str(job.pk)).output
     assert not dependent_potentials(finished_run.outputs.metrics)
     assert finished_run.outputs.potential.pk in {potential.pk for potential in find_potentials()}
+
+
+def test_provenance_and_report_of_a_run_and_its_potential(
+    mlip_auto, finished_run: orm.WorkChainNode, small_config: PipelineConfig, tmp_path: Path
+) -> None:
+    run, potential = str(finished_run.pk), str(finished_run.outputs.potential.pk)
+    behind = mlip_auto("provenance", potential)
+    assert behind.exit_code == 0
+    for name in ("generate_structures", "AseLabelCalculation", "curate_labels", "pace_train", "localhost"):
+        assert name in behind.output
+    generated = json.loads(mlip_auto("provenance", potential, "--json").stdout)["n_structures_generated"]
+    assert generated == small_config.generator.count
+    for identifier in (run, potential):
+        written = mlip_auto("report", identifier, "--output", f"{identifier}.html")
+        assert written.exit_code == 0, written.output
+        assert (tmp_path / f"{identifier}.html").read_text().startswith("<!DOCTYPE html>")
+    refused = mlip_auto("report", "1")
+    assert refused.exit_code == 1 and isinstance(refused.exception, SystemExit)
 
 
 def test_the_graph_is_a_picture_with_counts(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
