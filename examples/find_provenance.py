@@ -1,9 +1,9 @@
 #!/usr/bin/env -S verdi run
-"""From a `.yace` node to every structure, calculation, code and computer it came from, by QueryBuilder alone.
+"""Print all structures, calculations, codes and computers behind the node of a `.yace` file, with AiiDA's QueryBuilder only.
 
     verdi run examples/find_provenance.py PK|UUID
 
-`aiida_mlip_autopipec.provenance.queries.trace` answers the same and more; this shows how to ask one's own questions.
+`aiida_mlip_autopipec.provenance.queries.trace` returns the same and more. Use this script as a start for queries of your own.
 """
 
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S verdi run
-"""Store one's own labelled structures as a dataset, fit a potential to it, and print its errors.
+"""Store your labelled structures as a dataset, fit a potential to it, and print its errors.
 
 verdi run examples/import_and_train.py DATA.extxyz NAME
 """

@@ -1,9 +1,9 @@
 #!/usr/bin/env -S verdi run
-"""Build, submit and follow a one-shot run, and print what came out.
+"""Build, submit and follow a one-shot run, and print its results.
 
     verdi run examples/launch_one_shot.py examples/copper.yaml
 
-It needs a profile with a broker (`verdi presto` makes one); `mlip-auto run` sees to that by itself.
+It needs a profile with a broker, as `verdi presto` creates it; `mlip-auto run` creates one itself.
 """
 
 import sys

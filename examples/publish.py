@@ -1,9 +1,9 @@
 #!/usr/bin/env -S verdi run
-"""Make a potential public: an AiiDA archive with all that stands behind it, its dataset as extended XYZ, and the file itself.
+"""Write the files to publish a potential: an AiiDA archive with its provenance, its dataset as extended XYZ, the `.yace` file.
 
     verdi run examples/publish.py PK|UUID FOLDER
 
-The one is the run or the potential. Others get everything by `verdi archive import`, and ask the same questions of it.
+PK or UUID is that of a run or of a potential. Others import the archive by `verdi archive import` and can run the same queries.
 """
 
 import sys
