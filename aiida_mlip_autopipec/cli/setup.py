@@ -89,22 +89,32 @@ def computer(file: Path, overwrite: bool, profile: str | None) -> None:
 @click.option("--environment", default="", metavar="LINES", help="Shell lines before pw.x, e.g. 'module load qe'.")
 @profile_option
 def codes(computer: str | None, pw: str | None, label: str | None, environment: str, profile: str | None) -> None:
-    """Store as AiiDA codes the programs of this package, which are uploaded with each job, and with --pw pw.x on COMPUTER."""
+    """Store AiiDA codes: the programs of this package, which are uploaded with each job, and, with --pw, pw.x on COMPUTER.
+
+    \b
+    mlip-auto setup codes                       the programs of this package, for any computer
+    mlip-auto setup codes COMPUTER --pw PATH    and pw.x of that computer
+    """
     from ..config.read import parse_settings
     from ..config.schemas.setup import PwCodeConfig
 
-    if (computer is None) != (pw is None):
-        raise click.UsageError("pw.x needs both COMPUTER and --pw PATH")
+    if computer is None and pw is not None:
+        raise click.UsageError("--pw needs the computer: mlip-auto setup codes COMPUTER --pw PATH")
     given = {"computer": computer, "executable": pw, "label": label, "environment": environment}
     content = {key: value for key, value in given.items() if value is not None}
     settings = parse_settings(PwCodeConfig, content, "options") if pw is not None else None
     load_profile(profile)
+    from ..host.computers import ensure_computer
     from ..setup.codes import setup_portable_codes, setup_pw_code
 
+    if computer is not None:
+        ensure_computer(computer)
     for code in setup_portable_codes():
         click.echo(f"{code.label} (node {code.pk}): uploaded with each job.")
     if settings is not None:
         click.echo(f"{setup_pw_code(settings).full_label}: {settings.executable}; in a config: oracle.code.")
+    elif computer is not None:
+        click.echo(f"No code of pw.x on {computer}: to store one, add --pw PATH.")
 
 
 @setup.command()

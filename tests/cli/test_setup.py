@@ -56,5 +56,11 @@ def test_a_wrong_file_is_explained(
     assert "Traceback" not in wrong.stderr
 
 
-def test_half_of_pw_is_not_enough(mlip_auto: Command) -> None:
-    assert "both COMPUTER and --pw" in mlip_auto("setup", "codes", "--pw", "/usr/bin/pw.x").stderr
+def test_codes_of_a_computer_need_no_pw_and_pw_needs_a_computer(mlip_auto: Command) -> None:
+    codes = mlip_auto("setup", "codes", "localhost")
+    assert codes.returncode == 0 and "pace_train" in codes.stdout
+    assert codes.stdout.splitlines()[-1] == "No code of pw.x on localhost: to store one, add --pw PATH."
+    unknown = mlip_auto("setup", "codes", "nowhere")
+    assert unknown.returncode == 1 and "mlip-auto setup computer" in unknown.stderr
+    half = mlip_auto("setup", "codes", "--pw", "/usr/bin/pw.x")
+    assert half.returncode == 2 and "mlip-auto setup codes COMPUTER --pw PATH" in half.stderr
