@@ -91,7 +91,7 @@ class Newcomer:
             shown = self.mlip_auto("status", run)
             return shown if is_there(shown) else ""
 
-        return str(wait_for(f"the wanted status of run {run}", shown_if_there, every=1.0))
+        return str(wait_for(f"the wanted status of run {run}", shown_if_there, every=3.0))
 
     def workers(self) -> list[psutil.Process]:
         """Return the workers of the daemon."""
