@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import MAX_VALUE_LENGTH, UserError, shown
+from .oracles import InstalledOracles
 
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
 
@@ -197,9 +198,19 @@ def _locate(model: type[BaseModel], content: Any, detail: dict[str, Any]) -> tup
         model = next(iter(candidates.values())) if len(candidates) == 1 else model
         keys.append(str(part))
         content = found[0] if found is not None else None
-        field = model.model_fields.get(str(part))
-        candidates = {} if field is None else {_tag_of(item): item for item in _models_in(field.annotation)}
+        candidates = _candidates(model, str(part), content)
     return keys, model
+
+
+def _candidates(model: type[BaseModel], key: str, content: Any) -> dict[str, type[BaseModel]]:
+    """Return the models that the value of a key may have, by tag."""
+    field = model.model_fields.get(key)
+    if field is None:
+        return {}
+    for choice in field.metadata:
+        if isinstance(choice, InstalledOracles) and (chosen := choice.model_of(content)) is not None:
+            return {_tag_of(chosen): chosen}
+    return {_tag_of(item): item for item in _models_in(field.annotation)}
 
 
 def _item_at(content: Any, part: Any) -> tuple[Any] | None:

@@ -1,6 +1,6 @@
 """The interface of an oracle: a WorkChain from structures to labels and a report.
 
-Any WorkChain with these inputs and outputs, registered as a workflow entry point `mlip_autopipec.oracle.<type>`, is an oracle;
+Any WorkChain with these inputs and outputs is an oracle if an :class:`~..config.oracles.Oracle` names it;
 :class:`OracleWorkChain` declares them. Its jobs store labels as soon as they finish (`to_trajectories(..., reusable=True)`). An
 oracle whose jobs come from other packages and store their results in another form has a static method `store_finished(keys,
 method) -> bool`: it stores the labels of structures with these keys that finished jobs of earlier runs computed, and returns
@@ -98,8 +98,8 @@ def expose_oracle(spec: ProcessSpec) -> None:
     spec.inputs["oracle"].dynamic = True
     spec.inputs["oracle"].valid_type = Data
     spec.inputs["oracle"].help = (
-        "Inputs of the oracle without the structures; `verdi plugin list aiida.workflows mlip_autopipec.oracle.<type>` lists "
-        "those that only one type has."
+        "Inputs of the oracle without the structures; `verdi plugin list aiida.workflows NAME` with the entry point of its "
+        "WorkChain lists those that only one type has."
     )
 
 

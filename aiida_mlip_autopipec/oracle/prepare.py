@@ -10,7 +10,8 @@ from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.orm import Dict, InstalledCode, QueryBuilder, load_code
 
 from ..config.errors import UserError
-from ..config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
+from ..config.oracles import find_oracle
+from ..config.schemas.oracle import AseOracleConfig, OracleBase, QuantumEspressoOracleConfig
 from ..config.schemas.resources import ResourcesConfig
 from ..host.codes import ensure_pw_code
 from ..host.computers import LOCALHOST, prepare_resources
@@ -22,15 +23,16 @@ if TYPE_CHECKING:
     from aiida_pseudo.data.pseudo import UpfData
 
 
-def prepare_oracle(
-    config: AseOracleConfig | QuantumEspressoOracleConfig, resources: ResourcesConfig, elements: Sequence[str]
-) -> dict[str, Any]:
+def prepare_oracle(config: OracleBase, resources: ResourcesConfig, elements: Sequence[str]) -> dict[str, Any]:
     """Return the inputs of an oracle, without the structures.
 
     :raises UserError: if a computer, a code or a pseudopotential is missing or cannot be used.
     """
-    if isinstance(config, QuantumEspressoOracleConfig):
-        return _prepare_pw(config, resources, elements)
+    return dict(find_oracle(config.type).prepare(config, resources, elements))
+
+
+def prepare_ase(config: AseOracleConfig, resources: ResourcesConfig, elements: Sequence[str]) -> dict[str, Any]:
+    """Return the inputs of the oracle of an ASE calculator."""
     complete = prepare_resources(resources)
     return {
         "settings": Dict(config.model_dump(mode="json")),
@@ -40,9 +42,10 @@ def prepare_oracle(
     }
 
 
-def _prepare_pw(
+def prepare_pw(
     config: QuantumEspressoOracleConfig, resources: ResourcesConfig, elements: Sequence[str]
 ) -> dict[str, Any]:
+    """Return the inputs of the oracle of pw.x."""
     try:
         import aiida_pseudo  # noqa: F401
         import aiida_quantumespresso  # noqa: F401

@@ -9,6 +9,7 @@ from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, calcfuncti
 from aiida.orm import Bool, Dict, Int, ProcessNode, Str, TrajectoryData, load_node
 from aiida.plugins import WorkflowFactory
 
+from ..config.oracles import find_oracle
 from ..dataset.identity import method_id
 from ..dataset.trajectory import count_frames
 from ..host.workarounds.lost_connection import EndsWithBroker
@@ -16,9 +17,6 @@ from ..programs.submit_once import submit_once
 from .claims import PROGRESS, claim, owners, release, root_pk, set_claim
 from .contract import TOO_MANY_FAILURES, expose_oracle
 from .reuse import Matches, find_labels, find_older_labels, reuse_labels, structure_keys
-
-ORACLES = "mlip_autopipec.oracle."
-"""Prefix of the entry points of oracles."""
 
 POLL_SECONDS = 2.0
 """Interval (s) at which a waiting labelling checks the claims of other processes."""
@@ -132,7 +130,7 @@ class LabellingWorkChain(EndsWithBroker, WorkChain):
     def _find_labels(self, keys: dict[str, list[str]], method: str) -> dict[str, Matches]:
         """Return existing labels, after storing those of finished jobs whose run stopped before it stored them."""
         matches = find_labels(keys, method)
-        oracle = WorkflowFactory(f"{ORACLES}{self.inputs.type.value}")
+        oracle = self._oracle()
         missing = _missing(keys, matches)
         if missing and hasattr(oracle, "store_finished"):
             if oracle.store_finished(missing, self.inputs.oracle["method"]):
@@ -145,6 +143,9 @@ class LabellingWorkChain(EndsWithBroker, WorkChain):
                     if new := [pair for pair in steps if (label, pair[0]) not in found]:
                         matches.setdefault(label, {})[uuid] = new
         return matches
+
+    def _oracle(self) -> Any:
+        return WorkflowFactory(find_oracle(self.inputs.type.value).workchain)
 
     def _divide(
         self,
@@ -172,7 +173,7 @@ class LabellingWorkChain(EndsWithBroker, WorkChain):
         number = len(self.ctx.oracles)
         node = submit_once(
             self,
-            WorkflowFactory(f"{ORACLES}{self.inputs.type.value}"),
+            self._oracle(),
             f"oracle_{number}" if number else "oracle",
             structures=self.ctx.claimed,
             **self.inputs.oracle,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..config.errors import UserError
-from ..config.schemas.oracle import QuantumEspressoOracleConfig
+from ..config.oracles import find_oracle
 from ..config.schemas.pipeline import PipelineConfig
 from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.setup import CheckConfig
 from ..host.computers import ensure_computer, prepare_resources
-from ..oracle.prepare import find_pw_code
 from .check_result import CheckResult
 from .login import check_computer
 from .services import check_services
@@ -46,9 +45,10 @@ def check(config: PipelineConfig, settings: CheckConfig, *, jobs: bool = True) -
 def _computers(config: PipelineConfig) -> Iterator[CheckResult]:
     wanted: dict[str, dict[str, ResourcesConfig]] = {}
     try:
-        if isinstance(config.oracle, QuantumEspressoOracleConfig):
-            # pw.x runs on the computer of its code and needs no Python.
-            wanted[find_pw_code(config.oracle.code).computer.label] = {}
+        computer_of = find_oracle(config.oracle.type).computer
+        if computer_of is not None:
+            # Its code runs on the computer where it is, and needs no Python.
+            wanted[computer_of(config.oracle)] = {}
         else:
             wanted[config.resources.oracle.computer] = {"oracle": config.resources.oracle}
     except UserError as error:

@@ -13,7 +13,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from ..config.errors import UserError
-from ..config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
+from ..config.schemas.oracle import OracleBase
 from ..config.schemas.pipeline import TrainingRunConfig
 from ..config.schemas.resources import ResourcesConfig
 from ..dataset.trajectory import to_trajectories
@@ -27,9 +27,7 @@ _BOX = 10.0
 _LATTICE_CONSTANTS = (3.4, 3.5, 3.6, 3.7, 3.8)
 
 
-def label_one(
-    oracle: AseOracleConfig | QuantumEspressoOracleConfig, element: str, resources: ResourcesConfig
-) -> ProcessBuilder:
+def label_one(oracle: OracleBase, element: str, resources: ResourcesConfig) -> ProcessBuilder:
     """Return the builder of a labelling of one atom, without reuse of labels."""
     atoms = Atoms(element, cell=[_BOX] * 3, positions=[[_BOX / 2] * 3])
     atoms.info["family"] = "check"

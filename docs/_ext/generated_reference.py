@@ -128,7 +128,7 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
     title = f"`{path}`" if path else "Top level"
     rows, nested = [], []
     for key, field in model.model_fields.items():
-        inner = _models_in(field.annotation)
+        inner = _models_of(field)
         name = f"{path}.{key}" if path else key
         nested += [(name, one, len(inner) > 1) for one in inner]
         limits = ", ".join(filter(None, map(_limit, field.metadata)))
@@ -140,6 +140,16 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
     yield f"### {title}\n\n{_inline(model.__doc__ or '')}\n\n" + _table(["key", "type", "default", "meaning"], rows)
     for name, one, is_variant in nested:
         yield from _sections(one, f"{name} (type: {one.model_fields['type'].default})" if is_variant else name)
+
+
+def _models_of(field: Any) -> list[type[BaseModel]]:
+    """Return the models that the value of a field may have."""
+    from aiida_mlip_autopipec.config.oracles import InstalledOracles
+
+    for choice in field.metadata:
+        if isinstance(choice, InstalledOracles):
+            return choice.models()
+    return _models_in(field.annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -36,7 +36,7 @@ def text_of(page: Path) -> str:
 def keys_of(model: type[BaseModel]) -> set[str]:
     keys = set(model.model_fields)
     for field in model.model_fields.values():
-        for inner in reference._models_in(field.annotation):
+        for inner in reference._models_of(field):
             keys |= keys_of(inner)
     return keys
 

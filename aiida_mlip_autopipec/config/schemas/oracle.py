@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ase.calculators.calculator import names as ase_names
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..errors import shown
 from .base import ChemicalSymbol, PositiveFloat, PositiveInt, StrictSettings, plain
@@ -24,6 +24,9 @@ _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*")
 
 class OracleBase(StrictSettings):
     """Settings of every oracle."""
+
+    type: str
+    """Kind of oracle."""
 
     reuse: bool = True
     """Reuse labels that this profile already holds for the same structure and the same method."""
@@ -41,7 +44,7 @@ class OracleBase(StrictSettings):
     @property
     def title(self) -> str:
         """Name of the method for messages."""
-        return str(self.model_dump()["type"])
+        return self.type
 
     def unsupported(self, elements: Collection[str]) -> str | None:
         """Return a message if the method does not support some of the elements, else None."""
@@ -268,14 +271,3 @@ class QuantumEspressoOracleConfig(OracleBase):
         if self.pseudo_family is not None or not missing:
             return None
         return f"no pseudopotential for {', '.join(missing)}: name its UPF file under oracle.pseudopotentials"
-
-
-def _type_of(value: Any) -> str:
-    return str(value.get("type", "ase")) if isinstance(value, dict) else str(getattr(value, "type", value))
-
-
-OracleConfig = Annotated[
-    Annotated[AseOracleConfig, Tag("ase")] | Annotated[QuantumEspressoOracleConfig, Tag("quantumespresso")],
-    Discriminator(_type_of),
-]
-"""Settings of an oracle, distinguished by `type`; by default `ase`."""

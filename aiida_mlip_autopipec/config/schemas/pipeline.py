@@ -7,12 +7,13 @@ from typing import Any
 from ase.data import atomic_numbers
 from pydantic import Field, field_validator, model_validator
 
+from ..oracles import OracleConfig
 from .base import ChemicalSymbol, StrictSettings
 from .curation import CurationConfig
 from .exploration import ExplorationConfig
 from .generator import GeneratorConfig
 from .learning import LearningConfig
-from .oracle import EMT_ELEMENTS, OracleConfig
+from .oracle import EMT_ELEMENTS
 from .resources import ResourcesConfig
 from .selection import SelectionConfig
 from .structures import StructureSource
