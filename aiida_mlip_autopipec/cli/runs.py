@@ -203,30 +203,33 @@ def watch(identifier: str, output: Path | None, profile: str | None) -> None:
 
 @click.command()
 @element_option
+@click.option(
+    "--oracle",
+    metavar="NAME",
+    help="Oracle: quantumespresso; a code: abinit, aims, cp2k, gpaw, orca, psi4, vasp; a foundation model: chgnet, mace_mp, "
+    "mattersim, orb, sevennet; or another installed oracle or ASE calculator.",
+)
 @click.argument("config_file", default="CONFIG.yaml", type=click.Path(dir_okay=False, path_type=Path))
-def init(elements: tuple[str, ...], config_file: Path) -> None:
-    """Write an annotated CONFIG.yaml with every setting and its default."""
+def init(elements: tuple[str, ...], oracle: str | None, config_file: Path) -> None:
+    """Write an annotated CONFIG.yaml with every setting and its default.
+
+    `mlip-auto setup check --config CONFIG.yaml` labels a structure with its oracle.
+    """
     from ..config.read import parse_settings
-    from ..config.schemas.oracle import EMT_ELEMENTS
     from ..config.schemas.pipeline import PipelineConfig
     from ..config.template import annotated_yaml
+    from ..oracle.example import example_config
 
-    wanted = list(elements) or ["Cu"]
-    content: dict[str, Any] = {"elements": wanted}
-    has_default_oracle = EMT_ELEMENTS.issuperset(wanted)
-    if not has_default_oracle:
-        content["oracle"] = {"type": "quantumespresso", "pseudo_family": "SSSP/1.3/PBEsol/efficiency"}
-    config = parse_settings(PipelineConfig, content, "--element")
+    example = example_config(oracle, elements)
+    config = parse_settings(PipelineConfig, example.content, "--element")
     check_target(config_file)
     if config_file.exists():
         raise UserError(f"{config_file} exists already; it is not changed")
-    write_text(config_file, annotated_yaml(config))
+    write_text(config_file, annotated_yaml(config, example.notes))
     say(f"Wrote {config_file}. Edit it, then: mlip-auto run {config_file}")
-    if not has_default_oracle:
-        click.echo(
-            "Its oracle is Quantum ESPRESSO (pip install 'aiida-mlip-autopipec[qe]'; aiida-pseudo install sssp); "
-            "for any ASE calculator, set type: ase."
-        )
+    if example.needs:
+        say(f"Its oracle is {example.needs}.")
+        say(f"To label a structure with it: mlip-auto setup check --config {config_file}")
 
 
 def _read_train_and_test(data: Path, test: Path | None, trust_pickle: bool, keys: LabelKeys | None) -> list[Atoms]:

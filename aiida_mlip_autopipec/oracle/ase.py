@@ -7,7 +7,7 @@ from typing import Any
 from aiida.engine import ExitCode, ProcessSpec, append_, while_
 from aiida.orm import AbstractCode, CalcJobNode, Dict
 
-from ..config.schemas.oracle import AseOracleConfig
+from ..config.schemas.oracle import STRUCTURES_PER_JOB, AseOracleConfig
 from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
 from ..programs.resources import job_metadata, parallel_options
@@ -51,7 +51,7 @@ class AseOracleWorkChain(OracleWorkChain):
         """Divide the structures into batches, one for each job."""
         structures = self.inputs.structures
         frames = [(label, step) for label in sorted(structures) for step in range(structures[label].numsteps)]
-        batches = make_batches(frames, self.settings.structures_per_job)
+        batches = make_batches(frames, self.settings.structures_per_job or STRUCTURES_PER_JOB)
         self.ctx.waiting = [{"batch": batch, "fruitless": 0} for batch in batches]
         self.ctx.jobs = []
         self.ctx.given_up = []
@@ -70,6 +70,7 @@ class AseOracleWorkChain(OracleWorkChain):
             self.inputs.resources,
             seconds_per_structure=settings.seconds_per_structure,
             command=settings.command,
+            batch_size=settings.batch_size,
             **parallel_options(self.inputs.resources, settings.processes, settings.threads, settings.withmpi),
         )
         method = method_id(self.inputs.method.get_dict())

@@ -39,6 +39,9 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         spec.input(
             "metadata.options.command", valid_type=str, required=False, help="Starts the code of the calculator."
         )
+        spec.input(
+            "metadata.options.batch_size", valid_type=int, required=False, help="Structures computed at the same time."
+        )
         spec.input("metadata.options.mpirun", valid_type=list, required=False, help="Words before the command.")
         spec.input("metadata.options.output_filename", valid_type=str, default=cls.LOG)
         spec.inputs["metadata"]["options"]["parser_name"].default = "mlip_autopipec.ase_label"
@@ -96,7 +99,7 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
             for atoms in structures:
                 frames.write(computed_structure(atoms, method))
         options = self.inputs.metadata.options
-        start = {name: options[name] for name in ("command", "mpirun") if options.get(name)}
+        start = {name: options[name] for name in ("command", "mpirun", "batch_size") if options.get(name)}
         (working_directory / self.METHOD).write_text(json.dumps({**job_method(structures, method), **start}))
 
         arguments = [self.STRUCTURES, self.METHOD]

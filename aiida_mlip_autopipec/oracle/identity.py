@@ -14,6 +14,7 @@ from aiida.orm import Computer, InstalledCode, QueryBuilder
 from ase.calculators.calculator import names as ase_names
 
 from ..config.errors import UserError
+from ..config.recipes import find_recipe
 from ..config.schemas.oracle import AseOracleConfig, OracleBase
 from ..config.schemas.resources import ResourcesConfig
 from ..host.computers import ensure_computer
@@ -29,16 +30,21 @@ IDENTITY = "identity"
 def identify_calculator(config: AseOracleConfig, resources: ResourcesConfig, elements: Sequence[str]) -> dict[str, Any]:
     """Return the identity of an ASE calculator on a computer; see :mod:`mlip_label.identity` for what belongs to it.
 
+    :param config: complete settings, as :func:`~.complete.complete` returns them.
     :param resources: complete resources, as :func:`~..host.computers.prepare_resources` returns them.
     :raises UserError: if a file of `identity_files` does not exist there.
     """
-    request = {
+    request: dict[str, Any] = {
         "calculator": config.calculator,
         "parameters": {**config.parameters, **({"command": config.command} if config.command else {})},
         "by_kind": config.parameters_by_kind,
         "files": config.identity_files,
         "elements": sorted(elements),
     }
+    if (recipe := find_recipe(config.calculator)) is not None:
+        request["packages"] = list(recipe.packages)
+        request["weights"] = list(recipe.weights(config.parameters))
+        request["version"] = recipe.version and [list(recipe.version[0]), recipe.version[1]]
     command = shlex.join(["python3", "-c", PROBE.read_text(encoding="utf-8"), json.dumps(request)])
     try:
         output = _run(ensure_computer(resources.computer), f"{resources.prepend_text}\n{command}")

@@ -16,6 +16,7 @@ from ..config.schemas.resources import ResourcesConfig
 from ..host.codes import ensure_pw_code
 from ..host.computers import LOCALHOST, prepare_resources
 from ..programs.codes import ensure_code
+from .complete import complete
 from .identity import identify_calculator, identify_pw
 from .pw_inputs import DENSITY_CUTOFF_RATIO
 
@@ -32,12 +33,13 @@ def prepare_oracle(config: OracleBase, resources: ResourcesConfig, elements: Seq
 
 
 def prepare_ase(config: AseOracleConfig, resources: ResourcesConfig, elements: Sequence[str]) -> dict[str, Any]:
-    """Return the inputs of the oracle of an ASE calculator."""
-    complete = prepare_resources(resources)
+    """Return the inputs of the oracle of an ASE calculator, with the defaults of its recipe."""
+    config = complete(config, elements)
+    resources = prepare_resources(resources)
     return {
         "settings": Dict(config.model_dump(mode="json")),
-        "method": Dict(config.method(identify_calculator(config, complete, elements))),
-        "resources": Dict(complete.model_dump(mode="json")),
+        "method": Dict(config.method(identify_calculator(config, resources, elements))),
+        "resources": Dict(resources.model_dump(mode="json")),
         "code": ensure_code("label_structures"),
     }
 

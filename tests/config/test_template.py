@@ -34,8 +34,8 @@ def test_every_setting_is_described() -> None:
 def test_every_setting_stands_under_its_description() -> None:
     text = annotated_yaml(PipelineConfig(elements=["Cu"]))
     lines = text.splitlines()
-    position = lines.index("  structures_per_job: 100")
-    assert lines[position - 1].startswith("  # Structures labelled by one job")
+    position = lines.index("  max_attempts: 3")
+    assert lines[position - 1].startswith("  # Maximum number of submissions")
 
 
 def test_the_elements_of_effective_medium_theory_are_those_of_ase() -> None:

@@ -1,4 +1,7 @@
-"""Codes that write files, run by `label_structures` as real programs: CP2K and ABINIT, as Debian packages them."""
+"""Recipes on the real programs, run by `label_structures`: CP2K, ABINIT and Psi4 of Debian, GPAW and models of PyPI.
+
+A code that lives in another Python environment is found by a variable such as MLIP_GPAW_PYTHON, with the path of its Python.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,29 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.io import write
 
+from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
 from aiida_mlip_autopipec.oracle.ase_inputs import computed_structure, job_method
+from aiida_mlip_autopipec.oracle.complete import complete
 
+from ..waiting import PATIENCE
 from .conftest import SCRIPT, Labelling, label_command, read_labelling
 
+DIRECT = """
+import importlib, json, sys
+from ase.io import read
 
-@dataclass(frozen=True)
-class Code:
-    """A code, small settings of it, and the tiny structure that they suit."""
-
-    program: str
-    method: dict[str, Any]
-    structure: Atoms
-    unconverged: dict[str, Any]
-    variables: dict[str, str] = field(default_factory=dict)
+module, name, parameters = json.loads(sys.argv[1])
+atoms = read("direct.traj")
+atoms.calc = getattr(importlib.import_module(module), name)(**parameters)
+try:
+    energy = atoms.get_potential_energy(force_consistent=True)
+except Exception:
+    energy = atoms.get_potential_energy()
+stress = atoms.get_stress().tolist() if atoms.pbc.all() else None
+print("\\n" + json.dumps([float(energy), atoms.get_forces().astype(float).tolist(), stress]))
+"""
 
 
 def silicon() -> Atoms:
@@ -40,83 +51,119 @@ def silicon() -> Atoms:
     return atoms
 
 
-def hydrogen() -> Atoms:
-    """A molecule in a small cell, periodic since CP2K then computes the stress too."""
-    atoms = molecule("H2", cell=[4.0, 4.2, 4.4], pbc=True)
-    atoms.center()
+def aluminium() -> Atoms:
+    """A distorted cell of aluminium of two atoms."""
+    atoms = bulk("Al", a=4.05, orthorhombic=True)
+    atoms.positions[1] += (0.12, 0.05, 0.1)
     return atoms
 
 
+def magnesia() -> Atoms:
+    """A distorted, compressed cell of MgO of two atoms."""
+    atoms = bulk("MgO", "rocksalt", a=4.0)
+    atoms.positions[1] += (0.1, 0.05, 0.02)
+    return atoms
+
+
+def water() -> Atoms:
+    """A bent water molecule."""
+    atoms = molecule("H2O")
+    atoms.positions[2] += (0.02, 0.06, 0.03)
+    return atoms
+
+
+@dataclass(frozen=True)
+class Code:
+    """A calculator with a recipe, settings that make it cheap, and what its own ASE calculator is."""
+
+    name: str
+    needs: str
+    direct: tuple[str, str]
+    settings: dict[str, Any] = field(default_factory=dict)
+    direct_parameters: dict[str, Any] = field(default_factory=dict)
+    unconverged: dict[str, Any] | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def python(self) -> str:
+        """Return the Python that runs it; skip the test if there is none."""
+        python = os.environ.get(f"MLIP_{self.name.upper()}_PYTHON", sys.executable)
+        if self.needs.startswith("import "):
+            checked = subprocess.run([python, "-c", self.needs], capture_output=True, check=False)
+            if checked.returncode:
+                pytest.skip(f"{self.name} is not installed: MLIP_{self.name.upper()}_PYTHON names a Python that has it")
+        elif shutil.which(self.needs) is None:
+            pytest.skip(f"{self.needs} is not installed")
+        return python
+
+    def config(self, structure: Atoms, **parameters: Any) -> AseOracleConfig:
+        """Return complete settings."""
+        settings = {**self.settings, "parameters": {**self.settings.get("parameters", {}), **parameters}}
+        return complete(
+            AseOracleConfig(calculator=self.name, **settings), sorted(set(structure.get_chemical_symbols()))
+        )
+
+
+DFT = {"level": "fast", "kpoints_distance": 0.8}
 CODES = {
     "abinit": Code(
         "abinit",
-        {
-            "calculator": "abinit",
-            "parameters": {
-                "pp_paths": ["/usr/share/abinit/psp"],
-                "pps": "fhi",
-                "ecut": 250.0,
-                # Without it the energy is no smooth function of the cell, as the stress supposes.
-                "ecutsm": 0.5,
-                "toldff": 1e-7,
-                "chksymbreak": 0,
-                "nsym": 1,
-            },
-            "kpoints_distance": 0.7,
-            "command": "abinit",
-        },
-        silicon(),
-        {"nstep": 2},
+        "abinit",
+        ("ase.calculators.abinit", "Abinit"),
+        {**DFT, "parameters": {"pp_paths": ["/usr/share/abinit/psp"], "nsym": 1}},
+        unconverged={"nstep": 2},
+    ),
+    "chgnet": Code(
+        "chgnet", "import chgnet", ("chgnet.model.dynamics", "CHGNetCalculator"), direct_parameters={"model": None}
     ),
     "cp2k": Code(
+        "cp2k",
         "cp2k_shell.psmp",
-        {
-            "calculator": "cp2k",
-            "parameters": {
-                "basis_set": "SZV-MOLOPT-SR-GTH",
-                "basis_set_file": "BASIS_MOLOPT",
-                "potential_file": "GTH_POTENTIALS",
-                "pseudo_potential": "GTH-PADE-q1",
-                "cutoff": 2700.0,
-            },
-            "command": "cp2k_shell.psmp",
-        },
-        hydrogen(),
+        ("ase.calculators.cp2k", "CP2K"),
+        DFT,
+        {"command": "cp2k_shell.psmp"},
         {"max_scf": 1},
         {"CP2K_DATA_DIR": "/usr/share/cp2k"},
     ),
+    "gpaw": Code(
+        "gpaw",
+        "import gpaw, gpaw_data",
+        ("gpaw", "GPAW"),
+        DFT,
+        unconverged={"maxiter": 3, "convergence": {"density": 1e-9}},
+    ),
+    "psi4": Code("psi4", "import psi4", ("ase.calculators.psi4", "Psi4"), {"level": "fast"}, {"multiplicity": 1}),
+    "sevennet": Code("sevennet", "import sevenn", ("sevenn.calculator", "SevenNetCalculator")),
 }
+
+CASES = [
+    *(("abinit", structure) for structure in (silicon, aluminium)),
+    *(("cp2k", structure) for structure in (silicon, magnesia)),
+    *(("gpaw", structure) for structure in (silicon, aluminium, magnesia)),
+    ("psi4", water),
+    *((model, structure) for model in ("chgnet", "sevennet") for structure in (silicon, magnesia)),
+]
 
 Run = Callable[..., Labelling]
 
 
-@pytest.fixture(params=sorted(CODES))
-def code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Code:
-    """A code that is installed here."""
-    found = CODES[request.param]
-    if shutil.which(found.program) is None:
-        pytest.skip(f"{found.program} is not installed")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for name, value in found.variables.items():
-        monkeypatch.setenv(name, value)
-    return found
-
-
 @pytest.fixture
-def run(code: Code, tmp_path: Path) -> Run:
-    """Label structures with the code."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Label structures with a code."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
-    def labelled(structures: list[Atoms], **parameters: Any) -> Labelling:
-        method = {**code.method, "parameters": {**code.method["parameters"], **parameters}}
+    def labelled(code: Code, structures: list[Atoms], batch_size: int = 1, **parameters: Any) -> Labelling:
+        python = code.python()
+        for name, value in code.variables.items():
+            monkeypatch.setenv(name, value)
+        config = code.config(structures[0], **parameters)
+        method = config.method()
         label_command(tmp_path, [computed_structure(atoms, method) for atoms in structures], "emt")
-        start = {"command": code.method["command"]}
+        start = {"command": config.command, "batch_size": batch_size}
         (tmp_path / "method.json").write_text(json.dumps({**job_method(structures, method), **start}))
+        for name in ("labels.traj", "failures.jsonl", "summary.json"):
+            (tmp_path / name).unlink(missing_ok=True)
         done = subprocess.run(
-            [sys.executable, SCRIPT, "structures.traj", "method.json"],
-            cwd=tmp_path,
-            timeout=600,
-            capture_output=True,
-            env=dict(os.environ),
+            [python, SCRIPT, "structures.traj", "method.json"], cwd=tmp_path, timeout=PATIENCE, capture_output=True
         )
         return read_labelling(tmp_path, done.returncode)
 
@@ -124,10 +171,13 @@ def run(code: Code, tmp_path: Path) -> Run:
 
 
 def moved(atoms: Atoms, step: float) -> Atoms:
-    """Return the structure with its last atom moved along x."""
+    """Return the structure with its last atom moved along x, y and z."""
     copy = atoms.copy()
-    copy.positions[-1, 0] += step
+    copy.positions[-1] += step * np.array(DIRECTION)
     return copy
+
+
+DIRECTION = (0.6, 0.64, 0.48)
 
 
 def strained(atoms: Atoms, step: float) -> Atoms:
@@ -137,32 +187,95 @@ def strained(atoms: Atoms, step: float) -> Atoms:
     return copy
 
 
-@pytest.mark.slow
-def test_forces_and_stress_are_derivatives_of_the_energy(code: Code, run: Run, tmp_path: Path) -> None:
-    atoms, step = code.structure, 0.01
-    structures = [
-        atoms,
-        moved(atoms, step),
-        moved(atoms, -step),
-        strained(atoms, step / 2),
-        strained(atoms, -step / 2),
-    ]
-    labelling = run(structures)
-    assert not labelling.failures
-    energies = [labelling.labels[index]["energy"] for index in range(5)]
-    force = -(energies[1] - energies[2]) / (2 * step)
-    assert labelling.labels[0]["forces"][-1, 0] == pytest.approx(force, rel=0.01, abs=2e-3)
-    stress = (energies[3] - energies[4]) / step / atoms.get_volume()
-    assert labelling.labels[0]["stress"][2] == pytest.approx(stress, rel=0.01, abs=2e-4)
-    assert not (tmp_path / "scratch").exists()
+def run_directly(code: Code, atoms: Atoms, folder: Path, **changes: Any) -> list[Any]:
+    """Return energy, forces and stress of the code's own ASE calculator, without anything of this package."""
+    config = code.config(atoms, **changes)
+    method = job_method([atoms], config.method())
+    parameters = {**method["parameters"], **(method["variants"][0] if "variants" in method else {})}
+    mesh = parameters.get("kpts")
+    if code.name == "cp2k":
+        del parameters["kpts"]
+        points = " ".join(map(str, mesh))
+        kpoints = f"&DFT\n&KPOINTS\nSCHEME MONKHORST-PACK {points}\n&END KPOINTS\n"
+        parameters["inp"] = parameters["inp"].replace("&DFT\n", kpoints, 1)
+    parameters |= code.direct_parameters
+    folder.mkdir()
+    environment = dict(os.environ)
+    if code.name == "abinit":
+        folders = parameters.pop("pp_paths")
+        (folder / "ase.ini").write_text(f"[abinit]\ncommand = abinit\npp_paths = {' '.join(folders)}\n")
+        environment["ASE_CONFIG_PATH"] = str(folder / "ase.ini")
+    write(folder / "direct.traj", computed_structure(atoms, config.method()))
+    arguments = [code.python(), "-c", DIRECT, json.dumps([*code.direct, parameters])]
+    done = subprocess.run(
+        arguments, cwd=folder, timeout=PATIENCE, capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.mark.slow
-def test_an_unconverged_calculation_is_a_failed_label_whose_files_are_kept(
-    code: Code, run: Run, tmp_path: Path
+@pytest.mark.parametrize(("name", "make"), CASES, ids=lambda value: value if isinstance(value, str) else value.__name__)
+def test_labels_are_derivatives_of_the_energy_and_those_of_a_direct_run(
+    name: str, make: Callable[[], Atoms], run: Run, tmp_path: Path
 ) -> None:
-    labelling = run([code.structure], **code.unconverged)
+    code, atoms, step = CODES[name], make(), 0.01
+    is_periodic = bool(atoms.pbc.all())
+    structures = [atoms, moved(atoms, step), moved(atoms, -step)]
+    if is_periodic:
+        structures += [strained(atoms, step / 2), strained(atoms, -step / 2)]
+    # The stress of oxygen needs a high cutoff to be the derivative of the energy.
+    accurate = {"mode": {"name": "pw", "ecut": 900.0}} if (name, make) == ("gpaw", magnesia) else {}
+    labelling = run(code, structures, **accurate)
+    assert not labelling.failures
+    assert not (tmp_path / "scratch").exists()
+    energies = [labelling.labels[index]["energy"] for index in range(len(structures))]
+    force = -(energies[1] - energies[2]) / (2 * step)
+    found = float(labelling.labels[0]["forces"][-1] @ np.array(DIRECTION))
+    print(f"{name} {atoms.get_chemical_formula()}: force {found:.5f}, from differences {force:.5f} eV/Å")
+    assert found == pytest.approx(force, rel=0.01, abs=2e-3)
+    if is_periodic:
+        stress = (energies[3] - energies[4]) / step / atoms.get_volume()
+        computed = float(labelling.labels[0]["stress"][2])
+        print(f"{name} {atoms.get_chemical_formula()}: stress {computed:.6f}, from differences {stress:.6f} eV/Å^3")
+        assert computed == pytest.approx(stress, rel=0.01, abs=2e-4)
+
+    energy, forces, stresses = run_directly(code, atoms, tmp_path / "direct", **accurate)
+    assert energies[0] == energy
+    assert labelling.labels[0]["forces"].tolist() == forces
+    if is_periodic:
+        assert labelling.labels[0]["stress"].tolist() == stresses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, code in CODES.items() if code.unconverged])
+def test_an_unconverged_calculation_is_a_failed_label_whose_files_are_kept(name: str, run: Run, tmp_path: Path) -> None:
+    labelling = run(CODES[name], [silicon()], **CODES[name].unconverged or {})
     assert not labelling.labels
     assert labelling.failures[0]["kind"] == "not_converged", labelling.failures
     assert "scratch/000000" in labelling.failures[0]["reason"]
     assert any((tmp_path / "scratch" / "000000").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["chgnet", "sevennet"])
+def test_a_model_labels_structures_in_batches_and_those_without_a_cell(name: str, run: Run) -> None:
+    structures = [silicon(), bulk("Si", cubic=True), Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2.3]]), Atoms("Si")]
+    alone, together = run(CODES[name], structures), run(CODES[name], structures, batch_size=3)
+    assert len(alone.labels) == len(together.labels) == 4
+    for index, atoms in enumerate(structures):
+        one, many = alone.labels[index], together.labels[index]
+        assert many["energy"] == pytest.approx(one["energy"], abs=1e-4 * len(atoms))
+        assert many["forces"] == pytest.approx(one["forces"], abs=1e-3)
+        assert many["stress"] == pytest.approx(one["stress"], abs=1e-5)
+    assert alone.labels[0]["energy"] != alone.labels[2]["energy"]
+
+
+@pytest.mark.slow
+def test_psi4_computes_atoms_with_their_spin_and_refuses_periodic_structures(run: Run) -> None:
+    labelling = run(CODES["psi4"], [Atoms("O"), Atoms("O2", positions=[[0, 0, 0], [0, 0, 1.21]]), silicon()])
+    assert labelling.labels.keys() == {0, 1}
+    assert labelling.failures[2]["kind"] == "periodic"
+    # The free atom is a triplet: more than 2 eV below its lowest singlet, and the molecule is bound by 5 to 8 eV.
+    bound = 2 * labelling.labels[0]["energy"] - labelling.labels[1]["energy"]
+    assert 2.0 < bound < 9.0

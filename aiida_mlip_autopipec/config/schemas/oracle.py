@@ -11,6 +11,7 @@ from ase.calculators.calculator import names as ase_names
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import shown
+from ..recipes import Kind, Level, recipe_names
 from .base import ChemicalSymbol, PositiveFloat, PositiveInt, StrictSettings, plain
 
 EMT_ELEMENTS = frozenset({"H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"})
@@ -18,6 +19,12 @@ EMT_ELEMENTS = frozenset({"H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt"
 
 MAGNETIC_ELEMENTS = frozenset({"Cr", "Mn", "Fe", "Co", "Ni"})
 """Elements whose crystals are computed with collinear spin by default."""
+
+KPOINTS_KEYWORD = "kpts"
+"""Default keyword argument of a calculator for the mesh of k-points."""
+
+STRUCTURES_PER_JOB = 100
+"""Default number of structures that one job labels."""
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*")
 
@@ -58,38 +65,45 @@ class AseOracleConfig(OracleBase):
     """Kind of oracle: `ase` for any ASE calculator, `quantumespresso` for pw.x through aiida-quantumespresso."""
 
     calculator: str = "emt"
-    """Name of an ASE calculator (emt, lj, eam, gpaw, ...), or import path of a calculator class or factory
-    (`package.module:Class`). The jobs import and run its code."""
+    """Name of a recipe (abinit, aims, cp2k, gpaw, orca, psi4, vasp; foundation models: chgnet, mace_mp, mattersim, orb,
+    sevennet), which has defaults for all settings; of another ASE calculator (emt, lj, eam, ...); or import path of a
+    calculator class or factory (`package.module:Class`). The jobs import and run its code."""
+
+    level: Level | None = None
+    """Accuracy of a recipe (`fast`, `balanced` or `stringent`), if it has levels: cutoffs, k-points and smearing that are not
+    set explicitly. If empty, `balanced`."""
 
     parameters: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the calculator, in its units."""
+    """Keyword arguments of the calculator, in its units. They have precedence over those of a recipe; an empty value removes
+    one of the recipe's."""
 
     identity_files: list[str] = Field(default_factory=list)
     """Further files or folders, on the computer of the jobs, that the calculator reads: their content is part of the identity
     of the labels. Files that `parameters` name by absolute path, and those in the calculator's data folders, need not
     be listed."""
 
-    parameters_by_kind: dict[Literal["bulk", "slab", "cluster", "atom"], dict[str, Any]] = Field(default_factory=dict)
+    parameters_by_kind: dict[Kind, dict[str, Any]] = Field(default_factory=dict)
     """Keyword arguments for one kind of structure, in addition to `parameters`: `bulk` is periodic in all directions, `slab` in
     some, `cluster` in none, and `atom` is an isolated atom."""
 
     kpoints_distance: float | None = Field(default=None, gt=0.0, le=2.0)
     """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions: each structure gets the mesh
-    as the keyword argument `kpoints_keyword`. If empty, `parameters` set the k-points."""
+    as the keyword argument `kpoints_keyword`. If empty, that of the recipe; without one, `parameters` set the k-points."""
 
-    kpoints_keyword: str = Field(default="kpts", pattern=r"^[A-Za-z_]\w*$")
-    """Keyword argument of the calculator for the mesh of k-points, such as `kpts` or (FHI-aims) `k_grid`."""
+    kpoints_keyword: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
+    """Keyword argument of the calculator for the mesh of k-points. If empty, that of the recipe, or `kpts`."""
 
     vacuum: float | None = Field(default=None, ge=2.0, le=50.0)
     """Vacuum, in Å, on each side of a structure along directions in which it is not periodic: it is computed in a periodic
-    cell, as plane-wave codes need. If empty, the calculator gets the structure as it is."""
+    cell, as plane-wave codes and some foundation models need. If empty, that of the recipe; without one, the calculator gets
+    the structure as it is."""
 
     magnetic_moments: dict[ChemicalSymbol, Annotated[float, Field(ge=-20.0, le=20.0)]] = Field(default_factory=dict)
     """Initial magnetic moment of the atoms of an element, in Bohr magnetons."""
 
     command: str | None = Field(default=None, min_length=1, max_length=2000)
     """Command, without `mpirun`, that starts the external code of a calculator on the computer of the jobs, such as
-    `vasp_std` or `cp2k_shell.psmp`. If empty, the command in ASE's configuration on that computer."""
+    `vasp_std` or `cp2k_shell.psmp`. If empty, that of the recipe, or the command in ASE's configuration on that computer."""
 
     processes: PositiveInt = 1
     """MPI processes of the code; if more than 1, it is started by the `mpirun` of the computer."""
@@ -100,8 +114,13 @@ class AseOracleConfig(OracleBase):
     threads: PositiveInt | None = None
     """OpenMP threads of each process; if empty, the default of the computer."""
 
-    structures_per_job: PositiveInt = 100
-    """Structures labelled by one job: about 100 for a cheap calculator, 1 for an expensive one."""
+    structures_per_job: PositiveInt | None = None
+    """Structures labelled by one job: about 100 for a cheap calculator, 1 for an expensive one. If empty, that of the recipe,
+    or 100."""
+
+    batch_size: PositiveInt | None = None
+    """Structures that a foundation model computes at the same time, if it can (chgnet, sevennet); more need more memory. If
+    empty, that of the recipe."""
 
     seconds_per_structure: PositiveFloat | None = None
     """Time limit of a structure, in seconds: beyond it, its label is a failed label and the job continues with the next
@@ -118,11 +137,11 @@ class AseOracleConfig(OracleBase):
     @field_validator("calculator")
     @classmethod
     def _known_or_importable(cls, value: str) -> str:
-        if value in ase_names or _IMPORT_PATH.fullmatch(value):
+        if value in ase_names or _IMPORT_PATH.fullmatch(value) or value in recipe_names():
             return value
         raise ValueError(
-            f"{shown(value)} is neither one of ASE's calculators ({', '.join(sorted(ase_names))}) "
-            "nor an import path such as 'package.module:Class'"
+            f"{shown(value)} is neither a recipe ({', '.join(recipe_names())}), nor another of ASE's calculators "
+            f"({', '.join(sorted(ase_names))}), nor an import path such as 'package.module:Class'"
         )
 
     @property
@@ -139,7 +158,7 @@ class AseOracleConfig(OracleBase):
         given = {"parameters_by_kind", "kpoints_distance", "vacuum", "magnetic_moments"}
         settings = {name: value for name, value in self.model_dump(mode="json", include=given).items() if value}
         if "kpoints_distance" in settings:
-            settings["kpoints_keyword"] = self.kpoints_keyword
+            settings["kpoints_keyword"] = self.kpoints_keyword or KPOINTS_KEYWORD
         method = {"type": self.type, "calculator": self.calculator, "parameters": self.parameters, **settings}
         return method if identity is None else {**method, "identity": dict(identity)}
 

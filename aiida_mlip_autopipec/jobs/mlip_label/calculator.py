@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from ase import Atoms
 from ase.calculators.calculator import FileIOCalculator, get_calculator_class
 from ase.calculators.genericfileio import BaseProfile, GenericFileIOCalculator
 
-STATEFUL = frozenset({"gpaw", "cp2k", "vasp", "castep"})
+STATEFUL = frozenset({"gpaw", "cp2k", "psi4", "vasp", "castep"})
 """Calculators whose result depends, within their convergence, on the structure that they computed before, or that leave files
 for it; so do all that write and read files."""
 
 
-def make_calculator(method: dict[str, Any], parameters: dict[str, Any]) -> Any:
+MOLECULES_ONLY = frozenset({"orca", "psi4"})
+"""Calculators that ignore the cell: what they give for a periodic structure is no label."""
+
+
+def make_calculator(method: dict[str, Any], parameters: dict[str, Any], atoms: Atoms | None = None) -> Any:
     """Return a new calculator.
 
+    :param atoms: the structure that it is for; None for a calculator of many.
     :param method: `calculator`, its ASE name or import path; `command`, which starts its code; `mpirun`, the words that start
         MPI processes, put before the command.
     """
-    make = _find_calculator(method["calculator"])
+    code = _code_module(method["calculator"])
+    make = getattr(code, "make", None) or _find_calculator(method["calculator"])
+    if hasattr(code, "adapt"):
+        parameters = code.adapt(parameters, atoms)
     command, mpirun = method.get("command"), method.get("mpirun") or []
     if not (command or mpirun):
         return make(**parameters)
     if isinstance(make, type) and issubclass(make, GenericFileIOCalculator):
         return _with_profile(make, command, mpirun, parameters)
     return make(command=_joined(mpirun, command or _own_command(make)), **parameters)
+
+
+def _code_module(name: str) -> Any:
+    """Return the module of :mod:`.codes` for a calculator, or None."""
+    if not name.isidentifier() or importlib.util.find_spec(f"{__package__}.codes.{name}") is None:
+        return None
+    return importlib.import_module(f"{__package__}.codes.{name}")
+
+
+def ignores_the_cell(calculator: Any) -> bool:
+    """Return whether a calculator ignores the cell of a structure."""
+    return not MOLECULES_ONLY.isdisjoint(type(calculator).__module__.split("."))
 
 
 def _find_calculator(name: str) -> Any:

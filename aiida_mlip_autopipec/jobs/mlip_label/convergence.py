@@ -22,8 +22,16 @@ NOT_CONVERGED = re.compile(
 )
 """What codes write if the self-consistent cycle does not converge."""
 
+CONVERGENCE_ERRORS = frozenset({"KohnShamConvergenceError", "SCFConvergenceError", "SCFError", "ConvergenceError"})
+"""Names of exceptions that calculators raise then: GPAW, Psi4 and others."""
+
 MAX_BYTES = 64 * 2**20
 """Larger files, such as wave functions, are not read."""
+
+
+def is_convergence_error(error: BaseException) -> bool:
+    """Return whether an exception says that the self-consistent cycle did not converge."""
+    return not CONVERGENCE_ERRORS.isdisjoint(kind.__name__ for kind in type(error).__mro__)
 
 
 def not_converged(calculator: Any, folder: Path) -> str | None:

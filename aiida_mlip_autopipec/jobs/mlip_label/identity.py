@@ -3,9 +3,10 @@
     python3 identity.py '{"calculator": ..., "parameters": {...}, "files": [...], "elements": [...]}'
 
 Prints JSON: `packages` with the version of the package of the calculator, or the hash of its source where it has no version;
-`code`, the hashes of the external programs that it starts; `files`, the hash of each file that it reads, by path; and
-`unknown`, why the identity cannot be known, or null. Files are those named in `parameters` and `files`, and those of the
-folders in the calculator's own environment variables and in ASE's configuration. Nothing is computed.
+`code`, the hashes of the external programs that it starts; `version`, what the external program says of itself; `files`, the
+hash of each file that it reads, by path; and `unknown`, why the identity cannot be known, or null. Files are those named in
+`parameters` and `files`, the weights of a model, and those of the folders in the calculator's own environment variables and in
+ASE's configuration. Nothing is computed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import contextlib
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +50,12 @@ NEED_FILES = ("cp2k", "gpaw")
 FOLDER_KEYS = ("pseudo_dir", "pp_paths", "default_species_directory", "sl_file_path", "data_dir")
 """Keys of ASE's configuration with such folders."""
 
+DATA_PACKAGES = ("gpaw_data",)
+"""Packages that hold such files only."""
+
+VERSION_SECONDS = 60
+"""Limit of the time in which a code prints its version."""
+
 MAX_FILES, MAX_BYTES = 5000, 4 * 2**30
 """Limits of what is hashed; a larger folder makes the identity unknown."""
 
@@ -64,7 +74,9 @@ def identify(request: dict[str, Any]) -> dict[str, Any]:
     """Return the identity of a calculator.
 
     :param request: `calculator`, `parameters` (with the `command` of its code), `by_kind` (parameters of kinds of structures),
-        `files` (paths that count too) and the `elements` of the run.
+        `files` (paths that count too) and the `elements` of the run; of a recipe also `packages` (imported names of the
+        packages that count, instead of that of the calculator), `weights` (patterns of files, as `PACKAGE:PATTERN` below a
+        package or as a path) and `version` (arguments with which the code prints its version, and the pattern of the version).
     """
     name, parameters = request["calculator"], request.get("parameters", {})
     hasher = Hasher()
@@ -73,20 +85,32 @@ def identify(request: dict[str, Any]) -> dict[str, Any]:
     if missing:
         return {**found, "unknown": f"identity_files: {', '.join(missing)} does not exist on this computer"}
     try:
-        calculator = _calculator_class(name)
-        module = str(calculator.__module__).split(".")
-        if module[:2] == ["ase", "calculators"] and not name.isidentifier():
-            # A calculator of ASE's that is given by its import path.
-            name = module[2]
-        found["packages"] = _package(calculator, hasher)
+        calculator = None
+        if packages := request.get("packages"):
+            for package in packages:
+                found["packages"].update(_package(package, hasher))
+        else:
+            calculator = _calculator_class(name)
+            module = str(calculator.__module__).split(".")
+            if module[:2] == ["ase", "calculators"] and not name.isidentifier():
+                # A calculator of ASE's that is given by its import path.
+                name = module[2]
+            found["packages"] = _package(module[0], hasher)
         found["files"] = hasher.of_paths(
             [*request.get("files", ()), *_paths_in([parameters, request.get("by_kind", {})])]
         )
         for folder in _folders(name, parameters):
             found["files"].update(hasher.of_folder(folder, request.get("elements", ())))
+        found["files"].update(hasher.of_patterns(request.get("weights", ())))
+        for package in set(DATA_PACKAGES).intersection(packages or ()):
+            found["files"].update(hasher.of_folder(_package_path(package), request.get("elements", ())))
         if name in NEED_FILES and not found["files"]:
             raise UnknownIdentityError(f"the files that {name} reads are not known: set {PATH_VARIABLES[name][0]}")
-        found["code"] = _external_code(name, calculator, parameters, hasher)
+        if calculator is not None:
+            programs = _external_code(name, calculator, parameters)
+            found["code"] = {word: hasher.of_file(path) for word, path in programs.items()}
+            if programs and request.get("version"):
+                found["version"] = _version_of(list(programs.values())[-1], *request["version"])
     except UnknownIdentityError as error:
         found["unknown"] = str(error)
     except Exception as error:
@@ -127,6 +151,22 @@ class Hasher:
             found[name] = self.of_tree(_files(path), path) if path.is_dir() else self.of_file(path)
         return found
 
+    def of_patterns(self, patterns: Iterable[str]) -> dict[str, str]:
+        """Return the hash of each file that one of the patterns names, by its last two names.
+
+        :param patterns: `PACKAGE:PATTERN` below a package, or a path; the name of the file may have `*`. One must match.
+        """
+        found: dict[str, str] = {}
+        wanted = list(patterns)
+        for pattern in wanted:
+            package, colon, below = pattern.partition(":")
+            path = _package_path(package) / below if colon else Path(os.path.expandvars(pattern)).expanduser()
+            for file in sorted(path.parent.glob(path.name)):
+                found["/".join(file.parts[-2:])] = self.of_file(file)
+        if wanted and not found:
+            raise UnknownIdentityError(f"its weights are not on this computer ({' or '.join(wanted)})")
+        return found
+
     def of_folder(self, folder: Path, elements: Iterable[str]) -> dict[str, str]:
         """Return the hash of a folder of pseudopotentials or the like; of a large one, without files of other elements."""
         files = list(_files(folder))
@@ -158,17 +198,13 @@ def _calculator_class(name: str) -> Any:
     return get_calculator_class(name)
 
 
-def _package(calculator: Any, hasher: Hasher) -> dict[str, str]:
-    """Return the version of the package of the calculator; with the hash of its source if it has none or can be edited."""
-    root = str(calculator.__module__).partition(".")[0]
+def _package(root: str, hasher: Hasher) -> dict[str, str]:
+    """Return the version of a package; with the hash of its source if it has none or can be edited."""
     distributions = importlib.metadata.packages_distributions().get(root, [])
     versions = {name: importlib.metadata.version(name) for name in distributions}
     if versions and not any(_is_editable(name) for name in versions):
         return versions
-    module = importlib.import_module(root)
-    path = Path(getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [""]))))
-    if path.name.startswith("__init__."):
-        path = path.parent
+    path = _package_path(root)
     if path.is_dir():
         source = hasher.of_tree((file for file in _files(path) if file.suffix in _SOURCE), path)
     elif path.is_file():
@@ -176,6 +212,34 @@ def _package(calculator: Any, hasher: Hasher) -> dict[str, str]:
     else:
         raise UnknownIdentityError(f"the package {root} of the calculator has neither a version nor a source file")
     return {**versions, f"source of {root}": source}
+
+
+def _package_path(root: str) -> Path:
+    """Return the folder of a package, or the file of a module, without an import of it."""
+    spec = importlib.util.find_spec(root)
+    if spec is None:
+        raise UnknownIdentityError(f"the package {root} is not installed")
+    folders = list(spec.submodule_search_locations or ())
+    return Path(folders[0] if folders else spec.origin or "")
+
+
+def _version_of(program: Path, arguments: list[str], pattern: str) -> str:
+    """Return the version that a program prints, in an empty folder; its hash alone counts if it prints none."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = subprocess.run(
+                [str(program), *arguments],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=VERSION_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+    found = re.search(pattern, done.stdout.decode(errors="replace"), re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def _is_editable(distribution: str) -> bool:
@@ -221,8 +285,8 @@ def _paths_in(value: Any) -> Iterator[str]:
                 yield value
 
 
-def _external_code(name: str, calculator: Any, parameters: dict[str, Any], hasher: Hasher) -> dict[str, str]:
-    """Return the hashes of the programs in the command that a calculator starts, by their names in it."""
+def _external_code(name: str, calculator: Any, parameters: dict[str, Any]) -> dict[str, Path]:
+    """Return the programs in the command that a calculator starts, by their names in it."""
     from ase.calculators.genericfileio import GenericFileIOCalculator
 
     is_generic = isinstance(calculator, type) and issubclass(calculator, GenericFileIOCalculator)
@@ -241,7 +305,7 @@ def _external_code(name: str, calculator: Any, parameters: dict[str, Any], hashe
     for word in _split(command):
         found = shutil.which(word)
         if found is not None:
-            programs[word] = hasher.of_file(Path(found).resolve())
+            programs[word] = Path(found).resolve()
     if not programs:
         raise UnknownIdentityError(
             f"the program that the calculator {name} starts is not known: set its command in ASE's configuration"

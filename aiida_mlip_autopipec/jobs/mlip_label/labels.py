@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 
-from .calculator import make_calculator
-from .convergence import not_converged
+from .calculator import ignores_the_cell, make_calculator
+from .convergence import is_convergence_error, not_converged
 from .outcome import Outcome
 from .scratch import clean, scratch_folder
 
@@ -32,6 +34,22 @@ def compute_labels(atoms: Atoms) -> dict:
         with contextlib.suppress(PropertyNotImplementedError):
             labels["stress"] = np.array(atoms.get_stress(voigt=True), dtype=float)
     return labels
+
+
+def label_batch(structures: Sequence[Atoms], calculator: Any) -> list[Outcome] | Outcome | None:
+    """Label structures at the same time.
+
+    :param structures: periodic.
+    :returns: None if the calculator cannot, and a failure if it raises an exception.
+    """
+    if not hasattr(calculator, "label_batch") or not all(atoms.pbc.all() for atoms in structures):
+        return None
+    try:
+        labels = calculator.label_batch(structures)
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        return Outcome(failure="exception", reason=f"{type(error).__name__}: {error}"[:2000])
+    return [check_labels(found, atoms) for found, atoms in zip(labels, structures, strict=True)]
 
 
 def check_labels(labels: dict, atoms: Atoms) -> Outcome:
@@ -70,7 +88,9 @@ def parameters_of(index: int, method: dict) -> dict:
 def _label(atoms: Atoms, index: int, method: dict) -> Outcome:
     try:
         if atoms.calc is None:
-            atoms.calc = make_calculator(method, parameters_of(index, method))
+            atoms.calc = make_calculator(method, parameters_of(index, method), atoms)
+        if atoms.pbc.any() and ignores_the_cell(atoms.calc):
+            return Outcome(failure="periodic", reason="the calculator ignores the cell, and the structure is periodic")
         return check_labels(compute_labels(atoms), atoms)
     except PropertyNotImplementedError as error:
         return Outcome(failure="missing_property", reason=f"the calculator does not give {error or 'energy or forces'}")
@@ -78,4 +98,6 @@ def _label(atoms: Atoms, index: int, method: dict) -> Outcome:
         return Outcome(failure="out_of_memory", reason="the calculator ran out of memory")
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
+        if is_convergence_error(error):
+            return Outcome(failure="not_converged", reason=f"{type(error).__name__}: {error}"[:2000])
         return Outcome(failure="exception", reason=f"{type(error).__name__}: {error}"[:2000])

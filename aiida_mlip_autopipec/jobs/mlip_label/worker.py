@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ase import Atoms
 
 from .calculator import is_reusable, make_calculator
-from .labels import label_structure, parameters_of
+from .labels import label_batch, label_structure, parameters_of
 from .outcome import Outcome
 
 
@@ -40,7 +41,11 @@ def work(connection: Connection, parent_connection: Connection, method: dict) ->
     connection.send(Outcome())
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            index, atoms = connection.recv()
+            task = connection.recv()
+            if isinstance(task, list):
+                connection.send(label_batch(task, calculator))
+                continue
+            index, atoms = task
             atoms.calc = calculator
             outcome = label_structure(atoms, index, method)
             # A calculator that failed may be in any state: the next structure gets a new one.
@@ -62,6 +67,14 @@ class Worker:
         """Wait until the calculator is created; return an outcome with a failure if it is not."""
         return self._receive(seconds)
 
+    def label_batch(self, structures: Sequence[Atoms], seconds: float | None) -> list[Outcome] | Outcome | None:
+        """Label structures at the same time; None if the calculator cannot, and a failure if it crashes or hangs."""
+        try:
+            self._connection.send(list(structures))
+        except (BrokenPipeError, ConnectionResetError):
+            return self._crash()
+        return self._receive(seconds)
+
     def label(self, index: int, atoms: Atoms, seconds: float | None) -> Outcome:
         """Label a structure within a time limit."""
         try:
@@ -70,7 +83,7 @@ class Worker:
             return self._crash()
         return self._receive(seconds)
 
-    def _receive(self, seconds: float | None) -> Outcome:
+    def _receive(self, seconds: float | None) -> Any:
         if not wait([self._connection, self._process.sentinel], seconds):
             return Outcome(failure="timeout", reason=f"no result within {seconds:.3g} s")
         try:

@@ -1,0 +1,12 @@
+"""MatterSim; on a GPU if there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mattersim.forcefield import MatterSimCalculator
+
+
+def make(**parameters: Any) -> Any:
+    """Return a calculator with the model of a name, or of a file given by its path."""
+    return MatterSimCalculator(**parameters)

@@ -1,0 +1,1 @@
+"""The recipes of this package, one module for each code or foundation model."""

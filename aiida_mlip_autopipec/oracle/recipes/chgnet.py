@@ -1,0 +1,27 @@
+"""CHGNet, a foundation model whose weights are in its package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...config.recipes import Recipe
+
+DEFAULT = "0.3.0"
+
+
+def _weights(parameters: Mapping[str, Any]) -> Sequence[str]:
+    model = str(parameters.get("model", DEFAULT))
+    # A file that is named by its path counts anyway.
+    return () if Path(model).is_absolute() else (f"chgnet:pretrained/{model}/*.tar",)
+
+
+RECIPE = Recipe(
+    title="CHGNet, foundation model (pip install chgnet)",
+    parameters={"model": DEFAULT},
+    settings={"vacuum": 8.0, "structures_per_job": 1000, "batch_size": 16},
+    packages=("chgnet",),
+    weights=_weights,
+    example={"elements": ["Si"]},
+)
