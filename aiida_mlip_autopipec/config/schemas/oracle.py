@@ -11,7 +11,8 @@ from ase.calculators.calculator import names as ase_names
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import shown
-from ..recipes import Kind, Level, recipe_names
+from ..pw_protocols import pw_protocol
+from ..recipes import LEVELS, Kind, Level, recipe_names
 from .base import ChemicalSymbol, PositiveFloat, PositiveInt, StrictSettings, plain
 
 EMT_ELEMENTS = frozenset({"H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"})
@@ -185,6 +186,10 @@ class QuantumEspressoOracleConfig(OracleBase):
     code: str = "pw@localhost"
     """Label of the AiiDA code of pw.x (`verdi code list`). `pw@localhost` is created if pw.x is on the PATH."""
 
+    level: Level | None = None
+    """Accuracy: `fast`, `balanced` or `stringent` set pseudo_family, kpoints_distance, smearing, degauss and convergence as the
+    protocols of aiida-quantumespresso do, unless they are given. If empty, the defaults of these settings."""
+
     pseudo_family: str | None = None
     """A family of pseudopotentials installed by `aiida-pseudo install`, e.g. SSSP/1.3/PBEsol/efficiency."""
 
@@ -247,12 +252,23 @@ class QuantumEspressoOracleConfig(OracleBase):
             )
         return upper
 
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_the_level(cls, data: Any) -> Any:
+        """Set what the level determines, here and not later: a config that is stored with its run says all it means."""
+        if not isinstance(data, dict) or data.get("level") not in LEVELS:
+            return data
+        settings = pw_protocol(data["level"])
+        if data.get("pseudopotentials"):
+            del settings["pseudo_family"]
+        return {**settings, **data}
+
     @model_validator(mode="after")
     def _pseudopotentials_from_one_place(self) -> QuantumEspressoOracleConfig:
         if (self.pseudo_family is None) == (not self.pseudopotentials):
             raise ValueError(
                 "give either pseudo_family (see `aiida-pseudo install --help`) or pseudopotentials, "
-                "the UPF file of each element"
+                "the UPF file of each element, or a level, whose family is used"
             )
         if self.pseudopotentials and self.ecutwfc is None:
             raise ValueError("ecutwfc is required with pseudopotentials from files")
