@@ -23,6 +23,7 @@ from .common import (
     read_structures,
     say,
     trust_pickle_option,
+    warn,
     warn_of_implausible_labels,
     write_text,
 )
@@ -122,6 +123,14 @@ def train(
 @click.option(
     "--config", "config_file", type=file_argument, metavar="CONFIG.yaml", help="Oracle, limits, resources, elements."
 )
+@click.option(
+    "--structures",
+    "structures",
+    multiple=True,
+    type=file_argument,
+    metavar="FILE",
+    help="File with phases to validate, beside the structures of the role `phase`; may be repeated.",
+)
 @click.option("--level", type=click.Choice(["quick", "standard", "full"]), help="Level of the validation.")
 @click.option("--no-reuse", is_flag=True, help="Compute all labels again, also those that this profile holds.")
 @output_option
@@ -129,6 +138,7 @@ def train(
 def validate(
     potential: str,
     config_file: Path | None,
+    structures: tuple[Path, ...],
     level: str | None,
     no_reuse: bool,
     output: Path | None,
@@ -138,7 +148,9 @@ def validate(
 
     POTENTIAL is a PK, UUID or label (also of a run), or a .yace file; with the .yaml and .asi files of the same name beside it,
     extrapolation grades are checked too. Settings that are not in CONFIG.yaml (see `mlip-auto init`) are those of the run that
-    made the potential. Exit status: 0 if all checks pass, 3 if not.
+    made the potential, also its phases. Phases are compared in place of crystals guessed from the elements, and by their
+    energies above the convex hull too. A quantity that the oracle does not have, since a crystal has no energy minimum or is
+    unstable, is not comparable and does not fail. Exit status: 0 if no check fails, 3 if one does.
     """
     from ..config.read import read_yaml
 
@@ -146,6 +158,7 @@ def validate(
     if output is not None:
         check_writable(output)
     load_profile(profile)
+    from ..config.schemas.structures import StructureSource
     from ..pipelines.builders import build_validation
     from ..pipelines.potentials import potential_from_file, stored_potential
 
@@ -154,7 +167,8 @@ def validate(
     config = _validation_config(found, content, str(config_file), level)
     if no_reuse:
         config = without_reuse(config)
-    submitted = submit_to_daemon(lambda: build_validation(found, config))
+    phases = [StructureSource(file=str(file.absolute()), role="phase") for file in structures]
+    submitted = submit_to_daemon(lambda: build_validation(found, config, phases, warn))
     click.echo(f"Run {submitted.pk} submitted (validation of {potential} by {config.oracle.title}).")
     sys.exit(watch_run(submitted, output))
 

@@ -7,14 +7,17 @@ from typing import Any
 
 from .common import table
 
+_MARKS = {True: "✓", False: "✗", None: "○"}
+"""Marks of checks that pass, fail, or are not comparable."""
+
 
 def verdict_lines(validation: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of the table: one for each check, and one with the reason of each failure."""
+    """Yield the lines of the table: one for each check, and one with the reason of each that does not pass."""
     relative = set(validation["settings"].get("relative", ()))
     yield ""
     rows = [
         (
-            f"{'✓' if check['passed'] else '✗'} {check['structure'] or ''}",
+            f"{_MARKS[check['passed']]} {check['structure'] or ''}",
             _short(check),
             _number(check["potential"]),
             _number(check["oracle"]),
@@ -30,11 +33,13 @@ def verdict_lines(validation: Mapping[str, Any]) -> Iterator[str]:
     yield header
     for check, line in zip(validation["checks"], lines, strict=True):
         yield line
-        if not check["passed"]:
+        if check["passed"] is not True:
             yield f"    {check['name'].replace('_', ' ')}: {check['quantity']}: {check['reason']}"
-    failed = sum(not check["passed"] for check in validation["checks"])
-    total = len(validation["checks"])
-    yield f"{total - failed} of {total} checks passed." if failed else f"All {total} checks passed."
+    verdicts = [check["passed"] for check in validation["checks"]]
+    total = len(verdicts) - verdicts.count(None)
+    passed = verdicts.count(True)
+    rest = f" {verdicts.count(None)} are not comparable." if None in verdicts else ""
+    yield (f"All {total} checks passed." if passed == total else f"{passed} of {total} checks passed.") + rest
 
 
 def _short(check: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from ase import Atoms
 from ..config.errors import UserError, shown
 from ..config.identifiers import is_beyond_any_pk
 from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
+from ..config.schemas.structures import StructureSource
 from ..dataset.calcfunctions import curate_labels
 from ..dataset.intake import check_stored
 from ..dataset.library import OWN_METHOD, find_datasets, load_dataset
@@ -29,8 +30,8 @@ from ..validation.workchain import ValidationWorkChain
 from .active_learning import ActiveLearningWorkChain
 from .learning_state import learning_state
 from .one_shot import OneShotWorkChain
-from .potentials import Potential
-from .structures import previous_seeds, seed_trajectories
+from .potentials import Potential, run_of
+from .structures import phases_of, previous_seeds, seed_trajectories
 
 logger = logging.getLogger(__name__)
 
@@ -194,9 +195,16 @@ def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name:
     return builder
 
 
-def build_validation(potential: Potential, config: PipelineConfig) -> ProcessBuilder:
+def build_validation(
+    potential: Potential,
+    config: PipelineConfig,
+    phases: Sequence[StructureSource] = (),
+    warn: Callable[[str], object] = logger.warning,
+) -> ProcessBuilder:
     """Return the builder of a :class:`ValidationWorkChain` with `oracle`, `validation` and `resources` of a config.
 
+    :param phases: sources of phases in addition to the structures with the role `phase` in the config.
+    :param warn: called with each warning about the phases.
     :raises UserError: if a computer, code or pseudopotential is missing, or the potential lacks an element.
     """
     missing = sorted(set(config.elements) - set(potential.elements))
@@ -209,6 +217,8 @@ def build_validation(potential: Potential, config: PipelineConfig) -> ProcessBui
     if potential.active_set:
         builder.active_set = potential.active_set
     builder.elements = List(sorted(config.elements))
+    if given := _phases(potential, config, phases, warn):
+        builder.phases = given
     builder.settings = Dict(config.validation.model_dump(mode="json"))
     builder.type = Str(config.oracle.type)
     builder.oracle = prepare_oracle(config.oracle, config.resources.oracle, config.elements)
@@ -217,3 +227,14 @@ def build_validation(potential: Potential, config: PipelineConfig) -> ProcessBui
     builder.code = ensure_code("validate_potential")
     builder.metadata.label = f"validate {'-'.join(sorted(config.elements))}"
     return builder
+
+
+def _phases(
+    potential: Potential, config: PipelineConfig, more: Sequence[StructureSource], warn: Callable[[str], object]
+) -> dict[str, TrajectoryData]:
+    """Return the phases of a config, from the run that made the potential if it has the same structures, and more phases."""
+    stored = previous_seeds(run_of(potential.file), config)
+    own = [] if stored else [source for source in config.structures if source.role == "phase"]
+    sources = [*own, *(source.model_copy(update={"role": "phase"}) for source in more)]
+    read = seed_trajectories(sources, config.generator, config.elements, warn)
+    return {**phases_of(stored), **{f"read_{label}": node for label, node in read.items()}}

@@ -68,13 +68,19 @@ def elements_of(content: bytes, origin: str) -> tuple[str, ...]:
 
 def settings_of(potential: orm.SinglefileData) -> PipelineConfig | None:
     """Return the settings of the newest pipeline run that created a potential, None if there is none."""
+    run = run_of(potential)
+    return None if run is None else PipelineConfig.model_validate(run.inputs.config.get_dict())
+
+
+def run_of(potential: orm.SinglefileData) -> orm.WorkChainNode | None:
+    """Return the newest pipeline run that created a potential, None if there is none."""
     query = orm.QueryBuilder()
     query.append(orm.SinglefileData, filters={"uuid": potential.uuid}, tag="potential")
-    query.append(orm.WorkChainNode, with_outgoing="potential", tag="run")
-    query.append(orm.Dict, with_outgoing="run", edge_filters={"label": "config"}, project=["*"])
+    query.append(orm.WorkChainNode, with_outgoing="potential", tag="run", project=["*"])
+    query.append(orm.Dict, with_outgoing="run", edge_filters={"label": "config"})
     query.order_by({"run": {"id": "desc"}})
-    config = query.first(flat=True)
-    return None if config is None else PipelineConfig.model_validate(config.get_dict())
+    run: orm.WorkChainNode | None = query.first(flat=True)
+    return run
 
 
 def _active_set_of(potential: orm.SinglefileData) -> dict[str, orm.SinglefileData]:

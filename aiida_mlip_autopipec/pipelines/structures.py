@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..dataset.files.geometry import read_geometries
 from ..dataset.seeds import prepare_seeds
 from ..dataset.species import elements_of
 from ..dataset.trajectory import to_atoms, to_trajectories
+from ..generator.seeds.dimension import kind_of
 
 Warn = Callable[[str], object]
 
@@ -37,10 +38,25 @@ def load_seeds(sources: Sequence[StructureSource], config: GeneratorConfig, warn
     for source in sources:
         try:
             frames, origins = _frames_of(source)
-            found += prepare_seeds(frames, source, max_atoms=config.max_given_atoms, origins=origins, warn=warn)
+            seeds = prepare_seeds(frames, source, max_atoms=config.max_given_atoms, origins=origins, warn=warn)
+            found += _checked(seeds, source)
         except ValueError as error:
             raise UserError(f"structures: {error}") from error
     return found
+
+
+def _checked(seeds: list[Atoms], source: StructureSource) -> list[Atoms]:
+    """Return structures after checking that phases are crystals.
+
+    :raises ValueError: naming the structure that is none.
+    """
+    if source.role == "phase":
+        for atoms in seeds:
+            if (kind := kind_of(atoms)) != "crystal":
+                raise ValueError(
+                    f"{atoms.info['origin']}: is a {kind}, but a phase must be a crystal; give it the role 'seed' or 'as_is'"
+                )
+    return seeds
 
 
 def seed_trajectories(
@@ -59,6 +75,13 @@ def seed_trajectories(
                 f"({', '.join(elements)})"
             )
     return to_trajectories(seeds)
+
+
+def phases_of(seeds: Mapping[str, TrajectoryData]) -> dict[str, TrajectoryData]:
+    """Return the trajectories with a structure of the role `phase`."""
+    return {
+        label: node for label, node in seeds.items() if any(atoms.info["role"] == "phase" for atoms in to_atoms(node))
+    }
 
 
 def previous_seeds(previous: WorkChainNode | None, config: PipelineConfig) -> dict[str, TrajectoryData]:

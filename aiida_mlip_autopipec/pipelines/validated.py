@@ -10,6 +10,7 @@ from aiida.orm import Bool, Data, Dict, List, Str, TrajectoryData
 from ..config.schemas.pipeline import PipelineConfig
 from ..programs.submit_once import submit_once
 from ..validation.workchain import ValidationWorkChain
+from .structures import phases_of
 
 
 class ValidatedRun(WorkChain):
@@ -51,10 +52,17 @@ class ValidatedRun(WorkChain):
             type=Str(config.oracle.type),
             oracle=self.inputs.oracle,
             reuse=Bool(config.oracle.reuse),
+            **self._phases,
             resources=self.inputs.trainer.resources,
             code=self.inputs.validator,
         )
         return ToContext(validation=node)
+
+    @property
+    def _phases(self) -> dict[str, dict[str, TrajectoryData]]:
+        """The input `phases` of the validation, if a given structure is a phase."""
+        phases = phases_of(self.inputs.get("seeds", {}))
+        return {"phases": phases} if phases else {}
 
     def attach_verdict(self) -> ExitCode | None:
         """Attach the verdict; a negative verdict is no failure of the run."""

@@ -6,18 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE
 
-from ..dataset.trajectory import attach_labels, sort_by_species
+from ..dataset.trajectory import attach_labels
 from ..generator.crystals import elemental_crystals, reference_prototype
 from ..validation.crystals import SizedCrystal
+from ..validation.symmetry import standard_primitive
 from .model import NotComputableError
-
-SYMMETRY = 1e-3
-"""Tolerance (Å) of symmetry."""
 
 _TOO_MANY_STEPS = 1000
 
@@ -44,34 +41,6 @@ def relax_crystal(atoms: Atoms, calculator: Any, max_force: float, max_steps: in
         if not optimiser.run(fmax=max_force, steps=max_steps):
             raise NotComputableError(f"the relaxation of the crystal did not converge in {max_steps} steps")
     return standard_primitive(relaxed)
-
-
-def standard_primitive(atoms: Atoms) -> Atoms:
-    """Return the primitive cell in the standard orientation of spglib, with atoms sorted by element."""
-    return _standardized(atoms, to_primitive=True)
-
-
-def conventional(atoms: Atoms) -> Atoms:
-    """Return the standard conventional cell."""
-    return _standardized(atoms, to_primitive=False)
-
-
-def _standardized(atoms: Atoms, to_primitive: bool) -> Atoms:
-    import spglib
-
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    found = spglib.standardize_cell(cell, to_primitive=to_primitive, no_idealize=False, symprec=SYMMETRY)
-    if found is None:
-        raise NotComputableError("no symmetry is found; atoms may be too close")
-    vectors, positions, numbers = found
-    return sort_by_species(Atoms(numbers, scaled_positions=positions, cell=vectors, pbc=True))
-
-
-def symmetry_of(atoms: Atoms) -> Any:
-    """Return the data set of spglib."""
-    import spglib
-
-    return spglib.get_symmetry_dataset((atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), SYMMETRY)
 
 
 def relax_positions(atoms: Atoms, calculator: Any, max_force: float) -> Atoms:
@@ -127,14 +96,6 @@ def sized(name: str, cell: Atoms) -> SizedCrystal:
     return SizedCrystal(name, "", cell)
 
 
-def middle_of_widest_gap(heights: np.ndarray) -> float:
-    """Return the middle of the widest gap between periodic heights (n,) of period 1."""
-    ordered = np.sort(heights % 1.0)
-    gaps = np.diff([*ordered, ordered[0] + 1])
-    widest = int(np.argmax(gaps.round(6)))
-    return float(ordered[widest] + gaps[widest] / 2)
-
-
 def element_energies(structures: Mapping[str, Atoms], calculator: Any) -> dict[str, float]:
     """Return the lowest energy per atom (eV) among the elemental crystals of each element."""
     found: dict[str, float] = {}
@@ -143,17 +104,3 @@ def element_energies(structures: Mapping[str, Atoms], calculator: Any) -> dict[s
             symbol, value = atoms.symbols[0], energy(atoms, calculator) / len(atoms)
             found[symbol] = min(value, found.get(symbol, math.inf))
     return found
-
-
-def equivalent_directions(atoms: Atoms, vectors: np.ndarray) -> list[int]:
-    """Return the index of the first vector that is equal to each vector by the point group of a cell.
-
-    :param vectors: (n, 3) reciprocal vectors in units of those of the cell.
-    """
-    rotations = symmetry_of(atoms).rotations
-    firsts: list[int] = []
-    for number, vector in enumerate(vectors):
-        images = {tuple(sign * image) for image in np.einsum("rij,i->rj", rotations, vector) for sign in (1, -1)}
-        first = next((other for other in sorted(set(firsts)) if tuple(vectors[other]) in images), number)
-        firsts.append(first)
-    return firsts

@@ -10,7 +10,8 @@ from ase import Atom, Atoms
 
 from ..config.schemas.properties import DefectSettings
 from ..validation.crystals import neighbour_distance
-from .crystals import conventional, element_energies, energy, relax_positions, supercell, symmetry_of
+from ..validation.symmetry import conventional, sites_of
+from .crystals import element_energies, energy, relax_positions, supercell
 from .model import NotComputableError, Property, Result, Value
 
 _DUMBBELL = 0.6
@@ -67,15 +68,6 @@ class Defects(Property):
                             f"{element} at {label} dumbbell <{indices}>",
                             _dumbbell(crystal, perfect, site, element, direction),
                         )
-
-
-def sites_of(crystal: Atoms) -> dict[str, int]:
-    """Return an atom of each set of equivalent sites, by element and, if an element has several, a number."""
-    equivalent = symmetry_of(crystal).equivalent_atoms
-    firsts = sorted(set(equivalent.tolist()))
-    symbols = [crystal.symbols[first] for first in firsts]
-    labels = [f"{s}{symbols[:n].count(s) + 1}" if symbols.count(s) > 1 else s for n, s in enumerate(symbols)]
-    return dict(zip(labels, firsts, strict=True))
 
 
 def without(perfect: Atoms, site: int) -> Atoms:

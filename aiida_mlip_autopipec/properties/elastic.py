@@ -10,11 +10,9 @@ from ase import Atoms, units
 
 from ..config.schemas.properties import ElasticSettings
 from ..validation.elastic import ElasticConstants
-from .crystals import labels, sized, symmetry_of
+from ..validation.symmetry import cartesian_rotations, independent, symmetrised
+from .crystals import labels, sized
 from .model import Property, Result, Value
-
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-_UPPER = [(i, j) for i in range(6) for j in range(i, 6)]
 
 
 class Elastic(Property):
@@ -31,7 +29,7 @@ class Elastic(Property):
         crystal = structures[name]
         constants = ElasticConstants(sized(name, crystal))
         found = labels(constants.structures(), calculator)
-        rotations = _cartesian_rotations(crystal)
+        rotations = cartesian_rotations(crystal)
         relaxed, clamped = (
             symmetrised(constants.tensor(found, relaxed=flag) / units.GPa, rotations) for flag in (True, False)
         )
@@ -44,41 +42,6 @@ class Elastic(Property):
         values += [Value("tensor", relaxed, "GPa"), Value("tensor clamped ions", clamped, "GPa")]
         stable = float(np.linalg.eigvalsh(relaxed).min()) > 0
         return Result(self.name, name, values, notes=[] if stable else ["the crystal is elastically unstable"])
-
-
-def symmetrised(tensor: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Return an elastic tensor (6, 6) in Voigt notation averaged over rotations (n, 3, 3)."""
-    full = np.empty((3, 3, 3, 3))
-    for a, (i, j) in enumerate(_VOIGT):
-        for b, (k, l) in enumerate(_VOIGT):
-            full[i, j, k, l] = full[j, i, k, l] = full[i, j, l, k] = full[j, i, l, k] = tensor[a, b]
-    mean = np.mean([np.einsum("ai,bj,ck,dl,ijkl->abcd", r, r, r, r, full, optimize=True) for r in rotations], axis=0)
-    return np.array([[mean[i, j, k, l] for k, l in _VOIGT] for i, j in _VOIGT])
-
-
-def independent(rotations: np.ndarray) -> dict[str, tuple[int, int]]:
-    """Return the independent constants under rotations: those that fix the whole tensor, in the usual order.
-
-    A constant is independent of those before it if averaging a tensor over the rotations leaves it free.
-    """
-    images = []
-    for i, j in _UPPER:
-        unit = np.zeros((6, 6))
-        unit[i, j] = unit[j, i] = 1.0
-        images.append(symmetrised(unit, rotations)[tuple(np.array(_UPPER).T)])
-    # Columns: how each entry of the averaged tensor follows from the free ones.
-    projection = np.array(images).T
-    chosen: list[int] = []
-    for row in _USUAL:
-        trial = [*chosen, row]
-        if np.linalg.matrix_rank(projection[trial], tol=1e-6) == len(trial):
-            chosen = trial
-    return {f"C{_UPPER[row][0] + 1}{_UPPER[row][1] + 1}": _UPPER[row] for row in sorted(chosen)}
-
-
-_USUAL = [_UPPER.index(index) for index in ((0, 0), (0, 1), (3, 3), (0, 2), (2, 2), (5, 5), (1, 1), (1, 2), (4, 4))]
-_USUAL += [row for row in range(len(_UPPER)) if row not in _USUAL]
-"""Order in which constants are chosen: that of textbooks for cubic, hexagonal, tetragonal, orthorhombic crystals."""
 
 
 def averages(tensor: np.ndarray) -> list[Value]:
@@ -101,9 +64,3 @@ def averages(tensor: np.ndarray) -> list[Value]:
         Value("Young's modulus (Hill)", 9 * bulk * shear / (3 * bulk + shear), "GPa"),
         Value("Poisson's ratio (Hill)", (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear), ""),
     ]
-
-
-def _cartesian_rotations(crystal: Atoms) -> np.ndarray:
-    """Return the point group as Cartesian rotations (n, 3, 3)."""
-    vectors = crystal.cell.array.T
-    return np.array([vectors @ rotation @ np.linalg.inv(vectors) for rotation in symmetry_of(crystal).rotations])

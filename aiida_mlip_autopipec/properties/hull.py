@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.phasediagram import PhaseDiagram
 
 from ..config.schemas.properties import HullSettings
 from ..dataset.species import elements_of
+from ..validation.hull import energies_above_hull
 from .crystals import element_energies, energy
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 
 
 class Hull(Property):
-    """Energy of formation and energy above the convex hull of all given structures (ASE's phase diagram)."""
+    """Energy of formation and energy above the convex hull of all given structures."""
 
     name = "hull"
     Settings = HullSettings
@@ -33,10 +33,10 @@ class Hull(Property):
         values = [Value("energy of formation", formation[name] / len(atoms), "eV/atom")]
         if len(elements) == 1:
             return Result(self.name, name, values)
-        phases = [(structures[key].get_chemical_formula(), formation[key]) for key in structures]
-        diagram = PhaseDiagram(phases, verbose=False)
-        lowest = float(diagram.decompose(atoms.get_chemical_formula())[0])
-        values.append(Value("energy above the hull", (formation[name] - lowest) / len(atoms), "eV/atom"))
+        above = energies_above_hull(
+            list(structures.values()), [formation[key] / len(other) for key, other in structures.items()]
+        )
+        values.append(Value("energy above the hull", above[list(structures).index(name)], "eV/atom"))
         plots = (
             [_plot(structures, formation, elements)] if len(elements) == 2 and name == next(iter(structures)) else []
         )

@@ -9,7 +9,8 @@ from ase import Atoms
 
 from ..config.schemas.properties import LatticeSettings
 from ..validation.equation_of_state import LENGTH_STEP, CrystalCurves
-from .crystals import conventional, labels, sized, symmetry_of
+from ..validation.symmetry import conventional, symmetry_of
+from .crystals import labels, sized
 from .model import Line, Panel, Plot, Property, Result, Value
 
 

@@ -11,7 +11,7 @@ from ase.neighborlist import neighbor_list
 
 from ..config.schemas.properties import LiquidSettings
 from ..generator.crystals import height
-from .crystals import conventional
+from ..validation.symmetry import conventional
 from .dynamics import at_zero_pressure, block_error, check_finite, estimated_melting_point, heat_bath, start
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 

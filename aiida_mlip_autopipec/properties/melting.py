@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from ..config.schemas.properties import MeltingSettings
-from .crystals import conventional
+from ..validation.symmetry import conventional
 from .dynamics import at_zero_pressure, block_error, check_finite, estimated_melting_point, heat_bath, start
 from .liquid import grown
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value

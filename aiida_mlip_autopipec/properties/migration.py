@@ -12,8 +12,8 @@ from ase.mep import NEB
 from ase.optimize import FIRE
 
 from ..config.schemas.properties import MigrationSettings
-from .crystals import conventional, relax_positions, supercell
-from .defects import sites_of
+from ..validation.symmetry import conventional, sites_of
+from .crystals import relax_positions, supercell
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 
 _STEPS = 500

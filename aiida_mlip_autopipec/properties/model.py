@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from ..config.schemas.base import StrictSettings
+from ..validation.measurement import NotMeasurableError
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Property(ABC):
     def _result(self, name: str, structures: Mapping[str, Atoms], calculator: Any) -> Result:
         try:
             return self.measure(name, structures, calculator)
-        except NotComputableError as error:
+        except (NotComputableError, NotMeasurableError) as error:
             return Result(self.name, name, reason=str(error))
         except (ValueError, RuntimeError, ArithmeticError, np.linalg.LinAlgError) as error:
             return Result(self.name, name, reason=f"{type(error).__name__}: {error}")

@@ -11,7 +11,9 @@ from ase.build import make_supercell
 from ase.constraints import FixedLine
 
 from ..config.schemas.properties import StackingFaultSettings
-from .crystals import conventional, energy, middle_of_widest_gap, relax_positions
+from ..validation.cuts import middle_of_widest_gap
+from ..validation.symmetry import conventional
+from .crystals import energy, relax_positions
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 
 _MJ_PER_M2 = 16021.76634

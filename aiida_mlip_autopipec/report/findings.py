@@ -242,13 +242,20 @@ def _validation(subject: Subject) -> Iterator[Finding]:
     validation = subject.validation
     if validation is None:
         return
-    failed = [check for check in validation.checks if not check["passed"]]
+    failed = [check for check in validation.checks if check["passed"] is False]
+    compared = [check for check in validation.checks if check["passed"] is not None]
+    if len(compared) < len(validation.checks):
+        yield Finding(
+            "note",
+            f"{len(validation.checks) - len(compared)} quantities of the validation are not comparable: the oracle has no "
+            "energy minimum of the crystal, or it is unstable by the oracle.",
+        )
     if not failed:
-        yield Finding("good", f"All {len(validation.checks)} validation checks passed.")
+        yield Finding("good", f"All {len(compared)} validation checks passed.")
         return
     yield Finding(
         "bad",
-        f"{len(failed)} of {len(validation.checks)} validation checks failed: "
+        f"{len(failed)} of {len(compared)} validation checks failed: "
         + "; ".join(_named(check, validation) for check in failed[:MAX_NAMED])
         + (" and more." if len(failed) > MAX_NAMED else ".")
         + " See the table of the validation.",

@@ -337,9 +337,9 @@ def validation_stage(validation: orm.WorkChainNode | None) -> Stage:
     if verdict is None:
         labels = labels_stage(called_by(validation).get("label"))
         return Stage("validation", state_of(validation), labels.detail, labels.seconds_left)
-    checks = verdict["checks"]
-    passed = sum(check["passed"] for check in checks)
-    return Stage("validation", state_of(validation), f"{passed} of {len(checks)} checks passed")
+    # None if a quantity is not comparable.
+    verdicts = [check["passed"] for check in verdict["checks"] if check["passed"] is not None]
+    return Stage("validation", state_of(validation), f"{sum(verdicts)} of {len(verdicts)} checks passed")
 
 
 def active_of(run: orm.ProcessNode, **filters: Any) -> list[orm.ProcessNode]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from aiida.engine import calcfunction
+from aiida.engine import ExitCode, calcfunction
 from aiida.orm import ArrayData, Data, Dict, List, SinglefileData, TrajectoryData
 from ase import Atoms
 
@@ -15,40 +15,57 @@ from ..config.schemas.validation import ValidationConfig
 from ..dataset.trajectory import all_frames, attach_labels, frames_with_source, to_trajectories
 from ..programs.catalogue import VALIDATE_POTENTIAL
 from ..programs.files import frames_file, json_file, read_arrays
-from .crystals import at_equilibrium, estimated_crystals
+from .crystals import SizedCrystal, at_equilibrium, crystals_of
+from .measurement import NotMeasurableError
 from .plan import Plan
 from .report import validation_report
 
 _FILES = VALIDATE_POTENTIAL.files
-POTENTIAL, ORACLE = "potential_", "oracle_"
-"""Prefixes of the names of the labels in the inputs of :func:`assess_potential`."""
+POTENTIAL, ORACLE, PHASE = "potential_", "oracle_", "phase_"
+"""Prefixes of the names of the labels and of the user's phases in the inputs of calcfunctions."""
 
 
 @calcfunction
-def make_crystals(elements: List, settings: Dict) -> SinglefileData:
-    """Write the crystals at their estimated lattice constants, as the start of the search for the energy minimum.
+def make_crystals(elements: List, settings: Dict, **phases: TrajectoryData) -> SinglefileData | ExitCode:
+    """Write the crystals and phases at their estimated or given lattice constants, as the start of the search for the minimum.
 
     :param settings: a :class:`ValidationConfig` as dictionary.
+    :param phases: the user's structures; those with the role `phase` are validated.
+    :returns: exit status 310 if a phase has no symmetry.
     """
-    crystals = estimated_crystals(elements.get_list(), ValidationConfig.model_validate(settings.get_dict()))
-    return _structures_file("structures", {crystal.name: crystal.cell for crystal in crystals})
+    try:
+        crystals = _crystals(elements, settings, phases)
+    except NotMeasurableError as error:
+        return ExitCode(310, f"phases: {error}")
+    cells = {}
+    for crystal in crystals:
+        cells[crystal.name] = crystal.cell.copy()
+        cells[crystal.name].info = {"relax": crystal.given}
+    return _structures_file("structures", cells)
 
 
 @calcfunction
-def plan_structures(elements: List, settings: Dict, equilibrium: Dict) -> dict[str, TrajectoryData]:
+def plan_structures(
+    elements: List, settings: Dict, equilibrium: Dict, **phases: TrajectoryData
+) -> dict[str, TrajectoryData]:
     """Return the structures that potential and oracle label, by label; their family is the name that the plan gives them.
 
     :param equilibrium: output of `validate_potential equilibrium`.
+    :param phases: the user's structures.
     """
-    return to_trajectories(_plan(elements, settings, equilibrium).structures().values())
+    return to_trajectories(_plan(elements, settings, equilibrium, phases).structures().values())
 
 
 @calcfunction
 def write_evaluation_files(
     elements: List, settings: Dict, equilibrium: Dict, **structures: TrajectoryData
 ) -> dict[str, SinglefileData]:
-    """Write the files of `validate_potential evaluate`: `structures`, and with dynamics `starts` and `settings`."""
-    plan = _plan(elements, settings, equilibrium)
+    """Write the files of `validate_potential evaluate`: `structures`, and with dynamics `starts` and `settings`.
+
+    :param structures: those of the plan, and the user's with the prefix :data:`PHASE`.
+    """
+    phases, structures = _divided(structures)
+    plan = _plan(elements, settings, equilibrium, phases)
     starts = plan.starts()
     files = {
         "structures": _structures_file("structures", {str(n): atoms for n, atoms in enumerate(_in_order(structures))})
@@ -92,11 +109,12 @@ def assess_potential(
     """Return the verdict on a potential, from the labels of potential and oracle.
 
     :param dynamics: `dynamics.npz` of `validate_potential`, if there were MD runs.
-    :param labels: trajectories named with the prefix :data:`POTENTIAL` or :data:`ORACLE`.
+    :param labels: trajectories named with the prefix :data:`POTENTIAL`, :data:`ORACLE`, or :data:`PHASE` for the user's.
     :returns: `validation`, see :func:`~.report.validation_report`; and `arrays`: `x`, `potential` and, if available, `oracle`
         of each curve, and the records of the dynamics.
     """
-    plan = _plan(elements, settings, equilibrium)
+    phases, labels = _divided(labels)
+    plan = _plan(elements, settings, equilibrium, phases)
     recorded = read_arrays(dynamics) if dynamics is not None else {}
     records = {
         name: {
@@ -109,14 +127,38 @@ def assess_potential(
     return {"validation": Dict(report), "arrays": _arrays(report["curves"], records)}
 
 
-def _plan(elements: List, settings: Dict, equilibrium: Dict) -> Plan:
+def _crystals(elements: List, settings: Dict, phases: Mapping[str, TrajectoryData]) -> list[SizedCrystal]:
     config = ValidationConfig.model_validate(settings.get_dict())
-    crystals = estimated_crystals(elements.get_list(), config)
+    given = [atoms for atoms in all_frames(phases) if atoms.info.get("role") == "phase"]
+    return crystals_of(elements.get_list(), config, given)
+
+
+def _plan(elements: List, settings: Dict, equilibrium: Dict, phases: Mapping[str, TrajectoryData]) -> Plan:
+    crystals = _crystals(elements, settings, phases)
     minima = dict(zip((crystal.name for crystal in crystals), equilibrium["minima"], strict=True))
     found = {name: minimum for name, minimum in minima.items() if minimum is not None}
     factors = {name: minimum["factor"] for name, minimum in found.items()}
     energies = {name: minimum["energy"] for name, minimum in found.items()}
-    return Plan(at_equilibrium(crystals, factors, energies), config)
+    relaxed = {
+        crystal.name: Atoms(
+            crystal.cell.numbers,
+            positions=found[crystal.name]["positions"],
+            cell=found[crystal.name]["cell"],
+            pbc=True,
+        )
+        for crystal in crystals
+        if "cell" in found.get(crystal.name, {})
+    }
+    config = ValidationConfig.model_validate(settings.get_dict())
+    return Plan(at_equilibrium(crystals, factors, energies, relaxed), config)
+
+
+def _divided(
+    named: Mapping[str, TrajectoryData],
+) -> tuple[dict[str, TrajectoryData], dict[str, TrajectoryData]]:
+    """Return the user's phases without their prefix, and the others."""
+    phases = {name.removeprefix(PHASE): node for name, node in named.items() if name.startswith(PHASE)}
+    return phases, {name: node for name, node in named.items() if not name.startswith(PHASE)}
 
 
 def _structures_file(name: str, structures: Mapping[str, Atoms]) -> SinglefileData:

@@ -29,6 +29,7 @@ class Check:
 
     :param name: name of the limit in `ValidationLimits`.
     :param oracle: None without a value of the oracle, as in dynamics.
+    :param passed: None if the quantity is not comparable: the oracle has none, as for a crystal that is unstable by it.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Check:
     oracle: float | None
     deviation: float | None
     limit: float | None
-    passed: bool
+    passed: bool | None
     reason: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -60,6 +61,19 @@ def compare(potential: Measurement, oracle: Measurement, limits: ValidationLimit
 
 
 def _check(potential: Quantity, oracle: Quantity, limit: float) -> Check:
+    if oracle.undefined:
+        return Check(
+            potential.kind,
+            potential.structure,
+            potential.name,
+            potential.unit,
+            potential.value,
+            oracle.value,
+            None,
+            limit,
+            None,
+            f"not comparable: {oracle.reason}",
+        )
     deviation = _deviation(potential, oracle)
     passed = math.isfinite(deviation) and abs(deviation) <= limit
     return Check(

@@ -1,4 +1,4 @@
-"""Crystals of the validation, at rounded lattice constants that different potentials of an oracle share."""
+"""Crystals and phases of the validation, at rounded lattice constants that different potentials of an oracle share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from ase.build import bulk
 from ..config.schemas.validation import ValidationConfig
 from ..dataset.trajectory import sort_by_species
 from ..generator.crystals import elemental_crystals, ordered_crystals, reference_prototype
+from .symmetry import conventional, standard_primitive
 
 SIZE_STEP = 0.002
 """Step of the logarithm of the lattice constants to which they are rounded."""
+
+_GIVEN_SYMMETRY = 0.01
+"""Tolerance (Å) of the symmetry of the user's phases, whose files may have few digits."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,14 @@ class SizedCrystal:
     :param prototype: fcc, bcc, ..., b1, l1_2.
     :param cell: the primitive cell.
     :param energy: energy by the potential at its minimum (eV/atom), NaN if there is none.
+    :param given: whether it is a phase given by the user.
     """
 
     name: str
     prototype: str
     cell: Atoms
     energy: float = math.nan
+    given: bool = False
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -44,7 +50,9 @@ class SizedCrystal:
         return float(self.cell.cell.get_bravais_lattice().vars()["a"])
 
     def conventional(self) -> Atoms:
-        """Return the cubic cell of elemental fcc, bcc and diamond, and the cell itself of other crystals."""
+        """Return the conventional cell of a phase, the cubic one of elemental fcc, bcc and diamond, else the cell itself."""
+        if self.given:
+            return conventional(self.cell)
         if self.prototype not in ("fcc", "bcc", "diamond") or len(self.elements) > 1:
             return self.cell.copy()
         return bulk(self.elements[0], self.prototype, a=self.lattice_constant, cubic=True)
@@ -67,8 +75,35 @@ def estimated_crystals(elements: Sequence[str], config: ValidationConfig) -> lis
     return crystals
 
 
+def given_crystals(phases: Sequence[Atoms]) -> list[SizedCrystal]:
+    """Return the user's phases in their standard primitive cells; equal names get numbers.
+
+    :param phases: crystals whose info has `seed`, the name.
+    :raises NotMeasurableError: if no symmetry is found.
+    """
+    names: list[str] = []
+    crystals = []
+    for atoms in phases:
+        name = str(atoms.info["seed"])
+        names.append(name)
+        number = names.count(name)
+        title = name if number == 1 else f"{name} {number}"
+        crystals.append(SizedCrystal(title, "", standard_primitive(atoms, _GIVEN_SYMMETRY), given=True))
+    return crystals
+
+
+def crystals_of(elements: Sequence[str], config: ValidationConfig, phases: Sequence[Atoms]) -> list[SizedCrystal]:
+    """Return the crystals of a validation: the user's phases and, if wanted, those guessed from the elements."""
+    given = given_crystals(phases)
+    wanted = not given if config.guessed_crystals == "auto" else config.guessed_crystals or not given
+    return [*given, *(estimated_crystals(elements, config) if wanted else [])]
+
+
 def at_equilibrium(
-    crystals: Sequence[SizedCrystal], factors: Mapping[str, float], energies: Mapping[str, float]
+    crystals: Sequence[SizedCrystal],
+    factors: Mapping[str, float],
+    energies: Mapping[str, float],
+    relaxed: Mapping[str, Atoms] | None = None,
 ) -> list[SizedCrystal]:
     """Return the crystals near the energy minimum of the potential, or at the estimate if it has none.
 
@@ -77,29 +112,50 @@ def at_equilibrium(
 
     :param factors: lattice constants at the minimum relative to the estimate, by name.
     :param energies: energies by the potential at the minimum (eV/atom), by name.
+    :param relaxed: crystals with relaxed cell and positions, by name. The cell is rounded; positions that no symmetry fixes
+        are not, so that labels of such crystals are not shared.
     """
     sized = []
     for crystal in crystals:
+        if relaxed is not None and crystal.name in relaxed:
+            cell = _rounded(crystal.cell, relaxed[crystal.name])
+            sized.append(replace(crystal, cell=cell, energy=energies.get(crystal.name, math.nan)))
+            continue
         factor = factors.get(crystal.name, 1.0)
         rounded = math.exp(SIZE_STEP * round(math.log(factor) / SIZE_STEP))
         sized.append(replace(crystal, cell=scaled(crystal.cell, rounded), energy=energies.get(crystal.name, math.nan)))
     return sized
 
 
+def _rounded(cell: Atoms, relaxed: Atoms) -> Atoms:
+    """Return a relaxed cell whose logarithmic strain from a cell in standard orientation is rounded, in its symmetry."""
+    from scipy.linalg import expm, logm
+
+    strain = np.real(logm(np.linalg.solve(cell.cell.array, relaxed.cell.array)))
+    rounded = relaxed.copy()
+    rounded.set_cell(cell.cell.array @ expm(SIZE_STEP * np.rint((strain + strain.T) / 2 / SIZE_STEP)), scale_atoms=True)
+    return standard_primitive(rounded, _GIVEN_SYMMETRY)
+
+
 def references(crystals: Sequence[SizedCrystal]) -> list[SizedCrystal]:
-    """Return the reference crystal of each element: that of ASE, else the crystal with the lowest energy by the potential."""
+    """Return the reference crystal of each element that has a crystal.
+
+    It is the phase of the element with the lowest energy by the potential; without phases, the crystal of ASE, else that with
+    the lowest energy.
+    """
     found = []
-    for element in sorted({element for crystal in crystals for element in crystal.elements}):
+    for element in sorted({crystal.elements[0] for crystal in crystals if len(crystal.elements) == 1}):
         own = [crystal for crystal in crystals if crystal.elements == (element,)]
+        own = [crystal for crystal in own if crystal.given] or own
         known = [crystal for crystal in own if crystal.prototype == reference_prototype(element)]
         found.append(known[0] if known else min(own, key=_energy_or_inf))
     return found
 
 
 def best_compounds(crystals: Sequence[SizedCrystal]) -> list[SizedCrystal]:
-    """Return the ordered compound of each pair of elements with the lowest formation energy per atom by the potential."""
+    """Return the guessed compound of each pair of elements with the lowest formation energy per atom by the potential."""
     pure = {crystal.elements[0]: crystal.energy for crystal in references(crystals)}
-    compounds = [crystal for crystal in crystals if len(crystal.elements) > 1]
+    compounds = [crystal for crystal in crystals if len(crystal.elements) > 1 and not crystal.given]
 
     def formation(crystal: SizedCrystal) -> float:
         mixed = float(np.mean([pure[symbol] for symbol in crystal.cell.get_chemical_symbols()]))

@@ -3,130 +3,149 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, reduce
 
 import numpy as np
 from ase import Atoms
-from ase.build import (
-    bcc100,
-    bcc110,
-    bcc111,
-    diamond100,
-    diamond111,
-    fcc100,
-    fcc110,
-    fcc111,
-    hcp0001,
-    surface,
-)
 
+from ..config.schemas.validation import ValidationConfig
 from ..generator.crystals import supercell
 from .crystals import SizedCrystal
+from .cuts import index_text, miller_indices, slab
 from .equation_of_state import equilibrium_name
 from .measurement import Labels, Measurement, NotMeasurableError, Quantity, energy_of, energy_per_atom
+from .symmetry import conventional, equivalent_directions, sites_of
 
 VACUUM = 12.0
 """Vacuum (Å) between slabs."""
 
 _EV_PER_A2_IN_J_PER_M2 = 16.02176634
 
-_BUILDERS: dict[str, dict[str, Callable[..., Atoms]]] = {
-    "fcc": {"100": fcc100, "110": fcc110, "111": fcc111},
-    "bcc": {"100": bcc100, "110": bcc110, "111": bcc111},
-    "hcp": {"0001": hcp0001},
-    "diamond": {"100": diamond100, "111": diamond111},
-}
-_LAYERS = {"100": 8, "110": 10, "111": 8, "0001": 8}
-"""Numbers of layers of slabs with one atom per layer, by Miller indices."""
-
 
 @dataclass(frozen=True)
-class Vacancy:
-    """A vacancy in a supercell of an elemental crystal.
+class Vacancies:
+    """The vacancies of all inequivalent sites of a crystal in a supercell.
 
+    Of a compound without crystals of its elements, whose chemical potentials are not known, one formula unit is missing.
+
+    :param references: reference crystals by element, which give the chemical potentials.
     :param max_atoms: largest number of atoms in the supercell.
     """
 
     crystal: SizedCrystal
+    references: Mapping[str, SizedCrystal]
     max_atoms: int
 
     @cached_property
     def _perfect(self) -> Atoms:
-        return supercell(self.crystal.conventional(), self.max_atoms)
+        cell = self.crystal.conventional()
+        if len(cell) > self.max_atoms:
+            cell = self.crystal.cell
+        return supercell(cell, self.max_atoms)
 
     @property
-    def _names(self) -> tuple[str, str]:
-        return f"{self.crystal.name} vacancy", f"{self.crystal.name} without vacancy"
+    def _perfect_name(self) -> str:
+        return f"{self.crystal.name} without vacancy"
+
+    @cached_property
+    def _removed(self) -> dict[str, list[int]]:
+        """The removed atoms by name of the defect."""
+        if not self.references.keys() >= set(self.crystal.elements):
+            unit = _formula_unit(self._perfect)
+            return {"missing formula unit": unit} if 2 * len(unit) <= len(self._perfect) else {}
+        sites = sites_of(self._perfect)
+        if len(self._perfect) < 2:
+            return {}
+        return {"vacancy" if len(sites) == 1 else f"{site} vacancy": [atom] for site, atom in sites.items()}
+
+    def _name(self, what: str) -> str:
+        return f"{self.crystal.name} {what}"
 
     def structures(self) -> dict[str, Atoms]:
-        """Return the supercell with and without the vacancy."""
-        vacancy, perfect = self._names
-        defect = self._perfect.copy()
-        del defect[0]
-        return {vacancy: defect, perfect: self._perfect}
+        """Return the supercell with and without defects."""
+        if not self._removed:
+            return {}
+        found = {self._perfect_name: self._perfect.copy()}
+        for what, removed in self._removed.items():
+            found[self._name(what)] = self._perfect[[n for n in range(len(self._perfect)) if n not in removed]]
+        return found
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return the formation energy (eV): E(vacancy) - (n - 1)/n E(perfect)."""
-        vacancy, perfect = self._names
-        n_atoms = len(self._perfect)
-        try:
-            value = energy_of(labels, vacancy) - (n_atoms - 1) / n_atoms * energy_of(labels, perfect)
-            reason = None
-        except NotMeasurableError as error:
-            value, reason = math.nan, str(error)
-        what = "vacancy, unrelaxed"
-        return Measurement([Quantity("vacancy_formation_energy", self.crystal.name, what, "eV", value, reason)])
+        """Return the formation energies (eV): E(defect) - E(perfect) + Σ n_i μ_i for n_i removed atoms of the element i.
+
+        μ_i is the energy per atom of the reference crystal of the element; that of a formula unit is its energy in the crystal.
+        """
+        quantities = []
+        for what, removed in self._removed.items():
+            try:
+                change = energy_of(labels, self._name(what)) - energy_of(labels, self._perfect_name)
+                value, reason = change + self._chemical_potential(removed, labels), None
+            except NotMeasurableError as error:
+                value, reason = math.nan, str(error)
+            name = f"{what}, unrelaxed"
+            quantities.append(Quantity("vacancy_formation_energy", self.crystal.name, name, "eV", value, reason))
+        return Measurement(quantities)
+
+    def _chemical_potential(self, removed: list[int], labels: Labels) -> float:
+        if len(removed) > 1 or len(self.crystal.elements) == 1:
+            return len(removed) * energy_per_atom(labels, self._perfect_name)
+        return energy_per_atom(labels, equilibrium_name(self.references[self._perfect.symbols[removed[0]]]))
+
+
+def _formula_unit(atoms: Atoms) -> list[int]:
+    """Return the first atom, and those nearest to it that make up one formula unit with it."""
+    counts = Counter(atoms.get_chemical_symbols())
+    divisor = reduce(math.gcd, counts.values())
+    missing = {symbol: number // divisor for symbol, number in counts.items()}
+    chosen = []
+    for index in np.argsort(atoms.get_distances(0, range(len(atoms)), mic=True), kind="stable"):
+        if missing[atoms.symbols[index]]:
+            missing[atoms.symbols[index]] -= 1
+            chosen.append(int(index))
+    return chosen
 
 
 @dataclass(frozen=True)
 class Surfaces:
-    """Slabs of an elemental crystal with low-index surfaces, periodic along all directions.
+    """Slabs of a crystal with its inequivalent low-index surfaces, periodic along all directions.
 
-    :param max_atoms: largest number of atoms in a slab.
+    :param config: gives the largest Miller index and number of atoms, and the thickness.
     """
 
     crystal: SizedCrystal
-    max_atoms: int
+    config: ValidationConfig
 
     @cached_property
     def _slabs(self) -> dict[str, Atoms]:
-        builders = _BUILDERS.get(self.crystal.prototype)
-        if builders is None:
-            return {"100": self._any_slab()}
-        return {index: self._slab(index, build) for index, build in builders.items()}
-
-    def _slab(self, index: str, build: Callable[..., Atoms]) -> Atoms:
-        symbol, a = self.crystal.elements[0], self.crystal.lattice_constant
-        more: dict[str, Any] = {}
-        if self.crystal.prototype == "hcp":
-            more["c"] = float(self.crystal.cell.cell.lengths()[2])
-        slab = build(symbol, (1, 1, min(_LAYERS[index], self.max_atoms)), a=a, vacuum=VACUUM / 2, **more)
-        slab.pbc = True
-        return Atoms(slab.symbols, positions=slab.positions, cell=slab.cell, pbc=True)
-
-    def _any_slab(self) -> Atoms:
-        cell = self.crystal.conventional()
-        layers = max(1, min(round(12 / cell.cell.lengths()[0]), self.max_atoms // len(cell)))
-        slab = surface(cell, (1, 0, 0), layers, vacuum=VACUUM / 2, periodic=True)
-        return Atoms(slab.symbols, positions=slab.positions, cell=slab.cell, pbc=True)
+        crystal, config = conventional(self.crystal.cell), self.config
+        indices = miller_indices(config.max_miller_index)
+        found = {}
+        for first in sorted(set(equivalent_directions(crystal, indices))):
+            index = [int(value) for value in indices[first]]
+            for thickness in np.arange(config.slab_thickness, config.min_slab_thickness - 1e-6, -1.0):
+                made = slab(crystal, index, float(thickness), VACUUM)
+                if len(made) <= config.max_atoms:
+                    found[index_text(index)] = made
+                    break
+        return found
 
     def _name(self, index: str) -> str:
         return f"{self.crystal.name} surface {index}"
 
     def structures(self) -> dict[str, Atoms]:
         """Return the slabs by name."""
-        return {self._name(index): slab for index, slab in self._slabs.items()}
+        return {self._name(index): made.copy() for index, made in self._slabs.items()}
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return the surface energies (J/m²): (E(slab) - n E(crystal)) / 2A."""
+        """Return the surface energies (J/m²): (E(slab) - n E(crystal)) / 2A, for a compound the mean of both terminations."""
         quantities = []
-        for index, slab in self._slabs.items():
-            area = float(np.linalg.norm(np.cross(slab.cell[0], slab.cell[1])))
+        for index, made in self._slabs.items():
+            area = float(np.linalg.norm(np.cross(made.cell[0], made.cell[1])))
             try:
-                n_bulk = len(slab) * energy_per_atom(labels, equilibrium_name(self.crystal))
+                n_bulk = len(made) * energy_per_atom(labels, equilibrium_name(self.crystal))
                 excess = energy_of(labels, self._name(index)) - n_bulk
                 value, reason = excess / (2 * area) * _EV_PER_A2_IN_J_PER_M2, None
             except NotMeasurableError as error:

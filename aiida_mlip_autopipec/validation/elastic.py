@@ -8,25 +8,20 @@ from functools import cached_property
 
 import numpy as np
 from ase import Atoms, units
+from ase.cell import Cell
 
 from .crystals import SizedCrystal
+from .equation_of_state import equilibrium_name
 from .measurement import Labels, Measurement, NotMeasurableError, Quantity, label_of
 from .phonons import Displacements
+from .symmetry import cartesian_rotations, conventional, independent, symmetrised
 
 STRAIN = 0.005
 """Size of a strain in Voigt notation."""
 
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-_Entries = dict[str, tuple[tuple[int, int], ...]]
-_CUBIC: _Entries = {"C11": ((0, 0), (1, 1), (2, 2)), "C12": ((0, 1), (0, 2), (1, 2)), "C44": ((3, 3), (4, 4), (5, 5))}
-_HEXAGONAL: _Entries = {
-    "C11": ((0, 0), (1, 1)),
-    "C12": ((0, 1),),
-    "C13": ((0, 2), (1, 2)),
-    "C33": ((2, 2),),
-    "C44": ((3, 3), (4, 4)),
-}
-_ANY: _Entries = {f"C{i + 1}{i + 1}": ((i, i),) for i in range(6)}
+_SMALL = 1e-4
+"""Relative difference up to which lattice constants, and difference (degree) up to which angles are equal."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +42,9 @@ class ElasticConstants:
         return Displacements(self.crystal.cell, np.eye(3, dtype=int), f"{self.crystal.name} displaced")
 
     def structures(self) -> dict[str, Atoms]:
-        """Return 12 strained cells and, if the cell has several atoms, cells with a displaced atom."""
-        found = {
+        """Return 12 strained cells; if the cell has several atoms, cells with a displaced atom; and the cell of a phase."""
+        found = {equilibrium_name(self.crystal): self.crystal.cell.copy()} if self.crystal.given else {}
+        found |= {
             self._name(index, sign): strained(self.crystal.cell, index, sign * STRAIN)
             for index in range(6)
             for sign in (-1, 1)
@@ -59,26 +55,71 @@ class ElasticConstants:
         return f"{self.crystal.name} strain {index + 1}{'+' if sign > 0 else '-'}"
 
     def measure(self, labels: Labels) -> Measurement:
-        """Return the independent constants (GPa) of cubic and hexagonal crystals, else the diagonal C11 to C66."""
+        """Return the independent constants (GPa), and the lattice parameters at zero stress of phases that are not cubic."""
+        rotations = cartesian_rotations(self.crystal.cell)
+        reason, undefined = None, False
         try:
-            constants, reason = self.tensor(labels) / units.GPa, None
+            constants = symmetrised(self.tensor(labels) / units.GPa, rotations)
+            if np.linalg.eigvalsh(constants).min() <= 0:
+                reason, undefined = f"{self.crystal.name} is elastically unstable", True
         except NotMeasurableError as error:
             constants, reason = np.full((6, 6), math.nan), str(error)
-        floor = 0.1 * float(np.abs(constants).max())
+        name, floor = self.crystal.name, 0.1 * float(np.abs(constants).max())
         quantities = []
-        for name, entries in self._independent.items():
-            value = float(np.mean([constants[entry] for entry in entries]))
+        for what, entry in independent(rotations).items():
+            value = float(constants[entry])
             scale = max(abs(value), floor)
-            quantities.append(Quantity("elastic_constant", self.crystal.name, name, "GPa", value, reason, scale))
+            quantities.append(
+                Quantity("elastic_constant", name, what, "GPa", value, reason, scale, undefined=undefined)
+            )
+        if self.crystal.given:
+            quantities += self._lattice(labels, reason, undefined)
         return Measurement(quantities)
 
-    @property
-    def _independent(self) -> _Entries:
-        family = self.crystal.cell.cell.get_bravais_lattice().crystal_family
-        # The cell of L1_0 is cubic, but its order is tetragonal.
-        if family == "cubic" and self.crystal.prototype != "l1_0":
-            return _CUBIC
-        return _HEXAGONAL if family == "hexagonal" else _ANY
+    def _lattice(self, labels: Labels, reason: str | None, undefined: bool) -> list[Quantity]:
+        """Return the independent lattice parameters (Å, degree) at zero stress, except of cubic crystals.
+
+        The strain is the linear response to the stress and the forces in the unstrained cell, with an error of second order in
+        the strain.
+        """
+        cell = conventional(self.crystal.cell).cell
+        lengths, angles = cell.lengths(), cell.angles()
+        free = [n for n in range(3) if not any(abs(lengths[n] / lengths[m] - 1) < _SMALL for m in range(n))]
+        tilted = [n for n in range(3) if min(abs(angles[n] - 90), abs(angles[n] - 120)) > _SMALL]
+        if len(free) == 1 and not tilted:
+            return []
+        values = np.full(6, math.nan)
+        if reason is None:
+            try:
+                values = Cell(cell.array @ (np.eye(3) + self._strain_at_zero_stress(labels))).cellpar()
+            except NotMeasurableError as error:
+                reason = str(error)
+        return [
+            Quantity(kind, self.crystal.name, names[n], unit, float(values[first + n]), reason, undefined=undefined)
+            for kind, names, unit, first, numbers in (
+                ("lattice_constant", "abc", "Å", 0, free),
+                ("lattice_angle", "αβγ", "°", 3, tilted),
+            )
+            for n in numbers
+        ]
+
+    def _strain_at_zero_stress(self, labels: Labels) -> np.ndarray:
+        """Return the strain (3, 3) that relaxes the cell, with relaxed ions, by linear response."""
+        atoms = label_of(labels, equilibrium_name(self.crystal))
+        if "stress" not in atoms.calc.results:
+            raise NotMeasurableError("there is no stress among the labels")
+        stress = np.array(atoms.get_stress(), dtype=float)
+        if self._displacements is not None:
+            _, force = self._responses(labels)
+            moved = np.linalg.pinv(self._hessian(labels), rcond=1e-6) @ atoms.get_forces().ravel()
+            stress -= force.T @ moved / atoms.get_volume()
+        voigt = -np.linalg.solve(self.tensor(labels), stress)
+        if not np.isfinite(voigt).all():
+            raise NotMeasurableError("stresses or forces are not finite")
+        strain = np.diag(voigt[:3])
+        for value, (i, j) in zip(voigt[3:], _VOIGT[3:], strict=True):
+            strain[i, j] = strain[j, i] = value / 2
+        return strain
 
     def tensor(self, labels: Labels, relaxed: bool = True) -> np.ndarray:
         """Return the elastic constants (6, 6) in eV/Å^3, in Voigt notation.
@@ -86,7 +127,14 @@ class ElasticConstants:
         :param relaxed: whether the ions are relaxed; otherwise they are clamped.
         :raises NotMeasurableError: if a label is missing or not finite.
         """
-        volume = self.crystal.cell.get_volume()
+        stress, force = self._responses(labels)
+        if relaxed and self._displacements is not None:
+            inverse = np.linalg.pinv(self._hessian(labels), rcond=1e-6)
+            stress = stress - force.T @ inverse @ force / self.crystal.cell.get_volume()
+        return (stress + stress.T) / 2
+
+    def _responses(self, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+        """Return the derivatives of the stress (6, 6) in eV/Å^3 and of the forces (3 n, 6) in eV/Å by the strain."""
         stress, force = np.empty((6, 6)), np.empty((3 * len(self.crystal.cell), 6))
         for index in range(6):
             lower, upper = (label_of(labels, self._name(index, sign)) for sign in (-1, 1))
@@ -96,11 +144,14 @@ class ElasticConstants:
             force[:, index] = (upper.get_forces() - lower.get_forces()).ravel() / (2 * STRAIN)
         if not (np.isfinite(stress).all() and np.isfinite(force).all()):
             raise NotMeasurableError("stresses or forces are not finite")
-        if relaxed and self._displacements is not None:
-            blocks = np.array(self._displacements.with_forces(labels).force_constants)
-            hessian = blocks.transpose(0, 2, 1, 3).reshape(force.shape[0], force.shape[0])
-            stress -= force.T @ np.linalg.pinv(hessian, rcond=1e-6) @ force / volume
-        return (stress + stress.T) / 2
+        return stress, force
+
+    def _hessian(self, labels: Labels) -> np.ndarray:
+        """Return the force constants (3 n, 3 n) of the cell in eV/Å^2."""
+        assert self._displacements is not None
+        blocks = np.array(self._displacements.with_forces(labels).force_constants)
+        size = 3 * len(self.crystal.cell)
+        return blocks.transpose(0, 2, 1, 3).reshape(size, size)
 
 
 def strained(cell: Atoms, index: int, strain: float) -> Atoms:

@@ -20,6 +20,10 @@ class NotMeasurableError(ValueError):
     """A quantity cannot be computed from the labels; the message is the reason."""
 
 
+class UndefinedError(NotMeasurableError):
+    """A crystal has no such quantity: it has no energy minimum, or is unstable; the message is the reason."""
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A quantity that is computed from the labels of the potential and from those of the oracle.
@@ -31,6 +35,7 @@ class Quantity:
     :param scale: divisor of a relative deviation, by default the absolute value.
     :param curve: (n,) if given, the deviation is the root mean square deviation of the curves at the points where the curve of
         the oracle is at most `ceiling`.
+    :param undefined: whether the crystal has no such quantity, for the given `reason`; the value may be finite.
     """
 
     kind: str
@@ -42,6 +47,7 @@ class Quantity:
     scale: float | None = None
     curve: np.ndarray | None = None
     ceiling: float = math.inf
+    undefined: bool = False
 
 
 @dataclass(frozen=True)

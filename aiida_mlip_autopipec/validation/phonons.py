@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 DISPLACEMENT = 0.02
 """Displacement (Å) of an atom."""
+
+IMAGINARY = -0.3
+"""Frequency (THz) below which a crystal is unstable; above it are errors of the interpolation near the zone centre."""
 
 _PATH_POINTS = 60
 
@@ -66,78 +70,109 @@ class Displacements:
 
 @dataclass(frozen=True)
 class Phonons:
-    """The phonons of a crystal.
+    """The phonons of a crystal at points of the zone boundary.
 
-    :param max_atoms: largest number of atoms in the supercell.
+    :param max_atoms: largest number of atoms in a supercell.
+    :param n_points: largest number of points for which smaller supercells are made, if one for all is too large.
     """
 
     crystal: SizedCrystal
     max_atoms: int
+    n_points: int = 3
 
     @cached_property
-    def _displacements(self) -> Displacements:
-        return Displacements(self.crystal.cell, self.repeats, f"{self.crystal.name} phonon")
+    def _supercells(self) -> list[tuple[Displacements, dict[str, np.ndarray]]]:
+        """The displaced supercells, and the points at which they give exact frequencies."""
+        special = self.crystal.cell.cell.bandpath(npoints=2).special_points
+        boundary = {name: q for name, q in special.items() if np.abs(q).max() > 0}
+        centre = {"Γ": np.zeros(3)}
+        if self._repeats is not None:
+            points = {name: q for name, q in boundary.items() if _is_commensurate(self._repeats, q)}
+            return [(self._displacements(self._repeats, ""), points or centre)]
+        found: list[tuple[Displacements, dict[str, np.ndarray]]] = []
+        for name, q in boundary.items():
+            repeats = np.diag([_denominator(value) for value in q])
+            if len(found) < self.n_points and np.linalg.det(repeats) * len(self.crystal.cell) <= self.max_atoms + 0.5:
+                found.append((self._displacements(repeats, f" {name}"), {name: q}))
+        return found or [(self._displacements(np.eye(3, dtype=int), ""), centre)]
+
+    def _displacements(self, repeats: np.ndarray, which: str) -> Displacements:
+        return Displacements(self.crystal.cell, repeats, f"{self.crystal.name} phonon{which}")
 
     @cached_property
-    def repeats(self) -> np.ndarray:
-        """The vectors of the supercell (3, 3) in units of those of the cell.
+    def _repeats(self) -> np.ndarray | None:
+        """The vectors of one supercell (3, 3) for all points in units of those of the cell, None if it has too many atoms.
 
-        The supercell is twice the conventional cell or, with too many atoms, twice the cell along each direction, so that
-        points of the zone boundary are commensurate.
+        It is twice the conventional cell or, with too many atoms, twice the cell along each direction, so that points of the
+        zone boundary are commensurate.
         """
         cell, conventional = self.crystal.cell, self.crystal.conventional()
         if 8 * len(conventional) <= self.max_atoms:
             return np.rint(2 * conventional.cell.array @ np.linalg.inv(cell.cell.array)).astype(int)
-        return np.eye(3, dtype=int) * (2 if 8 * len(cell) <= self.max_atoms else 1)
+        return np.eye(3, dtype=int) * 2 if 8 * len(cell) <= self.max_atoms else None
 
     def structures(self) -> dict[str, Atoms]:
         """Return the displaced supercells by name."""
-        return self._displacements.structures()
+        return {name: atoms for each, _ in self._supercells for name, atoms in each.structures().items()}
 
     def measure(self, labels: Labels) -> Measurement:
         """Return phonon frequencies (THz).
 
         The quantities are the highest frequency, with all branches as the curve to compare, at each special point of the zone
-        boundary that is commensurate with the supercell, where the frequencies are exact; and the lowest frequency along the
-        path between the special points. The curves are the dispersion along this path.
+        boundary that is commensurate with a supercell, where the frequencies are exact (of large cells, at the centre); and the
+        lowest frequency, along the path between the special points if one supercell has several of them. The curves are the
+        dispersion along this path.
         """
-        result = Measurement()
-        points = self._boundary_points()
         name = self.crystal.name
+        points = [point for _, points in self._supercells for point in points]
         try:
-            phonopy = self._displacements.with_forces(labels)
+            found = [(each.with_forces(labels), points) for each, points in self._supercells]
         except NotMeasurableError as error:
-            result.quantities = [
+            quantities = [
                 Quantity("phonon_frequency", name, f"highest at {point}", "THz", math.nan, str(error))
                 for point in points
-            ] + [Quantity("imaginary_frequency", name, "lowest frequency", "THz", math.nan, str(error))]
-            return result
-        at_points = {point: _frequencies(phonopy, [q])[0] for point, q in points.items()}
+            ]
+            lowest = Quantity("imaginary_frequency", name, "lowest frequency", "THz", math.nan, str(error))
+            return Measurement([*quantities, lowest])
+        at_points = {point: _frequencies(phonopy, [q])[0] for phonopy, points in found for point, q in points.items()}
+        curves = self._dispersion(found[0][0]) if self._repeats is not None else []
+        every = [*at_points.values(), *(curve.y for curve in curves)]
+        lowest_value = min((float(values.min()) for values in every), default=math.nan)
+        unstable = lowest_value < IMAGINARY
+        reason = f"{name} has imaginary frequencies down to {lowest_value:.2f} THz" if unstable else None
         highest = max((float(np.abs(values).max()) for values in at_points.values()), default=math.nan)
-        result.quantities = [
-            Quantity("phonon_frequency", name, f"highest at {point}", "THz", values[-1], None, highest, values)
+        quantities = [
+            Quantity(
+                "phonon_frequency",
+                name,
+                f"highest at {point}",
+                "THz",
+                float(values[-1]),
+                reason,
+                highest,
+                values,
+                undefined=unstable,
+            )
             for point, values in at_points.items()
         ]
-        path = self.crystal.cell.cell.bandpath(npoints=_PATH_POINTS)
-        frequencies = _frequencies(phonopy, path.kpts)
-        result.quantities.append(
-            Quantity("imaginary_frequency", name, "lowest frequency", "THz", float(frequencies.min()))
+        quantities.append(
+            Quantity("imaginary_frequency", name, "lowest frequency", "THz", lowest_value, reason, undefined=unstable)
         )
-        x = path.get_linear_kpoint_axis()[0]
-        x_label = f"wave vector along {path.path}"
-        result.curves = [
-            Curve(f"{name} branch {branch + 1}", "phonons", x_label, "frequency (THz)", x, frequencies[:, branch])
-            for branch in range(3 * len(self.crystal.cell))
-        ]
-        return result
+        return Measurement(quantities, curves)
 
-    def _boundary_points(self) -> dict[str, np.ndarray]:
-        special = self.crystal.cell.cell.bandpath(npoints=2).special_points
-        return {
-            name: q
-            for name, q in special.items()
-            if name != "G" and np.abs(q).max() > 0 and _is_commensurate(self.repeats, q)
-        }
+    def _dispersion(self, phonopy: Phonopy) -> list[Curve]:
+        path = self.crystal.cell.cell.bandpath(npoints=_PATH_POINTS)
+        frequencies, x = _frequencies(phonopy, path.kpts), path.get_linear_kpoint_axis()[0]
+        x_label = f"wave vector along {path.path}"
+        return [
+            Curve(f"{self.crystal.name} branch {branch + 1}", "phonons", x_label, "frequency (THz)", x, values)
+            for branch, values in enumerate(frequencies.T)
+        ]
+
+
+def _denominator(value: float) -> int:
+    """Return the smallest whole number that makes a fraction whole: 2 for 1/2."""
+    return Fraction(value).limit_denominator(6).denominator
 
 
 def _is_commensurate(repeats: np.ndarray, q: np.ndarray) -> bool:

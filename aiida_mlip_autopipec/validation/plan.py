@@ -10,7 +10,7 @@ from ase import Atoms
 
 from ..config.schemas.validation import ValidationConfig
 from .crystals import SizedCrystal, best_compounds, references
-from .defects import Surfaces, Vacancy
+from .defects import Surfaces, Vacancies
 from .dimer import Dimers
 from .dynamics import starts
 from .elastic import ElasticConstants
@@ -28,30 +28,40 @@ class Plan:
 
     @cached_property
     def _main(self) -> list[SizedCrystal]:
-        """The crystals of which all properties are computed: one for each element and each pair of elements."""
-        return [*references(self.crystals), *best_compounds(self.crystals)]
+        """The crystals of which all properties are computed: the phases, else one for each element and pair of elements."""
+        phases = [crystal for crystal in self.crystals if crystal.given]
+        return phases or [*references(self.crystals), *best_compounds(self.crystals)]
+
+    @cached_property
+    def _with_defects(self) -> list[SizedCrystal]:
+        """The crystals with vacancies and surfaces: the phases, else those of the elements."""
+        return [crystal for crystal in self._main if crystal.given or len(crystal.elements) == 1]
 
     @cached_property
     def properties(self) -> list[Property]:
         """The properties, in the order of the report."""
-        config, pure = self.config, references(self.crystals)
+        config, by_element = self.config, {c.elements[0]: c for c in references(self.crystals)}
         limit = config.max_atoms
         found: list[Property] = []
-        if config.includes("equation_of_state") or config.includes("surfaces"):
+        if config.includes("equation_of_state") or config.includes("surfaces") or config.includes("vacancy"):
             half = 5 if config.level == "full" else 3
-            names = {crystal.elements[0]: crystal.name for crystal in pure}
+            names = {element: crystal.name for element, crystal in by_element.items()}
             crystals = self.crystals if config.includes("equation_of_state") else self._main
-            found.append(CrystalCurves(crystals, names, half, with_atoms=config.includes("dimer")))
+            found.append(
+                CrystalCurves(
+                    crystals, names, half, with_atoms=config.includes("dimer"), search_range=config.search_range
+                )
+            )
         if config.includes("elastic"):
             found += [ElasticConstants(crystal) for crystal in self._main]
         if config.includes("vacancy"):
-            found += [Vacancy(crystal, limit) for crystal in pure]
+            found += [Vacancies(crystal, by_element, limit) for crystal in self._with_defects]
         if config.includes("surfaces"):
-            found += [Surfaces(crystal, limit) for crystal in pure]
+            found += [Surfaces(crystal, config) for crystal in self._with_defects]
         if config.includes("dimer"):
-            found.append(Dimers([crystal.elements[0] for crystal in pure]))
+            found.append(Dimers(sorted({e for crystal in self.crystals for e in crystal.elements})))
         if config.includes("phonons"):
-            found += [Phonons(crystal, limit) for crystal in self._main]
+            found += [Phonons(crystal, limit, config.phonon_points) for crystal in self._main]
         return found
 
     def structures(self) -> dict[str, Atoms]:

@@ -17,8 +17,9 @@ def validation_report(plan: Plan, potential: Labels, oracle: Labels, records: Ma
     :param potential: labels of the potential, by name of the structure.
     :param oracle: labels of the oracle, by name of the structure.
     :param records: records of the MD runs, by name of the crystal.
-    :returns: `passed`, the verdict; `checks`, see :meth:`Check.as_dict`; `curves`, see :func:`merge_curves`; and `settings`,
-        with the kinds of check with a relative deviation under `relative`.
+    :returns: `passed`, the verdict; `checks`, see :meth:`Check.as_dict`, where those that are not comparable neither pass nor
+        fail; `curves`, see :func:`merge_curves`; and `settings`, with the kinds of check with a relative deviation under
+        `relative`.
     """
     predicted, reference = plan.measure(potential), plan.measure(oracle)
     checks: list[Check] = compare(predicted, reference, plan.config.limits)
@@ -31,7 +32,7 @@ def validation_report(plan: Plan, potential: Labels, oracle: Labels, records: Ma
         checks += run_checks
         curves += run_curves
     return {
-        "passed": all(check.passed for check in checks),
+        "passed": all(check.passed is not False for check in checks),
         "checks": [check.as_dict() for check in checks],
         "curves": merge_curves([*predicted.curves, *curves], reference.curves),
         "settings": {**plan.config.model_dump(mode="json"), "relative": sorted(RELATIVE)},

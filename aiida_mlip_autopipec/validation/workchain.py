@@ -19,6 +19,7 @@ from ..config.schemas.validation import ValidationConfig
 from ..dataset.trajectory import count_frames
 from ..host.workarounds.lost_connection import EndsWithBroker
 from ..oracle.workchain import LabellingWorkChain
+from ..programs.calcfunctions import failed
 from ..programs.catalogue import VALIDATE_POTENTIAL
 from ..programs.failures import failure_of
 from ..programs.program import output_file
@@ -27,6 +28,7 @@ from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from .calcfunctions import (
     ORACLE,
+    PHASE,
     POTENTIAL,
     assess_potential,
     attach_predictions,
@@ -54,6 +56,13 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         )
         spec.input("elements", valid_type=List, help="The elements of the validation.")
         spec.input("settings", valid_type=Dict, validator=validates(ValidationConfig), help="A `ValidationConfig`.")
+        spec.input_namespace(
+            "phases",
+            dynamic=True,
+            valid_type=TrajectoryData,
+            required=False,
+            help="The user's structures; those with the role `phase` are validated.",
+        )
         spec.input("type", valid_type=Str, help="Type of the oracle.")
         spec.expose_inputs(LabellingWorkChain, include=("oracle",))
         spec.input("reuse", valid_type=Bool, default=lambda: Bool(True), help="Whether to reuse labels.")
@@ -81,9 +90,11 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         VALIDATE_POTENTIAL.declare_exit_codes(spec)
         spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
 
-    def find_equilibrium(self) -> ToContext:
+    def find_equilibrium(self) -> ToContext | ExitCode:
         """Submit the job that finds the energy minima of the crystals by the potential."""
-        crystals = make_crystals(self.inputs.elements, self.inputs.settings)
+        crystals, node = make_crystals.run_get_node(self.inputs.elements, self.inputs.settings, **self._phases)
+        if failed(node):
+            return VALIDATE_POTENTIAL.exit_code(self, "bad_input", node.exit_message)
         job = equilibrium_job(self.inputs.code, self.inputs.resources, self.inputs.potential, crystals)
         return ToContext(equilibrium=submit_once(self, ShellJob, "equilibrium", **job))
 
@@ -92,7 +103,7 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         job = self.ctx.equilibrium
         if not job.is_finished_ok:
             return VALIDATE_POTENTIAL.exit_code(self, *failure_of(job))
-        self.ctx.structures = plan_structures(*self._settings)
+        self.ctx.structures = plan_structures(*self._settings, **self._phases)
         self.report(f"{count_frames(self.ctx.structures)} structures to compare")
         return None
 
@@ -107,7 +118,7 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
             oracle=self.inputs.oracle,
             reuse=self.inputs.reuse,
         )
-        files = write_evaluation_files(*self._settings, **self.ctx.structures)
+        files = write_evaluation_files(*self._settings, **self.ctx.structures, **self._named_phases)
         job = evaluation_job(
             self.inputs.code,
             self.inputs.resources,
@@ -140,7 +151,7 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         inputs |= {f"{ORACLE}{label}": node for label, node in labelled.items()}
         if self.ctx.has_dynamics:
             inputs["dynamics"] = output_file(evaluation, DYNAMICS)
-        outputs = assess_potential(*self._settings, **inputs)
+        outputs = assess_potential(*self._settings, **inputs, **self._named_phases)
         self.out("validation", outputs["validation"])
         self.out("arrays", outputs["arrays"])
         return None
@@ -148,3 +159,11 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
     @property
     def _settings(self) -> tuple[List, Dict, Dict]:
         return self.inputs.elements, self.inputs.settings, self.ctx.equilibrium.outputs.equilibrium
+
+    @property
+    def _phases(self) -> dict[str, TrajectoryData]:
+        return dict(self.inputs.get("phases", {}))
+
+    @property
+    def _named_phases(self) -> dict[str, TrajectoryData]:
+        return {f"{PHASE}{label}": node for label, node in self._phases.items()}

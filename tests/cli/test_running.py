@@ -13,7 +13,8 @@ from aiida.cmdline.commands.cmd_verdi import verdi
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
 from aiida.manage.configuration import Profile
-from ase.io import read
+from ase.build import bulk
+from ase.io import read, write
 from click.testing import CliRunner
 
 from aiida_mlip_autopipec.host.daemon import broker_folder
@@ -107,6 +108,12 @@ def test_a_bad_potential_fails_wherever_it_comes_from(mlip_auto: Command, tmp_pa
     verdict = json.loads((tmp_path / "out" / "validation.json").read_text())
     assert verdict["passed"] is False
     potential = done.stdout.split("Potential: node ")[1].split()[0]
+
+    write(tmp_path / "hcp.cif", bulk("Cu", "hcp", a=2.54))
+    phase = mlip_auto("validate", potential, "--structures", "hcp.cif", "--output", "phase")
+    assert phase.returncode == 3, phase.stdout + phase.stderr
+    found = json.loads((tmp_path / "phase" / "validation.json").read_text())
+    assert {check["structure"] for check in found["checks"]} == {"Cu"}
 
     again = mlip_auto("validate", potential, "--level", "quick", "--output", "verdict")
     assert again.returncode == 3, again.stdout + again.stderr

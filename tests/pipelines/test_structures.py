@@ -8,12 +8,13 @@ import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 from aiida.manage.configuration import Profile
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.io import write
 
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.read import parse_settings
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.config.schemas.structures import StructureSource
 from aiida_mlip_autopipec.dataset.trajectory import all_frames
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 from aiida_mlip_autopipec.pipelines.structures import load_seeds, with_structures
@@ -68,3 +69,10 @@ def test_an_element_outside_the_run_is_refused(aiida_profile: Profile, tmp_path:
 def test_a_source_is_a_file_or_a_node() -> None:
     with pytest.raises(UserError, match="either 'file' or 'node'"):
         parse_settings(PipelineConfig, {"elements": ["Cu"], "structures": [{"name": "x"}]}, "test")
+
+
+def test_a_phase_must_be_a_crystal(aiida_profile: Profile, tmp_path: Path) -> None:
+    write(tmp_path / "water.xyz", molecule("H2O"))
+    source = StructureSource(file=str(tmp_path / "water.xyz"), role="phase")
+    with pytest.raises(UserError, match=r"water\.xyz, frame 0: is a molecule, but a phase must be a crystal"):
+        load_seeds([source], GENERATOR)

@@ -10,9 +10,12 @@ import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 from aiida.manage.configuration import Profile
+from ase.build import bulk
+from ase.io import write
 
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.config.schemas.structures import StructureSource
 from aiida_mlip_autopipec.dataset.trajectory import all_frames, count_frames
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot, build_validation
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
@@ -107,6 +110,30 @@ def test_another_validation_asks_the_oracle_nothing(
     assert is_run(again) and [stage.state for stage in stages(again)] == ["done", "done"]
     moduli = [check for check in again.outputs.validation["checks"] if check["name"] == "bulk_modulus"]
     assert {check["limit"] for check in moduli} == {10.0}
+
+
+def test_a_run_validates_its_phases_and_validate_takes_them_from_it(config: PipelineConfig, tmp_path: Path) -> None:
+    write(tmp_path / "cu.cif", bulk("Cu", a=3.55, cubic=True))
+    content = config.model_dump(mode="json")
+    content["generator"]["seed"] = 7
+    content["structures"] = [{"file": str(tmp_path / "cu.cif"), "role": "phase", "name": "ground state"}]
+    content["validation"].update(parts=["equation_of_state", "elastic"])
+    given = PipelineConfig.model_validate(content)
+    _, node = run_get_node(build_one_shot(given, validate=True))
+    assert node.is_finished_ok, node.exit_message
+    assert structures_of(node.outputs.validation) == {"ground state"}
+    (tmp_path / "cu.cif").unlink()
+    write(tmp_path / "hcp.cif", bulk("Cu", "hcp", a=2.54))
+    more = StructureSource(file=str(tmp_path / "hcp.cif"), name="hcp")
+    _, again = run_get_node(build_validation(stored_potential(node), given, [more]))
+    assert again.is_finished_ok, again.exit_message
+    assert structures_of(again.outputs.validation) == {"ground state", "hcp"}
+    hulls = [check for check in again.outputs.validation["checks"] if check["name"] == "hull_energy"]
+    assert len(hulls) == 2 and min(check["oracle"] for check in hulls) == 0
+
+
+def structures_of(validation: orm.Dict) -> set[str]:
+    return {check["structure"] for check in validation["checks"]}
 
 
 def test_its_files(validated: orm.WorkChainNode, tmp_path: Path) -> None:

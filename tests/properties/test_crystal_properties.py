@@ -9,12 +9,14 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from scipy.spatial.transform import Rotation
 
-from aiida_mlip_autopipec.properties.crystals import equivalent_directions, middle_of_widest_gap, relax_crystal
-from aiida_mlip_autopipec.properties.elastic import Elastic, averages, independent, symmetrised
+from aiida_mlip_autopipec.properties.crystals import relax_crystal
+from aiida_mlip_autopipec.properties.elastic import Elastic, averages
 from aiida_mlip_autopipec.properties.lattice import Lattice
 from aiida_mlip_autopipec.properties.model import NotComputableError
 from aiida_mlip_autopipec.properties.phonons import Phonons
 from aiida_mlip_autopipec.properties.thermal import ThermalExpansion
+from aiida_mlip_autopipec.validation.cuts import middle_of_widest_gap
+from aiida_mlip_autopipec.validation.symmetry import equivalent_directions, independent, symmetrised
 
 from .conftest import settings, values_of
 

@@ -150,7 +150,7 @@ def store_validation(potential: orm.Node, *checks: dict[str, Any]) -> orm.WorkCh
     process = orm.WorkChainNode()
     process.base.links.add_incoming(potential, LinkType.INPUT_WORK, "potential")
     process.store()
-    passed = all(check["passed"] for check in checks)
+    passed = all(check["passed"] is not False for check in checks)
     bare = {**CURVE, "name": "no oracle", "oracle": None}
     result = orm.Dict({"passed": passed, "checks": list(checks), "curves": [CURVE, bare], "settings": {}}).store()
     result.base.links.add_incoming(process, LinkType.RETURN, "validation")

@@ -102,6 +102,13 @@ def test_a_failed_check_of_the_validation_is_named(aiida_profile: Profile) -> No
     assert "deviation 0.12 Å, limit 0.02 Å" in bad(findings) and "phonons are unstable" in bad(findings)
 
 
+def test_what_is_not_comparable_is_no_failed_check(aiida_profile: Profile) -> None:
+    subject = collect(store_fit(rattled_copper(200), noise=0.001))
+    checks = [{**CHECK, "passed": True}, {**CHECK, "passed": None, "deviation": None, "reason": "not comparable"}]
+    found = texts(all_findings(replace(subject, validation=Validation("", True, checks, [], {}))))
+    assert "All 1 validation checks passed" in found and "1 quantities of the validation are not comparable" in found
+
+
 def test_the_deviation_of_a_relative_check_has_no_unit(aiida_profile: Profile) -> None:
     check = {**CHECK, "name": "elastic_constant", "quantity": "C11", "unit": "GPa", "deviation": 0.31, "limit": 0.15}
     subject = collect(store_fit(rattled_copper(200), noise=0.001))

@@ -44,7 +44,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 @pytest.fixture(scope="module")
 def subject(finished_run: orm.WorkChainNode) -> Subject:
     found = collect(finished_run)
-    validation = Validation("0" * 8, False, [CHECK, {**CHECK, "passed": True}], [CURVE], {})
+    validation = Validation("0" * 8, False, [CHECK, {**CHECK, "passed": True}, {**CHECK, "passed": None}], [CURVE], {})
     return Subject(**{**vars(found), "validation": validation})
 
 

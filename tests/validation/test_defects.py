@@ -7,8 +7,9 @@ import pytest
 from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 
+from aiida_mlip_autopipec.config.schemas.validation import ValidationConfig
 from aiida_mlip_autopipec.validation.crystals import SizedCrystal
-from aiida_mlip_autopipec.validation.defects import Surfaces, Vacancy
+from aiida_mlip_autopipec.validation.defects import Surfaces, Vacancies
 from aiida_mlip_autopipec.validation.equation_of_state import equilibrium_name
 
 from ..conftest import label_by_emt
@@ -25,12 +26,14 @@ def test_the_vacancy_in_a_small_cell_costs_what_it_costs_in_a_larger_one(
     del defect[100]
     defect.calc = EMT()
     energy = defect.get_potential_energy() - (1 - 1 / len(perfect)) * perfect.get_potential_energy()
-    assert values_of(measure(Vacancy(crystal, 32)))["Cu fcc vacancy, unrelaxed"] == pytest.approx(energy, abs=0.02)
+    assert values_of(measure(Vacancies(crystal, {"Cu": crystal}, 32)))["Cu fcc vacancy, unrelaxed"] == pytest.approx(
+        energy, abs=0.02
+    )
 
 
 def test_the_surface_energy_is_that_of_a_thicker_slab(copper_crystals: dict[str, SizedCrystal]) -> None:
     crystal = copper_crystals["fcc"]
-    wanted = Surfaces(crystal, 32)
+    wanted = Surfaces(crystal, ValidationConfig())
     labels = {**labelled(wanted.structures()), equilibrium_name(crystal): label_by_emt(crystal.cell)}
     values = values_of(wanted.measure(labels))
 
@@ -48,6 +51,9 @@ def test_the_surface_energy_is_that_of_a_thicker_slab(copper_crystals: dict[str,
 
 @pytest.mark.parametrize("prototype", ["fcc", "bcc", "hcp", "sc", "diamond"])
 def test_no_structure_is_larger_than_allowed(copper_crystals: dict[str, SizedCrystal], prototype: str) -> None:
-    for wanted in (Vacancy(copper_crystals[prototype], 32), Surfaces(copper_crystals[prototype], 32)):
+    for wanted in (
+        Vacancies(copper_crystals[prototype], {"Cu": copper_crystals[prototype]}, 32),
+        Surfaces(copper_crystals[prototype], ValidationConfig()),
+    ):
         for atoms in wanted.structures().values():
             assert 0 < len(atoms) <= 32 and atoms.pbc.all()

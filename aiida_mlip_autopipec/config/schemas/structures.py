@@ -29,7 +29,7 @@ class StructureSource(StrictSettings):
 
     role: Role = "seed"
     """`seed`: label the structures and variations of them; `as_is`: label exactly these structures; `phase`: as `seed`, and
-    marked as a phase of the material in the stored structures."""
+    a crystal that the validation compares."""
 
     @model_validator(mode="before")
     @classmethod

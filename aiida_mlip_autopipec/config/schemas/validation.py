@@ -19,13 +19,19 @@ class ValidationLimits(StrictSettings):
     """
 
     lattice_constant: PositiveFloat = 0.01
-    """Lattice constants at the minimum of the equation of state, relative."""
+    """Lattice constants at the energy minimum, relative."""
+
+    lattice_angle: PositiveFloat = 1.0
+    """Angles of the conventional cell at the energy minimum, in degrees."""
 
     bulk_modulus: PositiveFloat = 0.1
     """Bulk moduli, relative."""
 
     crystal_energy: PositiveFloat = 0.03
     """Energies of crystals relative to the element's reference crystal, and formation energies of compounds, in eV/atom."""
+
+    hull_energy: PositiveFloat = 0.02
+    """Energies of phases above the convex hull of all given phases, in eV/atom."""
 
     cohesive_energy: PositiveFloat = 0.05
     """Cohesive energies of the reference crystals, relative."""
@@ -34,7 +40,7 @@ class ValidationLimits(StrictSettings):
     """Elastic constants, relative; for constants smaller than a tenth of the largest one, relative to that tenth."""
 
     vacancy_formation_energy: PositiveFloat = 0.15
-    """Formation energies of vacancies, in eV."""
+    """Formation energies of vacancies and of missing formula units, in eV."""
 
     surface_energy: PositiveFloat = 0.1
     """Surface energies, relative."""
@@ -81,11 +87,14 @@ class DynamicsConfig(StrictSettings):
 
 
 class ValidationConfig(StrictSettings):
-    """The validation of a potential against its own oracle, on structures that are not in its training set."""
+    """The validation of a potential against its own oracle, on structures that are not in its training set.
+
+    Phases (`role: phase` of a structure, `mlip-auto validate --structures`) are validated with all properties.
+    """
 
     level: Literal["quick", "standard", "full"] = "standard"
     """`quick`: equations of state and elastic constants of the reference crystals, and dynamics; `standard`: all parts, about
-    70 single points for an element; `full`: equations of state on finer grids."""
+    80 single points for an element; `full`: equations of state on finer grids."""
 
     parts: tuple[Part, ...] = Field(
         default=("equation_of_state", "elastic", "vacancy", "surfaces", "dimer", "phonons", "dynamics"), min_length=1
@@ -94,6 +103,26 @@ class ValidationConfig(StrictSettings):
 
     prototypes: tuple[Prototype, ...] = ("fcc", "bcc", "hcp", "sc", "diamond")
     """Crystals of which equations of state are computed, in addition to the reference crystal of each element."""
+
+    guessed_crystals: bool | Literal["auto"] = "auto"
+    """Whether reference crystals, `prototypes` and ordered compounds of the elements are validated, or `auto`: only if no
+    phases are given."""
+
+    search_range: float = Field(default=0.08, ge=0.04, le=0.25)
+    """How far from the lattice constant of the potential the oracle may have its energy minimum, relative; beyond it, the
+    oracle has no minimum and the crystal is not compared."""
+
+    max_miller_index: int = Field(default=1, ge=1, le=3)
+    """Largest Miller index of the surfaces, in the conventional cell."""
+
+    slab_thickness: PositiveFloat = 12.0
+    """Smallest thickness of slabs, in Å; thinner ones of at least two cells are used if `max_atoms` does not allow it."""
+
+    min_slab_thickness: PositiveFloat = 5.0
+    """A surface is not validated if `max_atoms` does not allow a slab of this thickness, in Å."""
+
+    phonon_points: PositiveInt = 3
+    """Largest number of points of the zone boundary at which the phonons of a crystal with a large cell are compared."""
 
     max_atoms: int = Field(default=32, ge=8, le=10_000)
     """Largest number of atoms in a cell that the oracle computes, at least 8."""

@@ -1,4 +1,4 @@
-"""The lattice parameter of minimum energy of a crystal."""
+"""The energy minimum of a crystal: its lattice parameter, or its cell and positions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import math
 
 import numpy as np
 from ase import Atoms
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
+from mlip_common.errors import log
 from scipy.optimize import minimize_scalar
 
 SMALLEST, LARGEST, STEP = 0.8, 1.25, 0.015
 """Range of the lattice parameter, relative to the estimate, and logarithmic step."""
+
+_MAX_FORCE, _MAX_STEPS = 0.002, 300
+_MAX_STRAIN = 0.15
+"""Largest strain of a relaxed cell: beyond it, the crystal has become another one."""
 
 
 def find_minimum(cell: Atoms, calculator: object) -> tuple[float, float] | None:
@@ -36,3 +43,25 @@ def find_minimum(cell: Atoms, calculator: object) -> tuple[float, float] | None:
     bounds = (factors[best - 1], factors[best + 1])
     found = minimize_scalar(energy, bounds=bounds, method="bounded", options={"xatol": 1e-5})
     return float(found.x), float(found.fun)
+
+
+def relax(cell: Atoms, factor: float, calculator: object) -> Atoms | None:
+    """Return a crystal with relaxed cell and positions, in the symmetry at the start, or None if it does not converge.
+
+    :param factor: lattice parameter at the start, relative to that of the cell.
+    """
+    atoms = cell.copy()
+    atoms.set_cell(cell.cell * factor, scale_atoms=True)
+    atoms.calc = calculator
+    start = atoms.cell.array.copy()
+    try:
+        with BFGS(FrechetCellFilter(atoms), logfile=None) as optimiser:
+            converged = optimiser.run(fmax=_MAX_FORCE, steps=_MAX_STEPS)
+    except (ValueError, RuntimeError, FloatingPointError, np.linalg.LinAlgError) as error:
+        log(f"{cell.info.get('family')}: the relaxation failed: {error}")
+        return None
+    strain = np.linalg.solve(start, atoms.cell.array) - np.eye(3)
+    if not converged or not np.isfinite(strain).all() or np.abs(strain).max() > _MAX_STRAIN:
+        log(f"{cell.info.get('family')}: the relaxation does not converge near the given crystal")
+        return None
+    return atoms
