@@ -12,6 +12,7 @@ import click
 from . import __version__
 from .cli import data, running, runs
 from .cli import setup as setting_up
+from .cli.distilling import distill
 from .cli.learning import learn
 from .cli.properties import properties
 from .cli.report import report
@@ -67,6 +68,7 @@ for _command in (
     runs.run,
     runs.run_cycle_02,
     learn,
+    distill,
     runs.train,
     runs.validate,
     properties,

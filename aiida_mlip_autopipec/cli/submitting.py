@@ -63,9 +63,12 @@ def load_config(
     no_reuse: bool,
     structures: Sequence[Path] = (),
     profile: str | None = None,
+    *,
+    oracle: dict[str, Any] | None = None,
 ) -> PipelineConfig:
     """Return the settings of a run from elements or structures to a potential.
 
+    :param oracle: settings of the oracle, in place of those of the file.
     :raises UserError: if they are not valid.
     """
     from ..config.read import parse_settings, read_yaml
@@ -76,6 +79,8 @@ def load_config(
     content = read_yaml(config_file) if config_file is not None else {}
     if elements:
         content["elements"] = list(elements)
+    if oracle is not None:
+        content["oracle"] = oracle
     content = complete_structures(content, structures, config_file, profile)
     config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
     return without_reuse(config) if no_reuse else config
