@@ -195,8 +195,8 @@ def measure(
         "seconds": seconds,
         "own": metrics["test"],
         "independent": errors(list(Trajectory(str(test))), load(potential)),
-        "passed": sum(check.passed for check in found),
-        "checks": len(found),
+        "passed": sum(check.passed is True for check in found),
+        "checks": sum(check.passed is not None for check in found),
         "failed": [
             f"{check.name}: {check.structure} {check.quantity}: {check.reason}; {check.potential} {check.oracle}"
             for check in found
