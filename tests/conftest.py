@@ -80,6 +80,39 @@ WORKFLOW_FILES = {
 }
 
 
+SHARE_A_RUN = (
+    *("cli/test_data", "cli/test_properties", "docs/test_commands", "system/test_examples"),
+    *("provenance/test_queries", "provenance/test_travel"),
+    *("report/test_collect", "report/test_in_browser", "report/test_page"),
+)
+SHARE_ANOTHER_RUN = ("pipelines/test_caching", "pipelines/test_one_shot")
+SHARE_A_DAEMON = ("cli/test_learning", "cli/test_messages", "cli/test_running", "cli/test_setup")
+SHARE_A_POTENTIAL = ("exploration/test_explore_structures", "exploration/test_lammps", "exploration/test_workflow")
+SHARE_A_FIT = ("test_calculator", "training/test_pace_train", "training/test_pacemaker")
+"""Files that use the same expensive fixture of a session: `--dist loadfile` gives them to one worker."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute tests by file, and files that share a fixture together."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    together = {
+        f"tests/{name}.py": names[0]
+        for names in (SHARE_A_RUN, SHARE_ANOTHER_RUN, SHARE_A_DAEMON, SHARE_A_POTENTIAL, SHARE_A_FIT)
+        for name in names
+    }
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return together.get(file, file)
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by what it needs; those that wait for daemons and jobs come first, so that the others fill the gaps."""
     for item in items:
@@ -123,7 +156,7 @@ def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profi
 @pytest.fixture
 def resources(aiida_profile: Profile) -> orm.Dict:
     """This machine, in this Python environment."""
-    ensure_computer("localhost").set_minimum_job_poll_interval(0)
+    ensure_computer("localhost")
     return orm.Dict(with_this_python(ResourcesConfig()).model_dump(mode="json"))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from aiida.manage.configuration import Profile
 from click.testing import CliRunner, Result
 
 from aiida_mlip_autopipec.app import main
@@ -16,7 +15,7 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def mlip_auto(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def mlip_auto(daemon_here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run a command in this process, in the temporary folder."""
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(main, list(arguments))
