@@ -72,9 +72,17 @@ def breaking(folder: Path, condition: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def learned(aiida_profile: Profile) -> orm.WorkChainNode:
-    """Return a run that has used its budget of labels."""
-    node = learn(configured())
+def reached(aiida_profile: Profile) -> orm.WorkChainNode:
+    """Return a run that has reached its target in the first round, and validated its potential."""
+    node = learn(configured(learning={"target_force_rmse": 100.0}, validation={"parts": ["elastic"]}), validate=True)
+    assert node.is_finished_ok, node.exit_message
+    return node
+
+
+@pytest.fixture(scope="module")
+def learned(reached: orm.WorkChainNode) -> orm.WorkChainNode:
+    """Return a run that continues from that one, and has used its budget of labels."""
+    node = learn(configured(), previous=reached)
     assert node.is_finished_ok, node.exit_message
     return node
 
@@ -114,18 +122,28 @@ def test_its_stages_and_its_report(learned: orm.WorkChainNode) -> None:
     assert "mlip-auto learn CONFIG.yaml" in page
 
 
-def test_a_larger_budget_goes_on_from_where_it_ended(learned: orm.WorkChainNode) -> None:
-    more = learn(configured(learning={"max_labels": 23}), previous=learned)
-    assert more.is_finished_ok, more.exit_message
-    history = more.outputs.learning.get_dict()
-    assert labels_asked(more) == 23 == history["asked"]
-    before = learned.outputs.learning["rounds"]
-    assert history["rounds"][: len(before)] == before
-    assert sources(learned) <= sources(more)
+def test_it_goes_on_from_where_another_ended(reached: orm.WorkChainNode, learned: orm.WorkChainNode) -> None:
+    before = reached.outputs.learning["rounds"]
+    assert learned.outputs.learning["rounds"][: len(before)] == before
+    assert sources(reached) <= sources(learned)
     # No structures are generated and no initial potential is made.
-    assert "start" not in {link.link_label for link in more.base.links.get_outgoing().all()}
+    assert "start" not in {link.link_label for link in learned.base.links.get_outgoing().all()}
     with pytest.raises(UserError, match="cannot be mixed"):
-        build_learning(configured(oracle={"calculator": "lj"}), previous=learned)
+        build_learning(configured(oracle={"calculator": "lj"}), previous=reached)
+
+
+def test_it_ends_at_the_target_and_validates_its_last_potential(reached: orm.WorkChainNode) -> None:
+    history = reached.outputs.learning.get_dict()
+    assert history["ended"] == "target"
+    assert len(history["rounds"]) == 2
+    assert history["rounds"][1]["fresh_force_rmse_eV_per_A"] < 100.0
+    (validation,) = [called for called in reached.called if called.process_label == "ValidationWorkChain"]
+    assert validation.inputs.potential.uuid == reached.outputs.potential.uuid
+    assert reached.outputs.validation.uuid == validation.outputs.validation.uuid
+    assert "elastic_constant" in {check["name"] for check in reached.outputs.validation["checks"]}
+    assert (stages(reached)[-1].name, stages(reached)[-1].state) == ("validation", "done")
+    shown = collect(reached).validation
+    assert shown is not None and shown.checks == reached.outputs.validation["checks"]
 
 
 @pytest.mark.slow
@@ -139,22 +157,6 @@ def test_it_ends_when_exploration_meets_nothing_new(aiida_profile: Profile, monk
     assert history["last_exploration"]["candidates"] == 0
     # An uncalibrated limit is lowered twice before the run stops.
     assert (history["select_grade"], history["idle"]) == (3e8, 3)
-
-
-def test_it_ends_at_the_target_and_validates_its_last_potential(learned: orm.WorkChainNode) -> None:
-    config = configured(learning={"target_force_rmse": 100.0}, validation={"parts": ["elastic"]})
-    node = learn(config, validate=True)
-    history = node.outputs.learning.get_dict()
-    assert history["ended"] == "target"
-    assert len(history["rounds"]) == 2
-    assert history["rounds"][1]["fresh_force_rmse_eV_per_A"] < 100.0
-    (validation,) = [called for called in node.called if called.process_label == "ValidationWorkChain"]
-    assert validation.inputs.potential.uuid == node.outputs.potential.uuid
-    assert node.outputs.validation.uuid == validation.outputs.validation.uuid
-    assert "elastic_constant" in {check["name"] for check in node.outputs.validation["checks"]}
-    assert (stages(node)[-1].name, stages(node)[-1].state) == ("validation", "done")
-    shown = collect(node).validation
-    assert shown is not None and shown.checks == node.outputs.validation["checks"]
 
 
 @pytest.mark.slow
@@ -188,12 +190,13 @@ def test_an_oracle_that_fails_on_everything_ends_it_with_the_potential_it_had(
 
 
 def test_an_exploration_that_fails_leaves_the_potential(learned: orm.WorkChainNode, tmp_path: Path) -> None:
-    builder = build_learning(configured())
+    builder = build_learning(configured(learning={"max_labels": 23}), previous=learned)
     builder.explorer = failing_code(tmp_path)
     _, node = run_get_node(builder)
     assert node.exit_status == ActiveLearningWorkChain.exit_codes.ERROR_EXPLORATION_FAILED.status
     assert "explore" in node.exit_message
-    assert "potential" in node.outputs and node.outputs.learning["ended"] == "failed"
+    assert node.outputs.potential.uuid == learned.outputs.potential.uuid
+    assert node.outputs.learning["ended"] == "failed"
     # A resumed run continues from there.
     assert restart_builder(node).previous["history"].uuid == node.outputs.learning.uuid
 

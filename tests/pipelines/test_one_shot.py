@@ -11,7 +11,6 @@ from aiida import orm
 from aiida.engine import run_get_node
 from ase.build import bulk
 
-from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
 from aiida_mlip_autopipec.dataset.trajectory import count_frames, frames_with_source, to_atoms
@@ -82,18 +81,6 @@ def test_the_isolated_atom_is_in_the_training_part(finished_run: orm.WorkChainNo
     assert finished_run.outputs.metrics["reference_energies_source"] == "isolated_atoms"
 
 
-def test_settings_the_generator_cannot_meet(small_config: PipelineConfig) -> None:
-    content = small_config.model_dump(mode="json")
-    content["generator"]["count"] = 1
-    with pytest.raises(UserError, match="at least 2 are needed"):
-        build_one_shot(PipelineConfig.model_validate(content))
-    builder = build_one_shot(small_config)
-    builder.config = orm.Dict(content)
-    _, node = run_get_node(builder)
-    assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_GENERATION_FAILED.status
-    assert "at least 2 are needed" in node.exit_message
-
-
 def test_an_oracle_that_fails_too_often(small_config: PipelineConfig) -> None:
     oracle = {"calculator": FAULTY, "parameters": {"faults": {"1": "exception", "2": "exception"}}}
     content = small_config.model_dump(mode="json")
@@ -106,13 +93,6 @@ def test_an_oracle_that_fails_too_often(small_config: PipelineConfig) -> None:
     assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_ORACLE_FAILED.status
     assert "SCF did not converge" in node.exit_message
     assert node.outputs.oracle_report["labelled"] > 0
-
-
-def test_a_trainer_that_fails(small_config: PipelineConfig) -> None:
-    node = run_changed(small_config, training={"n_functions": 5000})
-    assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_TRAINING_FAILED.status
-    assert "5000 functions" in node.exit_message
-    assert "label more structures" in node.exit_message
 
 
 def test_a_second_run_computes_nothing_and_a_larger_one_only_what_is_new(
