@@ -135,6 +135,16 @@ def test_a_bad_potential_fails_wherever_it_comes_from(mlip_auto: Command, tmp_pa
     assert unknown.returncode == 1 and "its oracle is not known" in unknown.stderr
 
 
+def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_path: Path) -> None:
+    config = tmp_path / "CONFIG.yaml"
+    config.write_text(yaml.safe_dump({**SMALL, "training": {"n_functions": 5000}}))
+    done = mlip_auto("run", config, "--output", "out")
+    assert done.returncode == 1
+    assert "5000 functions per element, but only" in done.stderr
+    assert "verdi process report" in done.stderr
+    assert not (tmp_path / "out" / "potential.yace").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -205,13 +205,3 @@ def test_a_full_disk_leaves_the_older_results_whole(mlip_auto: Command, first_ru
         assert (full / "metrics.json").read_text() == "of another run"
     finally:
         subprocess.run(["umount", full], check=True)
-
-
-def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_path: Path) -> None:
-    content = {**SMALL, "training": {"n_functions": 5000}}
-    (tmp_path / "CONFIG.yaml").write_text(yaml.safe_dump(content))
-    done = mlip_auto("run", "CONFIG.yaml", "--output", "out")
-    assert done.returncode == 1
-    assert "5000 functions per element, but only" in done.stderr
-    assert "verdi process report" in done.stderr
-    assert not (tmp_path / "out" / "potential.yace").exists()
