@@ -65,20 +65,22 @@ class PacemakerWrapper:
     def _run(self, directory: Path) -> None:
         workers = [] if self._workers is None else ["--workers", str(self._workers)]
         log = directory / "log.txt"
-        with (
-            as_file(files("aiida_mlip_autopipec") / "jobs" / "pace_train") as script,
-            log.open("w", encoding="utf-8") as output,
-        ):
-            status = subprocess.run(
-                [sys.executable, str(script), *workers, INPUT, DATASET],
-                cwd=directory,
+        with as_file(files("aiida_mlip_autopipec") / "jobs" / "pace_train") as script:
+            status = self._run_program(script, [*workers, INPUT, DATASET], log)
+        if status != 0 or not (directory / "potential.yace").exists():
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+            raise TrainingFailedError(f"pace_train ended with status {status}; the end of {log}:\n{tail}")
+
+    def _run_program(self, script: Path, arguments: list[str], log: Path) -> int:
+        """Run the program in the folder of its log; return its exit status."""
+        with log.open("w", encoding="utf-8") as output:
+            return subprocess.run(
+                [sys.executable, str(script), *arguments],
+                cwd=log.parent,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
             ).returncode
-        if status != 0 or not (directory / "potential.yace").exists():
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
-            raise TrainingFailedError(f"pace_train ended with status {status}; the end of {log}:\n{tail}")
 
 
 def _is_curated(atoms: Atoms) -> bool:

@@ -22,9 +22,9 @@ from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
 from aiida_mlip_autopipec.exploration.calcfunctions import program_settings
 from aiida_mlip_autopipec.programs.codes import JOBS, ensure_code
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
-from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
 
 from ..conftest import label_by_emt
+from ..training.conftest import WarmPacemaker
 from ..warm_python import run_warm
 
 SCRIPT = JOBS / "explore_structures"
@@ -67,7 +67,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Potential:
     folder = tmp_path_factory.mktemp("narrow")
     DatabaseManager().save_dataset([label_by_emt(atoms) for atoms in cells], folder / "copper.traj")
     settings = TrainingConfig(n_functions=20, cutoff=5.0, order=3, test_fraction=0.2)
-    return Potential(PacemakerWrapper(folder / "fit", workers=1).train(folder / "copper.traj", settings).parent)
+    return Potential(WarmPacemaker(folder / "fit", workers=1).train(folder / "copper.traj", settings).parent)
 
 
 @pytest.fixture

@@ -19,6 +19,16 @@ from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
 from aiida_mlip_autopipec.training.workchain import PaceTrainWorkChain
 
 from ..conftest import label_by_emt
+from ..warm_python import run_warm
+
+
+class WarmPacemaker(PacemakerWrapper):
+    """The wrapper, whose program is forked from a Python that has the libraries."""
+
+    def _run_program(self, script: Path, arguments: list[str], log: Path) -> int:
+        done = run_warm(script, arguments, log.parent)
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        return done.returncode
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +49,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, thirty_copper: list[Atoms],
     """The folder of a finished fit."""
     folder = tmp_path_factory.mktemp("fit")
     DatabaseManager().save_dataset(thirty_copper, folder / "copper.traj")
-    return PacemakerWrapper(folder / "fit", workers=1).train(folder / "copper.traj", small_fit).parent
+    return WarmPacemaker(folder / "fit", workers=1).train(folder / "copper.traj", small_fit).parent
 
 
 def run_fit(

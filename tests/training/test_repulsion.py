@@ -16,9 +16,10 @@ from pyace import PyACECalculator
 
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
 from aiida_mlip_autopipec.trainer.database import DatabaseManager
-from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper, TrainingFailedError
+from aiida_mlip_autopipec.trainer.pacemaker import TrainingFailedError
 
 from ..conftest import label_by_emt
+from .conftest import WarmPacemaker
 
 SETTINGS = TrainingConfig(cutoff=5.0, order=3, n_functions=20)
 
@@ -26,7 +27,7 @@ SETTINGS = TrainingConfig(cutoff=5.0, order=3, n_functions=20)
 def train(frames: list[Atoms], folder: Path, settings: TrainingConfig = SETTINGS) -> Path:
     """Fit to frames with EMT labels; return the folder of the potential."""
     DatabaseManager().save_dataset([label_by_emt(atoms) for atoms in frames], folder / "data.traj")
-    return PacemakerWrapper(folder / "fit", workers=1).train(folder / "data.traj", settings).parent
+    return WarmPacemaker(folder / "fit", workers=1).train(folder / "data.traj", settings).parent
 
 
 def dimer_curve(folder: Path, pair: tuple[str, str], distances: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ def test_a_fit_that_its_data_do_not_determine_is_refused(tmp_path: Path) -> None
     # Single-atom cells of copper at several volumes: the data do not determine the energy of displacements.
     cells = Path(__file__).parent / "data" / "single_atom_cells.extxyz"
     with pytest.raises(TrainingFailedError, match=r"not usable.*displac"):
-        PacemakerWrapper(tmp_path / "fit", workers=1).train(cells, TrainingConfig())
+        WarmPacemaker(tmp_path / "fit", workers=1).train(cells, TrainingConfig())
     assert not (tmp_path / "fit" / "potential.yace").exists()
 
 
