@@ -8,14 +8,14 @@ import pytest
 from aiida_mlip_autopipec.host.workarounds import unused_statistics
 
 
-def names_of(arbiter: circus.Arbiter) -> list[str]:
+def names_of_watchers() -> list[str]:
+    arbiter = circus.get_arbiter(watchers=[{"name": "worker", "cmd": "true"}], statsd=True)
     return [watcher.name for watcher in arbiter.watchers]
 
 
 def test_the_supervisor_has_only_the_watchers_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     # Restored at the end.
     monkeypatch.setattr(circus, "get_arbiter", circus.get_arbiter)
-    watchers = [{"name": "worker", "cmd": "true"}]
-    assert names_of(circus.get_arbiter(watchers=watchers, statsd=True)) == ["worker", "circusd-stats"]
+    assert names_of_watchers() == ["worker", "circusd-stats"]
     unused_statistics.install()
-    assert names_of(circus.get_arbiter(watchers=watchers, statsd=True)) == ["worker"]
+    assert names_of_watchers() == ["worker"]
