@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,9 @@ class Code:
         """Return the Python that runs it; skip the test if there is none."""
         python = os.environ.get(f"MLIP_{self.name.upper()}_PYTHON", sys.executable)
         if self.needs.startswith("import "):
-            checked = subprocess.run([python, "-c", self.needs], capture_output=True, check=False)
+            # Psi4 writes a file where it is imported.
+            folder = tempfile.gettempdir()
+            checked = subprocess.run([python, "-c", self.needs], capture_output=True, check=False, cwd=folder)
             if checked.returncode:
                 pytest.skip(f"{self.name} is not installed: MLIP_{self.name.upper()}_PYTHON names a Python that has it")
         elif shutil.which(self.needs) is None:
@@ -273,9 +276,9 @@ def test_a_model_labels_structures_in_batches_and_those_without_a_cell(name: str
 
 @pytest.mark.slow
 def test_psi4_computes_atoms_with_their_spin_and_refuses_periodic_structures(run: Run) -> None:
-    labelling = run(CODES["psi4"], [Atoms("O"), Atoms("O2", positions=[[0, 0, 0], [0, 0, 1.21]]), silicon()])
+    labelling = run(CODES["psi4"], [Atoms("N"), Atoms("N2", positions=[[0, 0, 0], [0, 0, 1.1]]), silicon()])
     assert labelling.labels.keys() == {0, 1}
     assert labelling.failures[2]["kind"] == "periodic"
-    # The free atom is a triplet: more than 2 eV below its lowest singlet, and the molecule is bound by 5 to 8 eV.
+    # With PBE about 10.5 eV; atoms that are not quartets would lie some eV higher.
     bound = 2 * labelling.labels[0]["energy"] - labelling.labels[1]["energy"]
-    assert 2.0 < bound < 9.0
+    assert 9.0 < bound < 12.0
