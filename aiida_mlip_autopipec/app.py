@@ -12,6 +12,7 @@ import click
 from . import __version__
 from .cli import data, running, runs
 from .cli import setup as setting_up
+from .cli.converging import converge
 from .cli.distilling import distill
 from .cli.learning import learn
 from .cli.properties import properties
@@ -78,6 +79,7 @@ for _command in (
     running.resume,
     running.kill,
     runs.init,
+    converge,
     setting_up.setup,
     data.import_files,
     data.export,

@@ -232,6 +232,15 @@ def finished_run(finished_uuid: str) -> orm.WorkChainNode:
     return orm.load_node(finished_uuid)
 
 
+@pytest.fixture(scope="session")
+def silicon_upf() -> Path:
+    """A norm-conserving LDA pseudopotential of silicon, from Debian's `quantum-espresso-data`."""
+    path = Path("/usr/share/espresso/pseudo/Si.pz-vbc.UPF")
+    if not path.exists():
+        pytest.skip("quantum-espresso-data is not installed")
+    return path
+
+
 @pytest.fixture(scope="module")
 def run_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """Run a program of this Python environment on a machine on which AiiDA was never used; the daemon is stopped at the end."""

@@ -62,7 +62,7 @@ def properties(
     config = _config(config_file, names)
     if output is not None:
         check_writable(output)
-    crystals = None if structures is None else _read(structures)
+    crystals = None if structures is None else read_crystals(structures)
     load_profile(profile)
     from ..pipelines.potentials import potential_from_file, stored_potential
     from ..properties.calcfunctions import run_properties
@@ -96,7 +96,11 @@ def _config(config_file: Path | None, names: tuple[str, ...]) -> PropertiesConfi
     return parse_settings(PropertiesConfig, content, str(config_file or "properties"))
 
 
-def _read(path: Path) -> Mapping[str, Atoms]:
+def read_crystals(path: Path) -> Mapping[str, Atoms]:
+    """Return the structures of a file, by name.
+
+    :raises UserError: if it cannot be read.
+    """
     from ase.io import read
 
     try:

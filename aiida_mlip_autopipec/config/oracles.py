@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, GetCoreSchemaHandler, SerializeAsAny
 from pydantic_core import PydanticKnownError, core_schema
 
+from .cutoff import Cutoff
 from .errors import UserError, shown
 from .schemas.oracle import OracleBase
 from .schemas.resources import ResourcesConfig
@@ -34,12 +35,15 @@ class Oracle:
     :param workchain: entry point of the WorkChain in the group `aiida.workflows`.
     :param computer: returns the label of the computer of the jobs, if it is not that of the resources; these jobs need no
         Python there.
+    :param cutoff: returns the cutoff that `mlip-auto converge` varies, for complete settings, as `prepare` returns them; None
+        if there is none. The distance of k-points is the setting `kpoints_distance`.
     """
 
     settings: type[OracleBase]
     prepare: Prepare
     workchain: str
     computer: Callable[[Any], str] | None = None
+    cutoff: Callable[[Any], Cutoff | None] | None = None
 
 
 def oracle_types() -> list[str]:

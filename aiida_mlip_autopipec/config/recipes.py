@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
+from .cutoff import Cutoff
 from .errors import UserError
 
 GROUP = "aiida_mlip_autopipec.recipes"
@@ -49,6 +50,7 @@ class Recipe:
     :param weights: returns the files with the weights for keyword arguments, as `PACKAGE:PATTERN` below an installed package or
         as a path; patterns may have `*`.
     :param version: arguments with which the code prints its version, and a regular expression whose group is the version.
+    :param cutoff: keyword argument that `mlip-auto converge` varies.
     :param example: settings of a config by `mlip-auto init`, besides those above.
     """
 
@@ -63,6 +65,7 @@ class Recipe:
     packages: Sequence[str] = ()
     weights: Callable[[Mapping[str, Any]], Sequence[str]] = no_weights
     version: tuple[Sequence[str], str] | None = None
+    cutoff: Cutoff | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..config.cutoff import Cutoff
 from ..config.oracles import Oracle
+from ..config.recipes import find_recipe
 from ..config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 from ..config.schemas.resources import ResourcesConfig
 
@@ -30,11 +32,34 @@ def _computer_of_pw(config: QuantumEspressoOracleConfig) -> str:
     return str(find_pw_code(config.code).computer.label)
 
 
-ASE = Oracle(settings=AseOracleConfig, prepare=_prepare_ase, workchain="mlip_autopipec.oracle.ase")
+def _cutoff_of_ase(config: AseOracleConfig) -> Cutoff | None:
+    recipe = find_recipe(config.calculator)
+    return None if recipe is None else recipe.cutoff
+
+
+def _cutoff_of_pw(config: QuantumEspressoOracleConfig) -> Cutoff | None:
+    if config.ecutwfc is None or config.ecutrho is None:
+        return None
+    ratio = config.ecutrho / config.ecutwfc
+    return Cutoff(
+        "ecutwfc",
+        "Ry",
+        (20, 30, 40, 50, 60, 75, 90),
+        lambda value: {"ecutwfc": value, "ecutrho": round(ratio * value, 6)},
+    )
+
+
+ASE = Oracle(
+    settings=AseOracleConfig,
+    prepare=_prepare_ase,
+    workchain="mlip_autopipec.oracle.ase",
+    cutoff=_cutoff_of_ase,
+)
 
 QUANTUMESPRESSO = Oracle(
     settings=QuantumEspressoOracleConfig,
     prepare=_prepare_pw,
     workchain="mlip_autopipec.oracle.quantumespresso",
     computer=_computer_of_pw,
+    cutoff=_cutoff_of_pw,
 )

@@ -74,12 +74,3 @@ def label(tmp_path: Path) -> Callable[..., Labelling]:
         return read_labelling(tmp_path, done.returncode)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def silicon_upf() -> Path:
-    """A norm-conserving LDA pseudopotential of silicon, from Debian's `quantum-espresso-data`."""
-    path = Path("/usr/share/espresso/pseudo/Si.pz-vbc.UPF")
-    if not path.exists():
-        pytest.skip("quantum-espresso-data is not installed")
-    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...config.cutoff import Cutoff
 from ...config.recipes import Recipe
 
 # `ecutsm` makes the energy a smooth function of the cell, of which the stress is the derivative.
@@ -20,5 +21,6 @@ RECIPE = Recipe(
     kpoints={"fast": 0.4, "balanced": 0.22, "stringent": 0.14},
     settings={"vacuum": 5.0, "structures_per_job": 5, "command": "abinit"},
     version=(("--version",), r"^(\d+\.\d\S*)"),
+    cutoff=Cutoff("ecut", "eV", (250, 350, 500, 700, 900, 1200), lambda value: {"parameters": {"ecut": value}}),
     example={"elements": ["Si"], "oracle": {"parameters": {"pp_paths": ["/usr/share/abinit/psp"]}}},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ase.units import Rydberg
 
+from ...config.cutoff import Cutoff
 from ...config.recipes import Recipe
 
 
@@ -65,6 +66,7 @@ RECIPE = Recipe(
     kpoints={"fast": 0.4, "balanced": 0.22, "stringent": 0.14},
     settings={"vacuum": 5.0, "structures_per_job": 5, "command": "cp2k_shell.psmp"},
     version=(("--version",), r"CP2K version\s+(\S.*?)\s*$"),
+    cutoff=Cutoff("cutoff", "eV", (2700, 4100, 5500, 8200, 11000), lambda value: {"parameters": {"cutoff": value}}),
     example={
         "elements": ["Si"],
         "resources": {"oracle": {"prepend_text": "export CP2K_DATA_DIR=${CP2K_DATA_DIR:-/usr/share/cp2k}"}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...config.cutoff import Cutoff
 from ...config.recipes import Level, Recipe
 
 SOFT = frozenset(
@@ -68,5 +69,11 @@ RECIPE = Recipe(
     kpoints={"fast": 0.4, "balanced": 0.22, "stringent": 0.14},
     settings={"vacuum": 5.0, "structures_per_job": 5},
     packages=("gpaw", "gpaw_data"),
+    cutoff=Cutoff(
+        "mode.ecut",
+        "eV",
+        (250, 350, 450, 600, 800, 1000),
+        lambda value: {"parameters": {"mode": {"name": "pw", "ecut": value}}},
+    ),
     example={"elements": ["Si"]},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...config.cutoff import Cutoff
 from ...config.recipes import Recipe
 
 _COMMON = {
@@ -34,5 +35,6 @@ RECIPE = Recipe(
     spin={"ispin": 2},
     kpoints={"fast": 0.35, "balanced": 0.2, "stringent": 0.12},
     settings={"vacuum": 5.0, "structures_per_job": 1, "command": "vasp_std"},
+    cutoff=Cutoff("encut", "eV", (300, 400, 500, 600, 700, 900), lambda value: {"parameters": {"encut": value}}),
     example={"elements": ["Si"]},
 )
