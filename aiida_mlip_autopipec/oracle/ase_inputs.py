@@ -7,13 +7,15 @@ from typing import Any
 
 from ase import Atoms
 
+from ..dataset.dimension import connected_directions
 from .pw_inputs import in_periodic_cell, kpoint_mesh
 
 
 def kind_of(atoms: Atoms) -> str:
-    """Return the kind of a structure: `bulk`, `slab`, `cluster` or `atom`."""
-    if atoms.pbc.any():
-        return "bulk" if atoms.pbc.all() else "slab"
+    """Return the kind of a structure: `bulk`, `slab`, `cluster` or `atom`; a periodic cell may contain vacuum."""
+    connected = connected_directions(atoms)
+    if connected.any():
+        return "bulk" if connected.all() else "slab"
     return "cluster" if len(atoms) > 1 else "atom"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from ..config.schemas.oracle import MAGNETIC_ELEMENTS, QuantumEspressoOracleConfig
+from ..dataset.dimension import connected_directions, kind_of
 
 DEFAULT_MAGNETIZATION = 0.5
 """Default of `starting_magnetization` in a spin-polarised calculation, as a fraction of the valence."""
@@ -34,15 +35,15 @@ def in_periodic_cell(atoms: Atoms, vacuum: float) -> Atoms:
 
 
 def kpoint_mesh(atoms: Atoms, distance: float) -> tuple[int, int, int]:
-    """Return the numbers of k-points along the reciprocal vectors; 1 along non-periodic directions.
+    """Return the numbers of k-points along the reciprocal vectors; 1 along directions with vacuum or without periodicity.
 
     :param atoms: the structure before :func:`in_periodic_cell`.
     :param distance: largest distance between k-points, in 1/Å, with the factor 2π.
     """
     complete = atoms.cell.complete().reciprocal().lengths() * 2.0 * math.pi
     mesh = [
-        max(1, math.ceil(length / distance - 1e-6)) if periodic else 1
-        for length, periodic in zip(complete.tolist(), atoms.pbc.tolist(), strict=True)
+        max(1, math.ceil(length / distance - 1e-6)) if connected else 1
+        for length, connected in zip(complete.tolist(), connected_directions(atoms).tolist(), strict=True)
     ]
     return mesh[0], mesh[1], mesh[2]
 
@@ -51,7 +52,7 @@ def has_spin(atoms: Atoms, config: QuantumEspressoOracleConfig) -> bool:
     """Return whether a structure is computed with collinear spin."""
     if config.spin != "auto":
         return config.spin == "all"
-    return not atoms.pbc.any() or not MAGNETIC_ELEMENTS.isdisjoint(atoms.get_chemical_symbols())
+    return kind_of(atoms) == "molecule" or not MAGNETIC_ELEMENTS.isdisjoint(atoms.get_chemical_symbols())
 
 
 def pw_parameters(atoms: Atoms, config: QuantumEspressoOracleConfig) -> dict[str, dict[str, Any]]:

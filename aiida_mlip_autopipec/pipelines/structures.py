@@ -16,11 +16,11 @@ from ..config.identifiers import is_beyond_any_pk
 from ..config.schemas.generator import GeneratorConfig
 from ..config.schemas.pipeline import PipelineConfig
 from ..config.schemas.structures import StructureSource
+from ..dataset.dimension import kind_of
 from ..dataset.files.geometry import read_geometries
 from ..dataset.seeds import prepare_seeds
 from ..dataset.species import elements_of
 from ..dataset.trajectory import to_atoms, to_trajectories
-from ..generator.seeds.dimension import kind_of
 
 Warn = Callable[[str], object]
 

@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
-from aiida_mlip_autopipec.oracle.ase_inputs import computed_structure, job_method, kind_of
+from aiida_mlip_autopipec.oracle.ase_inputs import computed_structure, job_method, kind_of, structure_parameters
 
 STRUCTURES = {
     "bulk": bulk("Fe", a=2.87),
@@ -55,3 +55,13 @@ def test_settings_that_are_not_used_change_no_identity() -> None:
         "parameters": {},
     }
     assert job_method(list(STRUCTURES.values()), AseOracleConfig().method()) == {"calculator": "emt", "parameters": {}}
+
+
+def test_a_periodic_slab_has_one_k_point_along_its_vacuum() -> None:
+    slab = fcc111("Al", (1, 1, 3), vacuum=4.5, periodic=True)
+    slab.pbc = True
+    method = {"kpoints_distance": 0.2, "parameters_by_kind": {"slab": {"dipole": True}}}
+    parameters = structure_parameters(slab, method)
+    assert kind_of(slab) == "slab" and parameters["dipole"] is True
+    assert parameters["kpts"][2] == 1 and min(parameters["kpts"][:2]) > 5
+    assert structure_parameters(bulk("Al"), method)["kpts"][2] > 5

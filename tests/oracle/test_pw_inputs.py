@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, fcc111
+from ase.build import bulk, fcc111, molecule
 
 from aiida_mlip_autopipec.config.schemas.oracle import QuantumEspressoOracleConfig
 from aiida_mlip_autopipec.oracle.pw_inputs import has_spin, in_periodic_cell, kpoint_mesh, pw_parameters, rounds_by_cost
@@ -39,6 +39,24 @@ def test_the_mesh_is_as_dense_as_asked_and_single_without_periodicity() -> None:
     assert kpoint_mesh(Atoms("Si"), 0.1) == (1, 1, 1)
     crystal.pbc = [True, True, False]
     assert kpoint_mesh(crystal, 0.2)[2] == 1
+
+
+def test_a_slab_has_one_k_point_along_its_vacuum_and_a_molecule_in_a_periodic_box_only_gamma() -> None:
+    slab = fcc111("Al", (1, 1, 4), vacuum=4.5, periodic=True)
+    slab.pbc = True
+    mesh = kpoint_mesh(slab, 0.15)
+    assert mesh[2] == 1 and min(mesh[:2]) > 10
+    tilted = slab.copy()
+    tilted.set_cell(slab.cell.array + np.outer([0, 0, 1], [3.0, 1.0, 0]))
+    assert kpoint_mesh(tilted, 0.15)[2] == 1
+    boxed = molecule("O2")
+    boxed.center(vacuum=6.0)
+    boxed.pbc = True
+    assert kpoint_mesh(boxed, 0.15) == (1, 1, 1)
+    assert has_spin(boxed, config())
+    # Crystals of large atoms have wide gaps, but are no slabs.
+    assert min(kpoint_mesh(bulk("Cs", "sc", a=6.0), 0.15)) > 1
+    assert kpoint_mesh(bulk("C", "hcp", a=2.46, c=6.7), 0.15)[2] > 1
 
 
 @pytest.mark.parametrize(

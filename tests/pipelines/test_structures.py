@@ -30,6 +30,8 @@ def test_a_run_from_a_file_keeps_the_origin_everywhere(
     write(tmp_path / "cu.cif", bulk("Cu", cubic=True))
     content = small_config.model_dump(mode="json")
     content.update(elements=[], structures=["cu.cif"])
+    # Labels of other runs have the origins of those.
+    content["oracle"]["reuse"] = False
     config = parse_settings(PipelineConfig, with_structures(content, [], tmp_path), "test")
     assert config.elements == ["Cu"]
     _, run = run_get_node(build_one_shot(config))

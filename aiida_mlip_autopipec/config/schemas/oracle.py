@@ -88,8 +88,9 @@ class AseOracleConfig(OracleBase):
     some, `cluster` in none, and `atom` is an isolated atom."""
 
     kpoints_distance: float | None = Field(default=None, gt=0.0, le=2.0)
-    """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions: each structure gets the mesh
-    as the keyword argument `kpoints_keyword`. If empty, that of the recipe; without one, `parameters` set the k-points."""
+    """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions without vacuum: each
+    structure gets the mesh as the keyword argument `kpoints_keyword`. If empty, that of the recipe; without one, `parameters`
+    set the k-points."""
 
     kpoints_keyword: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
     """Keyword argument of the calculator for the mesh of k-points. If empty, that of the recipe, or `kpts`."""
@@ -204,7 +205,7 @@ class QuantumEspressoOracleConfig(OracleBase):
     functions, which is suitable only for norm-conserving pseudopotentials."""
 
     kpoints_distance: float = Field(default=0.15, gt=0.0, le=2.0)
-    """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions."""
+    """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions without vacuum."""
 
     smearing: Literal["cold", "gaussian", "methfessel-paxton", "fermi-dirac"] = "cold"
     """Smearing of the occupations. The labels are free energies, of which the forces are the derivative."""

@@ -9,8 +9,8 @@ import numpy as np
 from ase import Atoms
 
 from ...config.schemas.generator import GeneratorConfig
+from ...dataset.dimension import kind_of
 from ..structure import StructureGenerator, keeps_distance
-from .dimension import kind_of
 from .variations import SUITABLE, Variations
 
 _ATTEMPTS = 200

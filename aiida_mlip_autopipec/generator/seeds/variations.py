@@ -8,9 +8,9 @@ import numpy as np
 from ase import Atoms
 
 from ...config.schemas.generator import GeneratorConfig
+from ...dataset.dimension import connected_directions, kind_of
 from ..crystals import at_volume
 from . import crystals, cuts, molecules
-from .dimension import connected_directions, kind_of
 
 _SOLIDS = ("strain", "rattle", "hot", "vacancy", "antisite")
 SUITABLE = {

@@ -6,20 +6,23 @@ from typing import Literal
 
 import numpy as np
 from ase import Atoms
-
-from ..crystals import height
+from ase.data import covalent_radii
 
 Kind = Literal["crystal", "slab", "chain", "molecule"]
 
 VACUUM = 5.5
 """Smallest empty gap (Å) along a cell vector that separates a structure from its images."""
 
+_IN_DIAMETERS = 1.5
+"""Smallest such gap in units of the largest covalent diameter: stretched crystals of large atoms have wide gaps, too."""
+
 _KINDS: tuple[Kind, ...] = ("molecule", "chain", "slab", "crystal")
 
 
 def connected_directions(atoms: Atoms) -> np.ndarray:
     """Return for each cell vector whether the structure continues along it (3,): it is periodic and has no vacuum."""
-    return np.array([bool(atoms.pbc[axis]) and _gap(atoms, axis) < VACUUM for axis in range(3)])
+    vacuum = max(VACUUM, _IN_DIAMETERS * 2 * float(covalent_radii[atoms.numbers].max(initial=0.0)))
+    return np.array([bool(atoms.pbc[axis]) and _gap(atoms, axis) < vacuum for axis in range(3)])
 
 
 def kind_of(atoms: Atoms) -> Kind:
@@ -29,6 +32,6 @@ def kind_of(atoms: Atoms) -> Kind:
 
 def _gap(atoms: Atoms, axis: int) -> float:
     """Return the widest gap (Å) between atoms along the normal of a face of the cell."""
-    whole = height(atoms, axis)
+    whole = float(1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.complete().array)[:, axis]))
     along = np.sort(atoms.get_scaled_positions(wrap=True)[:, axis])
     return float(np.diff([*along, along[0] + 1.0]).max() * whole) if len(along) > 1 else whole
