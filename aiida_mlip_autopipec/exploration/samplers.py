@@ -12,8 +12,9 @@ from ase.data import atomic_masses, atomic_numbers
 from ..config.schemas.exploration import ExplorationConfig
 from ..config.schemas.generator import GeneratorConfig
 from ..generator.crystals import supercell
+from ..generator.random_crystals import random_crystal
 from ..generator.structure import StructureGenerator
-from .random_crystals import random_crystal
+
 
 _LONGEST_STEP, _SHORTEST_STEP = 2.0, 0.5
 """Limits of the automatic MD step, in fs."""

@@ -22,6 +22,7 @@ from .crystals import (
     supercell,
 )
 from .distances import push_apart
+from .random_crystals import formulas, random_compound
 
 VACUUM = 7.0
 """Space (Å) around a cluster on every side of its box."""
@@ -43,6 +44,12 @@ MIXED_SIZES = {2: (16, 32)}
 """Numbers of atoms of the supercells and clusters of several elements; 16 with more than two elements.
 
 Few sizes give few formulas: a trajectory node holds structures of one formula."""
+
+RANDOM_ATOMS = 8
+"""Number of atoms of random symmetric crystals, before they are doubled."""
+
+RANDOM_VARIANTS = 4
+"""Number of structures made of a random crystal, which takes much longer to find than any of them."""
 
 CLOSEST_HOT = (0.7, 0.85)
 """Range of the shortest distance in hot structures, relative to the sum of the covalent radii; that of liquid copper at
@@ -80,6 +87,7 @@ class Families:
 
         random = np.random.default_rng([*seed, 0])
         volumes = _golden_ratio_sequence(np.random.default_rng([*seed, 1]), *self.config.volume_range)
+        random_crystals = self._random_crystals(np.random.default_rng([*seed, 9]))
         return {
             "dimer": lambda: self._dimer(next(pairs), next(steps)),
             "trimer": lambda: self._trimer(next(triples), random),
@@ -90,6 +98,7 @@ class Families:
             "hot": of_crystals(self._hot, 6),
             "surface": of_crystals(self._surface, 7),
             "cluster": of_crystals(self._cluster, 8, simple),
+            "random": lambda: next(random_crystals),
         }
 
     def _crystals(self, random: np.random.Generator) -> list[list[Crystal]]:
@@ -212,6 +221,19 @@ class Families:
         cluster = Atoms(numbers, positions=large.positions[nearest])
         amplitude = random.uniform(0.01, 0.5 * self.config.max_rattle)
         return in_box(_rattled_atoms(cluster, amplitude * spacing, random), f"{crystal.name}_cluster")
+
+    def _random_crystals(self, random: np.random.Generator) -> Iterator[Atoms]:
+        """Yield random symmetric crystals of all compositions in turn, each at several volumes, all but the first rattled."""
+        found = formulas(self._elements, self._size(RANDOM_ATOMS)) if len(self._elements) > 1 else []
+        for formula in cycle(found):
+            # Cells of 16 atoms have the formulas of the other kinds.
+            crystal = Crystal("random", supercell(random_compound(formula, random), self._size(16)))
+            for number in range(RANDOM_VARIANTS):
+                cell = at_volume(crystal.cell, random.uniform(0.85, 1.2))
+                amplitude = random.uniform(0.01, 0.5 * self.config.max_rattle) * (number > 0)
+                yield _as_crystal(
+                    _rattled_atoms(cell, amplitude * crystal.neighbour_distance, random), crystal, "crystal"
+                )
 
 
 def _with_composition(numbers: np.ndarray, crystal: np.ndarray, random: np.random.Generator) -> np.ndarray:

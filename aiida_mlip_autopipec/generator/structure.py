@@ -41,7 +41,7 @@ class StructureGenerator:
         """
         self.check(elements, count)
         structures = [in_box(Atoms(element), "isolated_atom") for element in sorted(elements)]
-        shares = _apportion(self.config.weights.model_dump(), count - len(structures))
+        shares = _apportion(self._weights(elements), count - len(structures))
         makers = Families(self.config, sorted(elements)).makers()
         for family, share in shares.items():
             structures += [self._valid(makers[family], family) for _ in range(share)]
@@ -63,7 +63,7 @@ class StructureGenerator:
         makers = Families(self.config, sorted(elements)).makers()
         made = dict.fromkeys(makers, 0)
         for number in range(math.ceil(count / block)):
-            shares = _apportion(self.config.weights.model_dump(), max(0, block * (number + 1) - len(elements)))
+            shares = _apportion(self._weights(elements), max(0, block * (number + 1) - len(elements)))
             for family, share in shares.items():
                 for _ in range((share if family == "dimer" else share * times) - made[family]):
                     structures.append(self._valid(makers[family], family))
@@ -89,6 +89,11 @@ class StructureGenerator:
                 f"count is {count}, but at least {minimum} are needed: the free atom of each element ({len(elements)}) and "
                 "one structure more"
             )
+
+    def _weights(self, elements: Sequence[str]) -> dict[str, float]:
+        """Return the weights of the kinds; random crystals are for several elements."""
+        weights = self.config.weights.model_dump()
+        return weights if len(elements) > 1 else {**weights, "random": 0.0}
 
     def _valid(self, make: Callable[[], Atoms], family: str) -> Atoms:
         """Return the next structure that keeps the shortest allowed distance."""

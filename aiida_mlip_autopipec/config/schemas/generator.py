@@ -45,6 +45,9 @@ class FamilyWeights(StrictSettings):
     cluster: NonNegativeFloat = 2.0
     """Compact clusters of 4 to 32 atoms, but at most `max_atoms`, cut out of crystals, rattled."""
 
+    random: NonNegativeFloat = 1.0
+    """Random symmetric crystals of several elements at compositions spread over all mixtures; most are rattled."""
+
     @model_validator(mode="after")
     def _some_weight(self) -> FamilyWeights:
         if not any(getattr(self, name) for name in type(self).model_fields):
