@@ -11,10 +11,10 @@ from ase.data import atomic_masses, atomic_numbers
 
 from ..config.schemas.exploration import ExplorationConfig
 from ..config.schemas.generator import GeneratorConfig
+from ..dataset.dimension import connected_directions, kind_of
 from ..generator.crystals import supercell
 from ..generator.random_crystals import random_crystal
 from ..generator.structure import StructureGenerator
-
 
 _LONGEST_STEP, _SHORTEST_STEP = 2.0, 0.5
 """Limits of the automatic MD step, in fs."""
@@ -24,6 +24,16 @@ _DEFORMED_ATOMS = 8
 
 _RELAXED_ATOMS = 12
 """Largest number of atoms of a random crystal; few larger ones are highly symmetric."""
+
+_GIVEN_STARTS = {
+    "nvt": "crystal",
+    "npt": "crystal",
+    "deformation": "crystal",
+    "melt_quench": "crystal",
+    "surface": "slab",
+    "cluster": "molecule",
+}
+"""What the user's structures are from which every second sampler of a kind starts."""
 
 _NEAR_EQUILIBRIUM = (0.9, 1.1)
 _ISOTROPIC = 0.6
@@ -38,7 +48,8 @@ def make_samplers(
     A sampler is its start structure, with its parameters in `info`. Samplers take temperatures and pressures in turn, shifted
     from round to round; the random numbers of each round differ.
 
-    :param starts: start structures for every second MD run of crystals; only periodic ones of at most `max_atoms` are used.
+    :param starts: start structures of every second MD run, deformation and `melt_quench`: crystals, slabs and molecules each
+        for the samplers that suit them, as far as they have at most `max_atoms`.
     :raises ValueError: if the elements or settings allow no such structures.
     """
     StructureGenerator().check(elements, len(elements) + 1)
@@ -71,10 +82,11 @@ class _SamplerMaker:
         make: dict[str, Callable[[str, int, np.random.Generator], list[Atoms]]] = {
             "deformation": self._deformations,
             "relaxation": self._relaxations,
+            "melt_quench": self._melts,
         }
         samplers = make.get(kind, self._dynamics)(kind, count, random)
-        if kind in ("nvt", "npt"):
-            self._start_from(samplers, starts, random)
+        if kind in _GIVEN_STARTS:
+            self._start_from(samplers, [atoms for atoms in starts if kind_of(atoms) == _GIVEN_STARTS[kind]], kind)
         for sampler in samplers:
             sampler.info["seed"] = int(random.integers(2**31))
         return samplers
@@ -144,15 +156,33 @@ class _SamplerMaker:
         n_elements = len(self._elements)
         return StructureGenerator(config).generate(self._elements, n_elements + count)[n_elements:]
 
-    def _start_from(self, samplers: list[Atoms], starts: Sequence[Atoms], random: np.random.Generator) -> None:
-        """Replace the start structure of every second sampler by a random one of `starts`."""
-        suitable = [atoms for atoms in starts if atoms.pbc.all() and len(atoms) <= self._config.max_atoms]
+    def _melts(self, kind: str, count: int, random: np.random.Generator) -> list[Atoms]:
+        starts = self._generate("hot", count, random, max_atoms=self._config.max_atoms, volume_range=_NEAR_EQUILIBRIUM)
+        return [
+            _sampler(
+                start,
+                "melt_quench",
+                kind,
+                steps=self._config.melt_quench_steps,
+                timestep=self._timestep,
+                temperature=self._config.melt_temperature,
+                final_temperature=self._config.quench_temperature,
+            )
+            for start in starts
+        ]
+
+    def _start_from(self, samplers: list[Atoms], starts: Sequence[Atoms], kind: str) -> None:
+        """Replace the start structure of every second sampler by one of `starts` in turn, other ones in each round."""
+        most = min(_DEFORMED_ATOMS, self._config.max_atoms) if kind == "deformation" else self._config.max_atoms
+        suitable = [atoms for atoms in starts if len(atoms) <= self._config.max_atoms]
         if not suitable:
             return
-        for number in range(1, len(samplers), 2):
-            start = supercell(suitable[int(random.integers(len(suitable)))], self._config.max_atoms)
+        replaced = range(1, len(samplers), 2)
+        for turn, number in enumerate(replaced):
+            given = suitable[(turn + self._round * len(replaced)) % len(suitable)]
+            start = supercell(given, most, connected_directions(given))
             samplers[number] = Atoms(
-                start.numbers, positions=start.positions, cell=start.cell, pbc=True, info=samplers[number].info
+                start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc, info=samplers[number].info
             )
 
     def _pressure(self, number: int) -> float:

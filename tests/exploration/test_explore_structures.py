@@ -162,7 +162,7 @@ def test_a_sampler_that_kills_several_jobs_fails_alone(
 @pytest.mark.parametrize(
     ("info", "message"),
     [
-        ({"kind": "dance"}, "unknown kind 'dance'; known: md, deformation, relaxation"),
+        ({"kind": "dance"}, "unknown kind 'dance'; known: md, melt_quench, deformation, relaxation"),
         ({"kind": None}, "unknown kind None"),
         ({"temperature": None}, "lacks temperature"),
         ({"kind": "deformation"}, "lacks strain"),
@@ -197,3 +197,22 @@ def test_files_that_are_no_potential_with_an_active_set(narrow: Potential, tmp_p
     with pytest.raises(ProgramError, match="cannot be loaded") as caught:
         load_potential(yaml, asi)
     assert caught.value.kind == "potential_unusable"
+
+
+def test_a_melt_is_cooled_in_its_second_half(tmp_path: Path, narrow: Potential) -> None:
+    limits = {"select_grade": 1e9, "stop_grade": 1e9}
+    walkers = [
+        near_equilibrium(0, kind="melt_quench", temperature=800.0, final_temperature=20.0, steps=300, timestep=2.0)
+    ]
+    outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi, **limits)
+    (record,) = outcome.report["walkers"]
+    assert record["kind"] == "melt_quench" and record["ended"] == "all_steps" and record["time_ps"] == 0.6
+
+
+def test_the_thermostat_of_a_melt() -> None:
+    from mlip_explore.dynamics import thermostat
+    from mlip_explore.sampler import read_samplers
+
+    start = near_equilibrium(0, kind="melt_quench", temperature=1000.0, final_temperature=200.0, steps=100)
+    (sampler,) = read_samplers([start])
+    assert [thermostat(sampler, step) for step in (0, 50, 75, 100)] == [1000, 1000, 600, 200]

@@ -7,10 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, fcc111
 
 from aiida_mlip_autopipec.config.schemas.exploration import ExplorationConfig, SamplerCounts
-from aiida_mlip_autopipec.exploration.random_crystals import random_crystal
 from aiida_mlip_autopipec.exploration.samplers import divide_among_jobs, make_samplers
 from aiida_mlip_autopipec.generator.crystals import supercell
 from aiida_mlip_autopipec.generator.structure import keeps_distance
@@ -32,6 +31,7 @@ def test_samplers_are_valid_and_small_enough(elements: list[str]) -> None:
         "explored_cluster": 3,
         "explored_deformation": 6,
         "explored_relaxation": 9,
+        "explored_melt_quench": 2,
     }
     for sampler in samplers:
         assert 1 <= len(sampler) <= 20
@@ -93,11 +93,19 @@ def test_the_step_resolves_the_vibrations_of_the_lightest_atom() -> None:
 
 def test_half_of_the_dynamics_start_from_given_structures() -> None:
     fit, large, cluster = bulk("Cu", cubic=True), bulk("Cu", cubic=True) * 3, Atoms("Cu4", positions=np.eye(4, 3) * 2.5)
-    config = ExplorationConfig(walkers=only(nvt=4, npt=4, cluster=2))
-    samplers = make_samplers(["Cu"], config, 0, [large, fit, cluster])
+    config = ExplorationConfig(walkers=only(nvt=4, npt=4, cluster=2, surface=2))
+    slab = fcc111("Cu", (1, 1, 4), vacuum=6.0, periodic=True)
+    samplers = make_samplers(["Cu"], config, 0, [large, fit, cluster, slab])
     start = supercell(fit, config.max_atoms)
     from_given = [sampler for sampler in samplers if np.array_equal(sampler.positions, start.positions)]
     assert [sampler.info["walker"] for sampler in from_given] == [1, 3, 5, 7]
+    by_family = {
+        family: [s for s in samplers if s.info["family"] == f"explored_{family}"] for family in ("surface", "cluster")
+    }
+    assert np.allclose(by_family["cluster"][1].get_all_distances(), cluster.get_all_distances())
+    # Doubled in its plane only: the vacuum is that of the given slab.
+    assert len(by_family["surface"][1]) == 32
+    assert by_family["surface"][1].cell.lengths()[2] == pytest.approx(slab.cell.lengths()[2])
     assert make_samplers(["Cu"], config, 0, [large]) == make_samplers(["Cu"], config, 0)
 
 
@@ -110,17 +118,18 @@ def test_samplers_are_divided_among_jobs() -> None:
     assert len(divide_among_jobs(samplers[:3], 7)) == 3
 
 
-def test_random_crystals_have_symmetry_and_differ() -> None:
-    spglib = pytest.importorskip("spglib")
-    random = np.random.default_rng(0)
-    crystals = [random_crystal(["Al", "Cu"], 12, random) for _ in range(30)]
-    groups = [
-        spglib.get_symmetry_dataset((cell.cell.array, cell.get_scaled_positions(), cell.numbers), 1e-3).number
-        for cell in crystals
-    ]
-    assert sum(group > 2 for group in groups) > 24
-    assert len(set(groups)) > 8
-    assert all(keeps_distance(cell, 0.75) and len(cell) <= 12 for cell in crystals)
+def test_all_phases_are_starts_in_turn() -> None:
+    phases = [bulk("Cu"), bulk("Al"), bulk("AlCu", "cesiumchloride", a=2.9), bulk("Cu", "hcp", a=2.55)]
+    config = ExplorationConfig(walkers=only(npt=4, deformation=4, melt_quench=2))
+    used = []
+    for number in range(2):
+        samplers = make_samplers(["Al", "Cu"], config, number, phases)
+        assert len(samplers) == 10
+        used += [s.get_chemical_formula(empirical=True) for s in samplers if s.info["family"] == "explored_md"][1::2]
+        (melt,) = [s for s in samplers if s.info["family"] == "explored_melt_quench"][1::2]
+        assert melt.info["temperature"] == 4000 and melt.info["final_temperature"] == 300
+        assert len(melt) >= 16
+    assert used == ["Cu", "Al", "AlCu", "Cu"]
 
 
 def test_unknown_elements_are_refused() -> None:

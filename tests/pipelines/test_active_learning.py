@@ -23,7 +23,16 @@ from aiida_mlip_autopipec.report.page import render
 from aiida_mlip_autopipec.runs.control import restart_builder
 from aiida_mlip_autopipec.runs.stages import stages
 
-WALKERS = {"nvt": 1, "npt": 0, "vacancy": 0, "surface": 0, "cluster": 2, "deformation": 3, "relaxation": 2}
+WALKERS = {
+    "nvt": 1,
+    "npt": 0,
+    "vacancy": 0,
+    "surface": 0,
+    "cluster": 2,
+    "deformation": 3,
+    "relaxation": 2,
+    "melt_quench": 0,
+}
 
 SETTINGS: dict[str, Any] = {
     "elements": ["Cu"],

@@ -49,6 +49,9 @@ class SamplerCounts(StrictSettings):
     relaxation: NonNegativeInt = 9
     """Random symmetric crystals, relaxed together with their cells."""
 
+    melt_quench: NonNegativeInt = 2
+    """Molecular dynamics of crystals that are melted and then cooled to a glass, at constant volume."""
+
     @model_validator(mode="after")
     def _at_least_one(self) -> SamplerCounts:
         if not self.total:
@@ -85,12 +88,21 @@ class ExplorationConfig(StrictSettings):
 
     lammps: str | None = Field(default=None, min_length=1)
     """Path of a LAMMPS program with the package ML-PACE on the computer of the trainer. It runs the molecular dynamics
-    instead of ASE."""
+    instead of ASE, except `melt_quench`."""
 
     lammps_input: ShellLines = Field(default="", max_length=20_000)
     """LAMMPS commands of the molecular dynamics, in place of the Langevin thermostat and barostat. The variables `temperature`
     (K), `pressure` (bar), `timestep` (ps), `steps`, `seed` and `ensemble` (`nvt` or `npt`) are defined; structure, potential,
     grade, output and `run` are added. Empty: the thermostat and barostat of this package."""
+
+    melt_temperature: PositiveFloat = 4000.0
+    """Temperature, in K, of the first half of a `melt_quench`. In the second half it falls linearly to `quench_temperature`."""
+
+    quench_temperature: PositiveFloat = 300.0
+    """Temperature, in K, at the end of a `melt_quench`."""
+
+    melt_quench_steps: PositiveInt = 2000
+    """Number of steps of a `melt_quench`."""
 
     deformation_steps: PositiveInt = 40
     """Number of steps of a deformation."""

@@ -1,4 +1,4 @@
-"""Molecular dynamics at constant temperature and, optionally, constant pressure."""
+"""Molecular dynamics at constant temperature and, optionally, constant pressure, or cooled in its second half."""
 
 from __future__ import annotations
 
@@ -48,8 +48,19 @@ def dynamics(atoms: Atoms, sampler: Sampler) -> Iterator[int]:
     stiffness = None if sampler.pressure is None else _bulk_modulus(atoms)
     for step, _ in enumerate(langevin.irun(sampler.steps)):
         yield step
+        if sampler.final_temperature is not None:
+            langevin.set_temperature(temperature_K=thermostat(sampler, step))
         if stiffness is not None and step and step % _BAROSTAT_STEPS == 0:
             _rescale(atoms, sampler, stiffness, random)
+
+
+def thermostat(sampler: Sampler, step: int) -> float:
+    """Return the temperature (K) of the thermostat at a step."""
+    assert sampler.temperature is not None
+    if sampler.final_temperature is None:
+        return sampler.temperature
+    cooled = min(1.0, max(0.0, 2 * step / sampler.steps - 1))
+    return sampler.temperature + cooled * (sampler.final_temperature - sampler.temperature)
 
 
 def _rescale(atoms: Atoms, sampler: Sampler, stiffness: float, random: np.random.RandomState) -> None:

@@ -21,7 +21,12 @@ from .sampler import Limits, Sampler
 SamplingMethod = Callable[[Atoms, Sampler], Iterator[int]]
 """A sampling method: changes the atoms in place and yields the number of finished steps, from 0."""
 
-METHODS: Mapping[str, SamplingMethod] = {"md": dynamics, "deformation": deformation, "relaxation": relaxation}
+METHODS: Mapping[str, SamplingMethod] = {
+    "md": dynamics,
+    "melt_quench": dynamics,
+    "deformation": deformation,
+    "relaxation": relaxation,
+}
 
 ALL_STEPS, RELAXED = "all_steps", "relaxed"
 
@@ -49,7 +54,7 @@ class SamplerResult:
             "pressure": sampler.pressure,
             "steps_asked": sampler.steps,
             "steps": self.steps,
-            "time_ps": self.steps * sampler.timestep / 1000 if sampler.kind == "md" else None,
+            "time_ps": self.steps * sampler.timestep / 1000 if sampler.kind in ("md", "melt_quench") else None,
             "largest_grade": self.largest_grade,
             "ended": self.ended,
             "reason": self.reason,

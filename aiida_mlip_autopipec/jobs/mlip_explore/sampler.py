@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from mlip_common.errors import ProgramError
 
-KINDS = ("md", "deformation", "relaxation")
+KINDS = ("md", "melt_quench", "deformation", "relaxation")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Sampler:
     """K; of the thermostat."""
     pressure: float | None = None
     """GPa; None keeps the cell fixed."""
+    final_temperature: float | None = None
+    """K; the thermostat is cooled to it linearly in the second half of the steps."""
     timestep: float = 1.0
     """fs"""
     strain: np.ndarray | None = None
@@ -88,7 +90,12 @@ def _sampler(number: int, atoms: Atoms) -> Sampler:
     kind = info.get("kind")
     if kind not in KINDS:
         raise ProgramError("bad_input", f"sampler {number} is of the unknown kind {kind!r}; known: {', '.join(KINDS)}")
-    needed = {"md": ("temperature", "timestep"), "deformation": ("strain",), "relaxation": ()}[kind]
+    needed = {
+        "md": ("temperature", "timestep"),
+        "melt_quench": ("temperature", "final_temperature", "timestep"),
+        "deformation": ("strain",),
+        "relaxation": (),
+    }[kind]
     missing = [key for key in ("steps", "seed", *needed) if info.get(key) is None]
     if missing:
         raise ProgramError("bad_input", f"sampler {number} ({kind}) lacks {', '.join(missing)}")
@@ -104,6 +111,7 @@ def _sampler(number: int, atoms: Atoms) -> Sampler:
         seed=int(info["seed"]),
         temperature=info.get("temperature"),
         pressure=info.get("pressure"),
+        final_temperature=info.get("final_temperature"),
         timestep=float(info.get("timestep", 1.0)),
         strain=None if info.get("strain") is None else np.array(info["strain"], dtype=float).reshape(3, 3),
         rattle=float(info.get("rattle", 0.0)),
