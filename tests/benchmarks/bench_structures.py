@@ -4,7 +4,8 @@
 
 Prints a table. Both potentials are fitted to as many labels of EMT with the default settings of a run, but for --cutoff. The
 test set is made by no part of the pipeline: molecular dynamics of each phase by EMT at 300 to 1,500 K, vacancies, antisites and
-surfaces. Then follow lattice constants and elastic constants of each phase (Voigt diagonal and C12, ions clamped).
+surfaces. Then follow lattice constants and elastic constants of each phase (Voigt diagonal and C12, ions clamped). Phases
+that are not stable by EMT are named: NiAl has C11 < C12, and NiAl3 relaxes to another structure.
 """
 
 from __future__ import annotations
@@ -183,8 +184,23 @@ def errors(frames: list[Atoms], calculator: Any, references: dict[str, float]) -
     )
 
 
+def stability(given: Atoms, optimised: Atoms) -> str:
+    """Return why a phase is not comparable, or nothing."""
+    lengths = optimised.cell.lengths() / given.cell.lengths()
+    if np.ptp(lengths) > 0.02 * lengths.mean():
+        return "not comparable: relaxes to another structure by EMT"
+    unstable = np.linalg.eigvalsh(stiffness(optimised, EMT())).min() <= 0
+    return "not comparable: elastically unstable by EMT" if unstable else ""
+
+
 def elastic(atoms: Atoms, calculator: Any) -> np.ndarray:
-    """Return C11, C22, C33, C44, C55, C66 and C12 (GPa) by stresses at strains of 0.5 %."""
+    """Return C11, C22, C33, C44, C55, C66 and C12 (GPa)."""
+    matrix = stiffness(atoms, calculator)
+    return np.array([*np.diag(matrix), matrix[0, 1]])
+
+
+def stiffness(atoms: Atoms, calculator: Any) -> np.ndarray:
+    """Return the elastic constants (6, 6) in GPa with clamped ions, by stresses at strains of 0.5 %."""
     size, stresses = 0.005, []
     for component in range(6):
         pair = []
@@ -199,7 +215,7 @@ def elastic(atoms: Atoms, calculator: Any) -> np.ndarray:
             pair.append(changed.get_stress())
         stresses.append((pair[0] - pair[1]) / (2 * size) / units.GPa)
     matrix = np.array(stresses)
-    return np.array([*np.diag(matrix), matrix[0, 1]])
+    return (matrix + matrix.T) / 2
 
 
 def main() -> None:
@@ -226,7 +242,8 @@ def main() -> None:
             constants = elastic(theirs, EMT())
             off = 100 * (elastic(ours, calculator) / constants - 1)
             print(
-                f"{start:9} {name:6} lattice {lengths.round(2)} %  elastic {off.round(1)} % of {constants.round(0)} GPa",
+                f"{start:9} {name:6} lattice {lengths.round(2)} %  elastic {off.round(1)} % of {constants.round(0)} GPa "
+                f"{stability(atoms, theirs)}",
                 flush=True,
             )
 
