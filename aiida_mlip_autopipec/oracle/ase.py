@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessSpec, append_, while_
+from aiida.engine import ExitCode, ProcessSpec, while_
 from aiida.orm import AbstractCode, CalcJobNode, Dict
 
 from ..config.schemas.oracle import STRUCTURES_PER_JOB, AseOracleConfig
@@ -15,7 +15,8 @@ from ..programs.submit_once import submit_once
 from .batches import Batch, batch_frames, make_batches
 from .calculation import AseLabelCalculation
 from .claims import set_claim
-from .contract import OracleWorkChain, merge_reports
+from .contract import merge_reports
+from .slots import SlotsOracleWorkChain
 
 
 def _stop_reason(job: CalcJobNode) -> str:
@@ -24,7 +25,7 @@ def _stop_reason(job: CalcJobNode) -> str:
     return (job.exception or "").strip() or str(job.process_state.value)
 
 
-class AseOracleWorkChain(OracleWorkChain):
+class AseOracleWorkChain(SlotsOracleWorkChain):
     """Labels structures in batches; structures a job did not reach are resubmitted, failed labels are reported."""
 
     model = AseOracleConfig
@@ -37,10 +38,11 @@ class AseOracleWorkChain(OracleWorkChain):
 
         spec.outline(
             cls.divide_into_batches,
-            while_(cls.has_batches)(
-                cls.submit_batches,
+            while_(cls.has_work)(
+                cls.fill_slots,
                 cls.collect_labels,
             ),
+            cls.check_calculator,
             cls.write_report,
             cls.check_failures,
         )
@@ -53,19 +55,21 @@ class AseOracleWorkChain(OracleWorkChain):
         frames = [(label, step) for label in sorted(structures) for step in range(structures[label].numsteps)]
         batches = make_batches(frames, self.settings.structures_per_job or STRUCTURES_PER_JOB)
         self.ctx.waiting = [{"batch": batch, "fruitless": 0} for batch in batches]
-        self.ctx.jobs = []
+        self.ctx.works = {}
+        self.ctx.reports = {}
         self.ctx.given_up = []
+        self.ctx.unavailable = None
+        self.open_slots()
         self.report(f"{len(frames)} structures in {len(batches)} jobs")
 
-    def has_batches(self) -> bool:
+    def has_waiting(self) -> bool:
         """Return whether batches are left to submit."""
         return bool(self.ctx.waiting)
 
-    def submit_batches(self) -> None:
-        """Submit the next `max_concurrent_jobs` jobs."""
+    def submit_next(self, number: int) -> CalcJobNode:
+        """Submit the job of the next batch."""
         settings = self.settings
-        self.ctx.running = self.ctx.waiting[: settings.max_concurrent_jobs]
-        self.ctx.waiting = self.ctx.waiting[settings.max_concurrent_jobs :]
+        work = self.ctx.waiting.pop(0)
         metadata = job_metadata(
             self.inputs.resources,
             seconds_per_structure=settings.seconds_per_structure,
@@ -73,20 +77,19 @@ class AseOracleWorkChain(OracleWorkChain):
             batch_size=settings.batch_size,
             **parallel_options(self.inputs.resources, settings.processes, settings.threads, settings.withmpi),
         )
-        method = method_id(self.inputs.method.get_dict())
-        for number, work in enumerate(self.ctx.running, start=len(self.ctx.jobs)):
-            node = submit_once(
-                self,
-                AseLabelCalculation,
-                f"job_{number}",
-                code=self.inputs.code,
-                structures={label: self.inputs.structures[label] for label in work["batch"]},
-                batch=Dict(work["batch"]),
-                method=self.inputs.method,
-                metadata=metadata,
-            )
-            set_claim(node, method, self._structure_keys(work["batch"]))
-            self.to_context(jobs=append_(node))
+        node = submit_once(
+            self,
+            AseLabelCalculation,
+            f"job_{number}",
+            code=self.inputs.code,
+            structures={label: self.inputs.structures[label] for label in work["batch"]},
+            batch=Dict(work["batch"]),
+            method=self.inputs.method,
+            metadata=metadata,
+        )
+        set_claim(node, method_id(self.inputs.method.get_dict()), self._structure_keys(work["batch"]))
+        self.ctx.works[str(number)] = work
+        return node
 
     def _structure_keys(self, batch: Batch) -> list[str]:
         steps: dict[str, list[int]] = {}
@@ -95,18 +98,26 @@ class AseOracleWorkChain(OracleWorkChain):
         structures = self.inputs.structures
         return [structure_key(atoms) for label in steps for atoms in to_atoms(structures[label], steps[label])]
 
-    def collect_labels(self) -> ExitCode | None:
-        """Attach the labels; resubmit structures that a job did not reach, up to `max_attempts` times."""
-        first = len(self.ctx.jobs) - len(self.ctx.running)
-        for number, work in enumerate(self.ctx.running, start=first):
-            job = self.ctx.jobs[number]
-            if job.exit_status == AseLabelCalculation.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.status:
-                return self.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.format(reason=job.exit_message)
+    def collect_labels(self) -> None:
+        """Attach the labels of the jobs that have ended; resubmit structures that a job did not reach."""
+        for number, job in self.take_ended():
+            work = self.ctx.works.pop(str(number))
+            if "report" in job.outputs:
+                self.ctx.reports[f"job_{number}"] = job.outputs.report
             if "labelled" in job.outputs:
                 for label, trajectory in job.outputs.labelled.items():
                     self.out(f"labelled.{label}_{number}", trajectory)
-            self._resubmit_unlabelled(job, work)
-        return None
+            if job.exit_status == AseLabelCalculation.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.status:
+                self.ctx.unavailable = job.exit_message
+                self.ctx.waiting = []
+            elif self.ctx.unavailable is None:
+                self._resubmit_unlabelled(job, work)
+
+    def check_calculator(self) -> ExitCode | None:
+        """Return an exit code if the calculator is missing on the computer of the jobs."""
+        if self.ctx.unavailable is None:
+            return None
+        return self.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.format(reason=self.ctx.unavailable)
 
     def _resubmit_unlabelled(self, job: CalcJobNode, work: dict[str, Any]) -> None:
         """Resubmit the structures that a job did not reach.
@@ -149,8 +160,5 @@ class AseOracleWorkChain(OracleWorkChain):
 
     def write_report(self) -> None:
         """Merge the reports of the jobs into one."""
-        reports = {
-            f"job_{number}": job.outputs.report for number, job in enumerate(self.ctx.jobs) if "report" in job.outputs
-        }
-        self.ctx.report = merge_reports(given_up=Dict({"failed": self.ctx.given_up}), **reports)
+        self.ctx.report = merge_reports(given_up=Dict({"failed": self.ctx.given_up}), **self.ctx.reports)
         self.out("report", self.ctx.report)

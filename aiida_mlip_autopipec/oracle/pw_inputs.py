@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -94,12 +94,3 @@ def estimated_cost(atoms: Atoms, valence: Mapping[str, float], config: QuantumEs
     volume = in_periodic_cell(atoms, config.vacuum).get_volume()
     points = math.prod(kpoint_mesh(atoms, config.kpoints_distance)) / 2 + 0.5
     return float(electrons * volume * points * (2 if has_spin(atoms, config) else 1))
-
-
-def rounds_by_cost(
-    frames: Sequence[tuple[str, int]], costs: Sequence[float], at_a_time: int
-) -> list[list[tuple[str, int]]]:
-    """Divide frames into rounds of similar cost, the most expensive first."""
-    order = sorted(range(len(frames)), key=lambda index: -costs[index])
-    ordered = [frames[index] for index in order]
-    return [ordered[first : first + at_a_time] for first in range(0, len(ordered), at_a_time)]

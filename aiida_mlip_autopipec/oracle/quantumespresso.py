@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.engine import ProcessSpec, append_, while_
+from aiida.engine import ProcessSpec, while_
 from aiida.orm import (
     AbstractCode,
     CalcJobNode,
@@ -30,15 +30,16 @@ from ..dataset.trajectory import to_atoms
 from ..programs.resources import mpi_job_options
 from ..programs.submit_once import submit_once
 from .claims import CLAIM, set_claim
-from .contract import OracleWorkChain, merge_reports
+from .contract import merge_reports
 from .pw_calcfunctions import collect_pw_labels, make_cells
-from .pw_inputs import estimated_cost, kpoint_mesh, pw_parameters, rounds_by_cost
+from .pw_inputs import estimated_cost, kpoint_mesh, pw_parameters
+from .slots import SlotsOracleWorkChain
 
 PwBaseWorkChain = WorkflowFactory("quantumespresso.pw.base")
 
 
-class QuantumEspressoOracleWorkChain(OracleWorkChain):
-    """Labels structures in rounds of at most `max_concurrent_jobs` calculations; failed labels are reported."""
+class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
+    """Labels structures by calculations of which at most `max_concurrent_jobs` are in the queue; failed labels are reported."""
 
     model = QuantumEspressoOracleConfig
 
@@ -51,8 +52,8 @@ class QuantumEspressoOracleWorkChain(OracleWorkChain):
 
         spec.outline(
             cls.order_by_cost,
-            while_(cls.has_rounds)(
-                cls.submit_round,
+            while_(cls.has_work)(
+                cls.fill_slots,
                 cls.collect_labels,
             ),
             cls.write_report,
@@ -60,39 +61,46 @@ class QuantumEspressoOracleWorkChain(OracleWorkChain):
         )
 
     def order_by_cost(self) -> None:
-        """Divide the structures into rounds of similar cost, so that no calculation waits long for the others."""
+        """Order the structures by cost, the most expensive first, so that no calculation is left alone at the end."""
         settings, structures = self.settings, self.inputs.structures
         valence = {element: float(pseudo.z_valence) for element, pseudo in self.inputs.pseudos.items()}
-        frames, costs = [], []
-        for label in sorted(structures):
-            for step, atoms in enumerate(to_atoms(structures[label])):
-                frames.append((label, step))
-                costs.append(estimated_cost(atoms, valence, settings))
-        self.ctx.rounds = rounds_by_cost(frames, costs, settings.max_concurrent_jobs)
-        self.ctx.reports = []
-        self.report(
-            f"{len(frames)} structures in {len(self.ctx.rounds)} rounds of at most {settings.max_concurrent_jobs}"
-        )
+        costs = {
+            (label, step): estimated_cost(atoms, valence, settings)
+            for label in sorted(structures)
+            for step, atoms in enumerate(to_atoms(structures[label]))
+        }
+        self.ctx.waiting = sorted(costs, key=lambda frame: -costs[frame])
+        self.ctx.cells, self.ctx.frames = {}, {}
+        self.ctx.ended, self.ctx.reports = [], []
+        self.open_slots()
+        self.report(f"{len(costs)} structures, at most {settings.max_concurrent_jobs} at a time")
 
-    def has_rounds(self) -> bool:
-        """Return whether rounds are left to submit."""
-        return bool(self.ctx.rounds)
+    def has_waiting(self) -> bool:
+        """Return whether structures are left to submit."""
+        return bool(self.ctx.waiting)
 
-    def submit_round(self) -> None:
-        """Submit the calculations of the next round."""
-        self.ctx.frames, *self.ctx.rounds = self.ctx.rounds
-        self.ctx.calculations = []
+    def submit_next(self, number: int) -> WorkChainNode:
+        """Submit the calculation of the next structure."""
+        if str(number) not in self.ctx.cells:
+            self._make_cells(number)
+        settings, trajectories = self.settings, self.inputs.structures
+        label, step = self.ctx.waiting.pop(0)
+        atoms = to_atoms(trajectories[label], [step])[0]
+        inputs = self._pw_base_inputs(atoms, settings)
+        inputs.pw.structure = self.ctx.cells.pop(str(number))
+        node = submit_once(self, PwBaseWorkChain, f"structure_{number}", **inputs)
+        method = method_id(self.inputs.method.get_dict())
+        set_claim(node, method, [structure_key(atoms)], source=[trajectories[label].uuid, step])
+        self.ctx.frames[str(number)] = (label, step)
+        return node
+
+    def _make_cells(self, first: int) -> None:
+        """Make the cells of the next structures together: one calculation function for all slots."""
         settings = self.settings
-        needed = {label: self.inputs.structures[label] for label, _ in self.ctx.frames}
-        cells = make_cells(List(list(self.ctx.frames)), Float(settings.vacuum), **needed)
-        method, done = method_id(self.inputs.method.get_dict()), len(self.ctx.reports)
-        for number, (label, step) in enumerate(self.ctx.frames):
-            atoms = to_atoms(needed[label], [step])[0]
-            inputs = self._pw_base_inputs(atoms, settings)
-            inputs.pw.structure = cells[f"cell_{number}"]
-            node = submit_once(self, PwBaseWorkChain, f"round_{done}_{number}", **inputs)
-            set_claim(node, method, [structure_key(atoms)], source=[needed[label].uuid, step])
-            self.to_context(calculations=append_(node))
+        frames = self.ctx.waiting[: settings.max_concurrent_jobs]
+        needed = {label: self.inputs.structures[label] for label, _ in frames}
+        cells = make_cells(List([list(frame) for frame in frames]), Float(settings.vacuum), **needed)
+        self.ctx.cells = {str(first + index): cells[f"cell_{index}"] for index in range(len(frames))}
 
     @staticmethod
     def store_finished(keys: Collection[str], method: Dict) -> bool:
@@ -134,18 +142,20 @@ class QuantumEspressoOracleWorkChain(OracleWorkChain):
         )
 
     def collect_labels(self) -> None:
-        """Store and attach the labels of a round, so that they are kept if a later round fails."""
-        frames = zip(self.ctx.frames, self.ctx.calculations, strict=True)
-        calculations = [(label, step, calculation) for (label, step), calculation in frames]
-        labelled = _store_labels(calculations, self.inputs.method, self.inputs.structures)
+        """Store and attach the labels of calculations that have ended, as many together as there are slots."""
+        self.ctx.ended += [(*self.ctx.frames.pop(str(number)), node) for number, node in self.take_ended()]
+        if len(self.ctx.ended) < self.settings.max_concurrent_jobs and self.has_work():
+            return
+        labelled = _store_labels(self.ctx.ended, self.inputs.method, self.inputs.structures)
+        self.ctx.ended = []
         done = len(self.ctx.reports)
         self.ctx.reports.append(labelled.pop("report"))
         for label, trajectory in labelled.items():
             self.out(f"labelled.{label}_{done}", trajectory)
 
     def write_report(self) -> None:
-        """Merge the reports of the rounds into one."""
-        reports = {f"round_{number}": report for number, report in enumerate(self.ctx.reports)}
+        """Merge the reports of the parts into one."""
+        reports = {f"part_{number}": report for number, report in enumerate(self.ctx.reports)}
         self.ctx.report = merge_reports(given_up=Dict({"failed": []}), **reports)
         self.out("report", self.ctx.report)
 

@@ -72,6 +72,24 @@ class WaitingEMT(EMT):
         super().calculate(*arguments, **named)
 
 
+class LastEMT(EMT):
+    """EMT whose label of a dimer waits until that of `others` other structures are there.
+
+    :param url: of a folder, see :class:`WaitingEMT`.
+    """
+
+    def __init__(self, url: str, others: int, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._folder, self._others = Path(url.removeprefix("file://")), others
+
+    def calculate(self, *arguments: Any, **named: Any) -> None:
+        super().calculate(*arguments, **named)
+        if len(self.atoms) != 2:
+            (self._folder / str(os.getpid())).touch()
+        while len(self.atoms) == 2 and len(list(self._folder.iterdir())) < self._others:
+            time.sleep(0.1)
+
+
 class WritingEMT(EMT):
     """EMT that writes a text to a file in its folder, depending on the number of atoms, as codes do."""
 

@@ -134,6 +134,29 @@ def test_a_job_at_its_walltime_keeps_what_it_finished_and_the_rest_goes_on_in_an
     assert len(energies) == len(set(energies)) == 5
 
 
+def test_a_job_that_ends_makes_room_for_the_next_while_another_goes_on(
+    copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode, tmp_path: Path
+) -> None:
+    crystals = [copper[0] * (1, 1, 4) for _ in range(4)]
+    for number, atoms in enumerate(crystals):
+        atoms.rattle(0.05, seed=number)
+    # The dimer is the first; its job ends after all others.
+    structures = [*dimers(copper[1], 1), *crystals]
+    _, node = run_oracle(
+        structures,
+        faulty_resources,
+        label_code,
+        calculator="tests.oracle.faulty:LastEMT",
+        parameters={"url": f"file://{tmp_path}", "others": 4},
+        structures_per_job=1,
+        max_concurrent_jobs=2,
+    )
+    assert node.is_finished_ok, node.exit_message
+    jobs = sorted((job for job in node.called if isinstance(job, orm.CalcJobNode)), key=lambda job: int(job.pk))
+    assert len(jobs) == 5
+    assert all(job.exit_status == 0 for job in jobs)
+
+
 def test_a_job_that_never_starts_is_tried_again_and_then_given_up(
     copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
 ) -> None:

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 
 from aiida_mlip_autopipec.config.schemas.oracle import QuantumEspressoOracleConfig
-from aiida_mlip_autopipec.oracle.pw_inputs import has_spin, in_periodic_cell, kpoint_mesh, pw_parameters, rounds_by_cost
+from aiida_mlip_autopipec.oracle.pw_inputs import has_spin, in_periodic_cell, kpoint_mesh, pw_parameters
 
 
 def config(**changes: object) -> QuantumEspressoOracleConfig:
@@ -91,11 +91,6 @@ def test_what_the_user_sets_reaches_pw() -> None:
     assert parameters["SYSTEM"]["starting_magnetization"] == {"Si": 0.3}
     assert parameters["ELECTRONS"]["mixing_beta"] == 0.2
     assert parameters["CONTROL"]["tstress"] and parameters["CONTROL"]["disk_io"] == "low"
-
-
-def test_rounds_hold_each_structure_once_the_expensive_first() -> None:
-    frames = [("a", step) for step in range(5)]
-    assert rounds_by_cost(frames, [1, 9, 3, 7, 5], 2) == [[("a", 1), ("a", 3)], [("a", 4), ("a", 2)], [("a", 0)]]
 
 
 @pytest.mark.parametrize(
