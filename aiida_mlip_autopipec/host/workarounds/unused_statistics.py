@@ -21,6 +21,7 @@ def install() -> None:
     get_arbiter = circus.get_arbiter
 
     def without_statistics(*arguments: Any, **settings: Any) -> Any:
-        return get_arbiter(*arguments, **{**settings, "statsd": False})
+        # An endpoint alone starts the process too.
+        return get_arbiter(*arguments, **{**settings, "statsd": False, "stats_endpoint": None})
 
     circus.get_arbiter = without_statistics

@@ -9,7 +9,10 @@ from aiida_mlip_autopipec.host.workarounds import unused_statistics
 
 
 def names_of_watchers() -> list[str]:
-    arbiter = circus.get_arbiter(watchers=[{"name": "worker", "cmd": "true"}], statsd=True)
+    # The arguments of aiida-core.
+    arbiter = circus.get_arbiter(
+        watchers=[{"name": "worker", "cmd": "true"}], statsd=True, stats_endpoint="tcp://127.0.0.1:0"
+    )
     return [watcher.name for watcher in arbiter.watchers]
 
 
