@@ -148,7 +148,15 @@ def test_equal_calculations_give_the_same_and_are_taken_from_the_cache(
     inputs = {link.link_label: link.node for link in old.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()}
     _, again = run_get_node(function, **inputs)
     assert again.is_finished_ok, again.exit_message
-    assert contents(again) == contents(old)
+    found, expected = contents(again), contents(old)
+    if name == "mlip_autopipec.generate":
+        # Atoms of hot structures are pushed apart since then; all others are as they were.
+        assert len(found["frames"]) == len(expected["frames"])
+        found, expected = (
+            {"frames": [line for line in some["frames"] if "_hot'" not in line]} for some in (found, expected)
+        )
+        assert found["frames"]
+    assert found == expected
     # AiiDA takes the module's name and its whole source into the hash: only a module that is as it was is found.
     unchanged = again.base.caching.compute_hash() == old.base.caching.compute_hash()
     assert again.base.caching.get_cache_source() == (old.uuid if unchanged else None)
@@ -160,9 +168,9 @@ def code_of(node: orm.CalcFunctionNode) -> tuple[str, str]:
     return node.base.attributes.get("function_namespace"), node.base.repository.hash()
 
 
-def contents(node: orm.CalcFunctionNode) -> dict[str, object]:
+def contents(node: orm.CalcFunctionNode) -> dict[str, Any]:
     """Return what the outputs hold, as far as version 0.1.0 knew it: structures in any kind of node, and other data."""
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     frames: list[Atoms] = []
     for link in node.base.links.get_outgoing(link_type=LinkType.CREATE).all():
         output = link.node

@@ -213,6 +213,16 @@ class Run(HeldRun):
         """Wait until a calcfunction runs; it is short, so that it may be over by then."""
         wait_for(name, lambda: self.processes(name), every=0.002)
 
+    def come_back(self) -> None:
+        """Watch the run again as a user does, until there is a daemon: the command starts one if it was killed."""
+        command = [PROGRAMS / "mlip-auto", "watch", self.pk]
+        with (self.folder / "watched_again").open("w") as output:
+            client = subprocess.Popen(
+                command, env=self.machine.environment, cwd=self.machine.home, stdout=output, stderr=subprocess.STDOUT
+            )
+        self.machine.clients.append(client)
+        wait_for("a daemon", lambda: self.machine.daemon("start-circus") or client.poll() is not None)
+
     def potential(self, output: Path | None = None) -> bytes:
         """Wait for the end of the run as a user would who comes back to it, and return its potential."""
         output = output or self.folder / "results"

@@ -77,6 +77,7 @@ def test_a_run_survives_a_kill(victim: str, stage: str, machine: Machine, undist
     assert run.pk
     reach(run)
     VICTIMS[victim](machine, run)
+    run.come_back()
     run.release()
     run.assert_whole(undisturbed)
     assert len(machine.daemon("start-circus")) == len(machine.daemon("broker")) == 1

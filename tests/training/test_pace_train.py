@@ -21,10 +21,12 @@ from ase.io import read
 from ase.io.trajectory import Trajectory
 
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
+from aiida_mlip_autopipec.trainer.database import DatabaseManager
 from aiida_mlip_autopipec.training.pacemaker_input import input_yaml
 
 from ..conftest import label_by_emt
 from ..warm_python import run_fresh, run_warm
+from .conftest import WarmPacemaker
 
 SCRIPT = files("aiida_mlip_autopipec") / "jobs" / "pace_train"
 
@@ -150,8 +152,14 @@ def test_the_metrics_are_those_of_the_potential_file(fitted: Path) -> None:
     assert metrics["test"]["energy_rmse_meV_per_atom"] == pytest.approx(rmse, rel=1e-9)
 
 
-def test_the_potential_is_right_around_the_crystal(fitted: Path) -> None:
+def test_the_potential_is_right_around_the_crystal(
+    tmp_path: Path, thirty_copper: list[Atoms], small_fit: TrainingConfig
+) -> None:
     from pyace import PyACECalculator
+
+    DatabaseManager().save_dataset(thirty_copper, tmp_path / "copper.traj")
+    finer = small_fit.model_copy(update={"n_functions": 40})
+    potential = WarmPacemaker(tmp_path / "fit", workers=1).train(tmp_path / "copper.traj", finer)
 
     def lattice_constant(calculator: Any) -> float:
         volumes, energies = [], []
@@ -162,7 +170,7 @@ def test_the_potential_is_right_around_the_crystal(fitted: Path) -> None:
             energies.append(atoms.get_potential_energy())
         return float((4 * EquationOfState(volumes, energies).fit()[0]) ** (1 / 3))
 
-    ours = lattice_constant(PyACECalculator(str(fitted / "potential.yace")))
+    ours = lattice_constant(PyACECalculator(str(potential)))
     assert ours == pytest.approx(lattice_constant(EMT()), rel=0.01)
 
 

@@ -33,7 +33,7 @@ SIGNIFICANT = 0.98
 DEFAULT_RIDGE = 1e-8
 """Ridge strength if there are too few groups of structures for cross-validation."""
 
-ELIMINATION_RIDGES = tuple(10.0**exponent for exponent in range(-15, -5))
+ELIMINATION_RIDGES = tuple(10.0**exponent for exponent in range(-14, -5))
 INITIAL_ELIMINATION_RIDGE = 1e-10
 """Ridge strengths during the elimination of functions, and the strength at which the search starts.
 
