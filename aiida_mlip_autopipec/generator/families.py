@@ -179,8 +179,8 @@ class Families:
 
     def _surface(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
         """Return a slab parallel to a face of the cell."""
-        cell = at_volume(crystal.cell, random.uniform(0.9, 1.1))
         axis = int(random.integers(3))
+        cell = at_volume(crystal.cell, random.uniform(0.9, 1.1))
         thick = MIN_SLAB_THICKNESS * random.uniform(1.0, 1.8)
         slab = self._thick_slab(cell, axis, thick) if len(self._elements) == 1 else self._mixed_slab(cell, axis)
         _rattled_atoms(slab, random.uniform(0.005, 0.08) * crystal.neighbour_distance, random)
@@ -245,7 +245,6 @@ def _with_composition(numbers: np.ndarray, crystal: np.ndarray, random: np.rando
     exact = len(numbers) * counts / counts.sum()
     wanted = np.floor(exact).astype(int)
     wanted[np.argsort(wanted - exact, kind="stable")[: len(numbers) - wanted.sum()]] += 1
-    changed = random.permutation(numbers)
     excess = []
     for kind, most in zip(kinds, wanted, strict=True):
         excess.append(np.flatnonzero(numbers == kind)[most:])
