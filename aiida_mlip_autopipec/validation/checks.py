@@ -61,21 +61,7 @@ def compare(potential: Measurement, oracle: Measurement, limits: ValidationLimit
 
 
 def _check(potential: Quantity, oracle: Quantity, limit: float) -> Check:
-    if oracle.undefined:
-        return Check(
-            potential.kind,
-            potential.structure,
-            potential.name,
-            potential.unit,
-            potential.value,
-            oracle.value,
-            None,
-            limit,
-            None,
-            f"not comparable: {oracle.reason}",
-        )
-    deviation = _deviation(potential, oracle)
-    passed = math.isfinite(deviation) and abs(deviation) <= limit
+    deviation, passed, reason = _verdict(potential, oracle, limit)
     return Check(
         potential.kind,
         potential.structure,
@@ -86,8 +72,18 @@ def _check(potential: Quantity, oracle: Quantity, limit: float) -> Check:
         deviation,
         limit,
         passed,
-        None if passed else _reason(potential, oracle, deviation, limit),
+        reason,
     )
+
+
+def _verdict(potential: Quantity, oracle: Quantity, limit: float) -> tuple[float | None, bool | None, str | None]:
+    """Return deviation, verdict and reason of a check."""
+    if oracle.undefined:
+        return None, None, f"not comparable: {oracle.reason}"
+    deviation = _deviation(potential, oracle)
+    if math.isfinite(deviation) and abs(deviation) <= limit:
+        return deviation, True, None
+    return deviation, False, _reason(potential, oracle, deviation, limit)
 
 
 def _deviation(potential: Quantity, oracle: Quantity) -> float:
