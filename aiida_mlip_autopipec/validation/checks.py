@@ -122,7 +122,7 @@ def within(
 
     :param at_least: whether the value must be at least the limit; otherwise its absolute value must be at most the limit.
     """
-    passed = math.isfinite(value) and (value >= limit if at_least else abs(value) <= limit)
+    passed = bool(math.isfinite(value) and (value >= limit if at_least else abs(value) <= limit))
     comparison = "less" if at_least else "more"
     reason = None if passed else f"{value:.4g} {unit} is {comparison} than {limit:.4g}".replace("  ", " ")
     return Check(name, structure, quantity, unit, value, None, value, limit, passed, reason)
