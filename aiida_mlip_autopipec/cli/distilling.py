@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..config.errors import UserError
 from .common import check_writable, output_option
 from .submitting import config_arguments, load_config, submit_run
 from .watching import INTERRUPTED
@@ -34,10 +33,6 @@ def _distill(
     structures that are not in the training set, and the time per atom of both. Settings are those of `mlip-auto run`; the
     oracle is the teacher.
     """
-    from ..config.read import read_yaml
-
-    if config_file is not None and "oracle" in read_yaml(config_file):
-        raise UserError(f"{config_file}: the oracle of a distillation is its --teacher; remove the section 'oracle'")
     oracle = {"type": "ase", "calculator": teacher}
     config = load_config(config_file, elements, no_reuse, structures, profile, oracle=oracle)
     if output is not None:

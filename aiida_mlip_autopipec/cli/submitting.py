@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..config.errors import UserError
 from .common import element_option, file_argument, load_profile, profile_option, warn
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def load_config(
 ) -> PipelineConfig:
     """Return the settings of a run from elements or structures to a potential.
 
-    :param oracle: settings of the oracle, in place of those of the file.
+    :param oracle: settings of the oracle, given by --teacher; then the file must have none.
     :raises UserError: if they are not valid.
     """
     from ..config.read import parse_settings, read_yaml
@@ -80,6 +81,10 @@ def load_config(
     if elements:
         content["elements"] = list(elements)
     if oracle is not None:
+        if "oracle" in content:
+            raise UserError(
+                f"{config_file}: the oracle of a distillation is its --teacher; remove the section 'oracle'"
+            )
         content["oracle"] = oracle
     content = complete_structures(content, structures, config_file, profile)
     config = parse_settings(PipelineConfig, content, str(config_file or "--element"))

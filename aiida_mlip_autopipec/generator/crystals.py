@@ -96,8 +96,7 @@ def ordered_crystals(elements: Sequence[str]) -> list[Crystal]:
 
 
 def _compound(name: str, cell: Atoms) -> Crystal:
-    volumes = [close_packed_volume(symbol) for symbol in cell.get_chemical_symbols()]
-    return Crystal(name, _scaled(cell, float(np.mean(volumes)) * _ORDERED_VOLUME[name]))
+    return Crystal(name, _at_mean_volume(cell, _ORDERED_VOLUME[name]))
 
 
 def alloy_crystals(
@@ -110,7 +109,7 @@ def alloy_crystals(
     for composition in compositions(elements):
         for lattice, sites in cells.items():
             cell = sites.arrange(_symbols(composition, sites.n_sites), random)
-            crystals.append(Crystal(f"{lattice}_alloy", at_mean_volume(cell)))
+            crystals.append(Crystal(f"{lattice}_alloy", _at_mean_volume(cell)))
     return crystals
 
 
@@ -125,7 +124,7 @@ def dilute_crystals(elements: Sequence[str], n_atoms: int) -> list[Crystal]:
         lattice = prototype if prototype in LATTICES else LATTICES[0]
         cell = _lattice(lattice, n_atoms)
         cell.symbols = [impurity, *[host] * (len(cell) - 1)]
-        crystals.append(Crystal(f"{lattice}_dilute", at_mean_volume(cell)))
+        crystals.append(Crystal(f"{lattice}_dilute", _at_mean_volume(cell)))
     return crystals
 
 
@@ -133,9 +132,10 @@ def _lattice(name: str, n_atoms: int) -> Atoms:
     return supercell(bulk("Cu", name, a=1.0, **({"c": 1.633} if name == "hcp" else {})), n_atoms)
 
 
-def at_mean_volume(cell: Atoms) -> Atoms:
-    """Return a cell scaled to the mean of the estimated volumes of its atoms in close packing."""
-    return _scaled(cell, float(np.mean([close_packed_volume(symbol) for symbol in cell.get_chemical_symbols()])))
+def _at_mean_volume(cell: Atoms, factor: float = 1.0) -> Atoms:
+    """Return a cell scaled to a multiple of the mean of the estimated volumes of its atoms in close packing."""
+    volumes = [close_packed_volume(symbol) for symbol in cell.get_chemical_symbols()]
+    return _scaled(cell, float(np.mean(volumes)) * factor)
 
 
 def _symbols(composition: dict[str, float], n_atoms: int) -> list[str]:

@@ -41,12 +41,11 @@ from aiida_mlip_autopipec.validation.checks import Check, compare
 from aiida_mlip_autopipec.validation.crystals import at_equilibrium, estimated_crystals
 from aiida_mlip_autopipec.validation.plan import Plan
 from tests.benchmarks.broad_copper import label_by_emt
+from tests.benchmarks.selected import selected
 
 sys.path.insert(0, str(Path(aiida_mlip_autopipec.__file__).parent / "jobs"))
 
 from mlip_evaluate.equilibrium import find_minimum
-from mlip_select.select import select
-from mlip_select.settings import SelectionSettings
 
 SYSTEMS = ("Cu-Au", "Ni-Al", "Ag-Pd", "Cu-Ni", "Al-Pt", "Cu-Pd", "Ag-Au-Cu", "Al-Ni-Pt")
 
@@ -55,10 +54,7 @@ def structures_to_label(elements: Sequence[str], count: int, settings: Mapping[s
     """Return the structures that a default run labels."""
     config = SelectionConfig()
     pool = StructureGenerator(GeneratorConfig(**settings)).generate_pool(elements, count, config.pool, config.block)
-    wanted = SelectionSettings(
-        count=count, method=config.method, n_functions=config.n_functions, per_block=config.block
-    )
-    return [pool[record["index"]] for record in select(wanted, pool, [], 1)["chosen"]]
+    return selected(pool, count)
 
 
 def independent_structures(elements: Sequence[str]) -> Iterator[Atoms]:

@@ -147,17 +147,12 @@ def fitted(start: str, labels: int, cutoff: float | None, folder: Path) -> tuple
     """Return the calculator of the potential, and the reference energy of each element."""
     import json
 
-    import aiida_mlip_autopipec
     from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
     from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
-
-    sys.path.insert(0, str(Path(aiida_mlip_autopipec.__file__).parent / "jobs"))
-    from mlip_select.select import select
-    from mlip_select.settings import SelectionSettings
+    from tests.benchmarks.selected import selected
 
     pool = pool_of(start, labels, folder)
-    settings = SelectionSettings(count=labels, method="d_optimal", n_functions=200, per_block=50)
-    chosen = [pool[record["index"]] for record in select(settings, pool, [], 1)["chosen"]]
+    chosen = selected(pool, labels)
     dataset = folder / f"{start}.traj"
     with Trajectory(str(dataset), "w") as frames:
         for atoms in chosen:
