@@ -13,10 +13,13 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
 from ase.units import Bohr, GPa, Hartree, Rydberg
+from hypothesis import assume, given
+from hypothesis.strategies import floats, integers, lists, tuples
+from scipy.stats import spearmanr
 
 from aiida_mlip_autopipec.config.schemas.curation import CurationConfig
 from aiida_mlip_autopipec.dataset.curate import curate
-from aiida_mlip_autopipec.dataset.plausibility import find_issues
+from aiida_mlip_autopipec.dataset.plausibility import _rank_correlation, find_issues
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 
 from ..conftest import label_by_emt
@@ -202,3 +205,10 @@ def test_the_report_of_curation_keeps_the_doubts() -> None:
     wrong = changed(silicon(), times("stress", -10.0 / GPa))
     (issue,) = curate(wrong, settings, test_fraction=0.1, seed=1).report["plausibility"]
     assert issue["check"] == "stress" and "kbar" in issue["cause"] and "%" in issue["message"]
+
+
+@given(lists(tuples(integers(0, 9), floats(-5, 5)), min_size=8, max_size=30))
+def test_the_rank_correlation_is_that_of_scipy(pairs: list[tuple[int, float]]) -> None:
+    first, second = np.array(pairs).T
+    assume(first.std() > 0 and second.std() > 0)
+    assert _rank_correlation(first, second) == pytest.approx(spearmanr(first, second).statistic, abs=1e-12)
