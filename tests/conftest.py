@@ -28,7 +28,7 @@ from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 from aiida_mlip_autopipec.host.computers import ensure_computer, with_this_python
 from aiida_mlip_autopipec.host.profile import enable_write_ahead_log
-from aiida_mlip_autopipec.host.workarounds import repeated_lookups
+from aiida_mlip_autopipec.host.workarounds import speed
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 from aiida_mlip_autopipec.programs.codes import ensure_code
 
@@ -143,7 +143,7 @@ def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profi
         storage = {"storage_backend": "core.psql_dos", "storage_config": request.getfixturevalue("postgres_database")}
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq", **storage) as profile:
         aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)
-        repeated_lookups.install()
+        speed.install()
         # A runner of a test profile asks for the state of its processes without a pause.
         profile.is_test_profile = False
         aiida_config.store()

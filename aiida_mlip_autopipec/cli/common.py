@@ -147,9 +147,9 @@ def load_profile(name: str | None, make: bool = True) -> None:
     """Load a profile; if there is none and `make` is true, create it."""
     with _without_garbage_collection():
         from ..host.profile import ensure_profile
-        from ..host.workarounds import repeated_lookups, waiting_database
+        from ..host.workarounds import speed, waiting_database
 
-        repeated_lookups.install()
+        speed.install()
         waiting_database.install(
             LOCKED_SECONDS,
             lambda reason: click.echo(f"{reason}: waiting for at most {LOCKED_SECONDS:.0f} s.".capitalize(), err=True),

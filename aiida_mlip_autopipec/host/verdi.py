@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> None:
         dead_workers,
         late_status,
         lost_broker,
-        repeated_lookups,
+        speed,
         unused_statistics,
         waiting_database,
     )
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> None:
         unused_statistics.install()
     if "worker" in arguments:
         waiting_database.install(None)
-        repeated_lookups.install()
+        speed.install()
         lost_broker.install()
     if "broker" in arguments:
         dead_workers.install()

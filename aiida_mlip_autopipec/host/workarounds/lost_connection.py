@@ -16,7 +16,7 @@ from typing import Any
 from aiida.brokers.zeromq.communicator import ZeromqCommunicator
 from aiida.manage import get_manager
 
-from . import lost_broker, lost_submissions, repeated_lookups, waiting_database
+from . import lost_broker, lost_submissions, speed, waiting_database
 
 _LOGGER = logging.getLogger(__name__)
 _monitored: list[Any] = []
@@ -27,12 +27,12 @@ class EndsWithBroker:
     """Base class of processes: a worker that runs one of them monitors its connection from then on."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        repeated_lookups.install()
+        speed.install()
         super().__init__(*arguments, **keywords)
 
     def load_instance_state(self, saved_state: Any, load_context: Any) -> None:
         """Load the process from its checkpoint, which only workers do, and monitor the connection."""
-        repeated_lookups.install()
+        speed.install()
         communicator = get_manager().get_communicator()
         if "worker" in sys.argv and isinstance(communicator, ZeromqCommunicator):
             # Workers started by plain `verdi daemon start` have not installed the workarounds yet.

@@ -11,7 +11,10 @@ import pytest
 from aiida.brokers.zeromq import ZeromqBroker, service
 from aiida.engine.daemon import client
 from aiida.manage.configuration import Profile
+from aiida.orm.nodes import links
+from aiida.orm.utils import serialize
 from aiida.repository.backend import disk_object_store
+from aiida.storage.psql_dos.orm import utils as orm_utils
 from aiida.storage.sqlite_zip.utils import create_sqla_engine
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -55,3 +58,17 @@ def test_the_broker_writes_its_status_only_after_an_interval() -> None:
 
 def test_the_supervisor_starts_a_process_for_statistics() -> None:
     assert "'statsd': True" in inspect.getsource(client.DaemonClient._start_daemon)
+
+
+def test_each_new_link_is_checked_for_cycles_and_links_are_asked_for_by_the_query_builder() -> None:
+    source = inspect.getsource(links)
+    assert "if link_type in [LinkType.CREATE, LinkType.INPUT_CALC, LinkType.INPUT_WORK]:\n            builder" in source
+    assert "for entry in builder.all()]" in source
+
+
+def test_a_row_is_loaded_to_learn_whether_it_is_stored() -> None:
+    assert "return self._model.id is not None" in inspect.getsource(orm_utils)
+
+
+def test_checkpoints_are_written_by_the_emitter_in_python() -> None:
+    assert "class AiiDADumper(yaml.Dumper):" in inspect.getsource(serialize)
