@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Annotated, Any
 
 from pydantic import BaseModel, GetCoreSchemaHandler, SerializeAsAny
@@ -13,6 +13,7 @@ from pydantic_core import PydanticKnownError, core_schema
 
 from .cutoff import Cutoff
 from .errors import UserError, shown
+from .extensions import find_extensions
 from .schemas.oracle import OracleBase
 from .schemas.resources import ResourcesConfig
 
@@ -48,7 +49,7 @@ class Oracle:
 
 def oracle_types() -> list[str]:
     """Return the types of the installed oracles."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    return sorted({entry.name for entry in find_extensions(GROUP)})
 
 
 def find_oracle(name: str) -> Oracle:
@@ -56,7 +57,7 @@ def find_oracle(name: str) -> Oracle:
 
     :raises UserError: if no installed package, or more than one, provides it, or its package cannot be imported.
     """
-    found = list(entry_points(group=GROUP, name=name))
+    found = [entry for entry in find_extensions(GROUP) if entry.name == name]
     if not found:
         raise UserError(f"there is no oracle of the type {shown(name)}: choose from {', '.join(oracle_types())}")
     if len({entry.value for entry in found}) > 1:

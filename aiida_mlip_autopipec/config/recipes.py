@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from .cutoff import Cutoff
 from .errors import UserError
+from .extensions import find_extensions
 
 GROUP = "aiida_mlip_autopipec.recipes"
 """Group of the entry points of recipes."""
@@ -71,7 +71,7 @@ class Recipe:
 
 def recipe_names() -> list[str]:
     """Return the names of the installed recipes."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    return sorted({entry.name for entry in find_extensions(GROUP)})
 
 
 def find_recipe(name: str) -> Recipe | None:
@@ -79,7 +79,7 @@ def find_recipe(name: str) -> Recipe | None:
 
     :raises UserError: if its package cannot be imported.
     """
-    for entry in entry_points(group=GROUP, name=name):
+    for entry in (entry for entry in find_extensions(GROUP) if entry.name == name):
         try:
             recipe = entry.load()
         except Exception as error:

@@ -6,10 +6,10 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from ..config.errors import UserError
+from ..config.extensions import find_extensions
 from ..config.read import parse_settings
 from ..config.schemas.properties import PropertiesConfig
 from .model import Property
@@ -69,7 +69,7 @@ def _find(name: str, known: dict[str, type[Property]]) -> type[Property]:
     if name in _OWN:
         module, _, attribute = _OWN[name].partition(":")
         return getattr(importlib.import_module(f".{module}", __package__), attribute)
-    others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    others = {point.name: point for point in find_extensions(ENTRY_POINTS)}
     if name not in others:
         allowed = ", ".join([*_OWN, *known, *others])
         raise UserError(f"properties: {name!r:.80} is unknown; allowed: {allowed}")
