@@ -12,7 +12,16 @@ import click
 from .common import load_profile, load_run, profile_option, table
 from .display import Shown, follow, stage_line
 from .submitting import config_arguments, load_config, submit_run, submit_to_daemon
-from .watching import INTERRUPTED, explain_failure, list_failures, next_steps, paused_lines, print_validation
+from .watching import (
+    INTERRUPTED,
+    explain_failure,
+    list_failures,
+    next_steps,
+    paused_lines,
+    print_validation,
+    print_verdict,
+    see_report,
+)
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -54,14 +63,22 @@ def status(identifier: str | None, watch: bool, profile: str | None) -> None:
     run = load_run(identifier)
     if not watch:
         click.echo("\n".join(_lines(run)))
+        if run.is_terminated:
+            _show_verdict(run)
         _explain(run)
         return
     try:
         _watch(run)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    _show_verdict(run)
     _explain(run)
     sys.exit(print_validation(run) if run.is_finished_ok else 1)
+
+
+def _show_verdict(run: orm.WorkChainNode) -> None:
+    if print_verdict(run) is not None:
+        click.echo(see_report(run))
 
 
 def _watch(run: orm.WorkChainNode) -> None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..config.errors import UserError
-from .common import table
+from .common import say, table
 from .display import Shown, follow
 
 if TYPE_CHECKING:
     from aiida import orm
+
+    from ..report.model import Subject
 
 INTERRUPTED = 130
 NOT_PASSED = 3
@@ -46,8 +48,10 @@ def watch(run: orm.WorkChainNode, output: Path | None) -> int:
     if potential is None:
         _write(run, output, "write_validation")
         return status
+    report = print_verdict(run)
     click.echo(f"Potential: node {potential.pk} (mlip-auto provenance {potential.pk})")
-    _write(run, output, "write_results")
+    _write(run, output, "write_results", *([report] if report is not None else []))
+    click.echo(see_report(run, output))
     # A run whose validation failed has a potential and a failure.
     explain_failure(run)
     return status if run.is_finished_ok else 1
@@ -58,18 +62,20 @@ def next_steps(run: orm.WorkChainNode) -> str:
     return f"mlip-auto status {run.pk} --watch shows its progress, mlip-auto watch {run.pk} --output DIR writes its results."
 
 
-def _write(run: orm.WorkChainNode, output: Path | None, writer: str) -> None:
+def _write(run: orm.WorkChainNode, output: Path | None, writer: str, *arguments: Any) -> None:
     """Write the files of a run to a folder, if one is given.
 
     :param writer: name of a function of `runs.results`.
+    :param arguments: its further arguments.
     """
     if output is None:
         click.echo(f"To write its files: mlip-auto watch {run.pk} --output DIR")
         return
+    click.echo(f"Writing the results to {output}")
     from ..runs import results
 
     try:
-        for path in getattr(results, writer)(run, output):
+        for path in getattr(results, writer)(run, output, *arguments):
             click.echo(f"  {path}")
     except OSError as error:
         raise UserError(
@@ -91,6 +97,33 @@ def print_validation(run: orm.WorkChainNode) -> int:
     for line in verdict_lines(validation):
         click.echo(line)
     return 0 if validation["passed"] else NOT_PASSED
+
+
+def print_verdict(run: orm.WorkChainNode) -> Subject | None:
+    """Print the verdict of the report on the potential of a run, with its reasons; return the data of the report.
+
+    :returns: None if the run has no potential made by a fit of this package.
+    """
+    from ..provenance.calls import output_of
+
+    if output_of(run, "potential") is None:
+        return None
+    from ..report.collect import collect
+    from ..report.summary import summary
+
+    try:
+        subject = collect(run)
+    except ValueError:
+        return None
+    for line in summary(subject):
+        say(line)
+    click.echo()
+    return subject
+
+
+def see_report(run: orm.WorkChainNode, output: Path | None = None) -> str:
+    """Return where the report on the potential of a run is, or the command that writes it."""
+    return f"See the report: mlip-auto report {run.pk}" if output is None else f"See {output / 'report.html'}"
 
 
 def follow_run(run: orm.WorkChainNode) -> None:

@@ -20,6 +20,7 @@ from ..programs.files import read_arrays
 from ..programs.program import link_label
 from ..provenance.calls import output_of
 from ..report.collect import collect
+from ..report.model import Subject
 from ..report.page import render
 from ..training.workchain import OUTPUTS
 from .progress import TRAINING
@@ -29,9 +30,10 @@ VALIDATION = "validation.json"
 _SETS = (("train", "tab:blue"), ("test", "tab:red"))
 
 
-def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
+def write_results(run: orm.WorkChainNode, directory: Path, report: Subject | None = None) -> list[Path]:
     """Write the result files of a finished run, including its report; existing files are replaced together.
 
+    :param report: the data of the report if they are available already.
     :returns: the paths written.
     :raises OSError: if a file cannot be written, e.g. on a full disk; then none is replaced.
     """
@@ -46,7 +48,7 @@ def write_results(run: orm.WorkChainNode, directory: Path) -> list[Path]:
     writers["metrics.json"] = lambda path: path.write_text(json.dumps(metrics, indent=2) + "\n")
     writers["dataset.extxyz"] = lambda path: write(path, all_frames(dataset), format="extxyz")
     writers["parity.png"] = lambda path: plot_parity(outputs["predictions"], path)
-    writers["report.html"] = lambda path: path.write_text(render(collect(run)), encoding="utf-8")
+    writers["report.html"] = lambda path: path.write_text(render(report or collect(run)), encoding="utf-8")
     if (verdict := output_of(run, "validation")) is not None:
         writers[VALIDATION] = _write_verdict(verdict)
     return _write_together(writers, directory)

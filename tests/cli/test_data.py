@@ -19,6 +19,8 @@ from aiida_mlip_autopipec.dataset.library import DatasetGroup, find_datasets, lo
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels, frames_with_source
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 from aiida_mlip_autopipec.provenance.queries import dependent_potentials, differences, find_potentials
+from aiida_mlip_autopipec.report.collect import collect
+from aiida_mlip_autopipec.report.summary import summary
 
 from ..conftest import label_by_emt
 
@@ -127,6 +129,11 @@ def test_provenance_and_report_of_a_run_and_its_potential(
         written = mlip_auto("report", identifier, "--output", f"{identifier}.html")
         assert written.exit_code == 0, written.output
         assert (tmp_path / f"{identifier}.html").read_text().startswith("<!DOCTYPE html>")
+    shown = mlip_auto("status", run).output
+    verdict = summary(collect(finished_run))[0]
+    assert verdict in shown and f"mlip-auto report {run}" in shown
+    watched = mlip_auto("watch", run, "--output", "results").output
+    assert verdict in watched and f"See {Path('results') / 'report.html'}" in watched
     refused = mlip_auto("report", "1")
     assert refused.exit_code == 1 and isinstance(refused.exception, SystemExit)
 

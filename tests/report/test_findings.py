@@ -20,6 +20,7 @@ from aiida_mlip_autopipec.report.diagnosis import Finding, TrainTestErrors
 from aiida_mlip_autopipec.report.errors import error_statistics
 from aiida_mlip_autopipec.report.findings import all_findings, verdict
 from aiida_mlip_autopipec.report.model import Subject, Validation
+from aiida_mlip_autopipec.report.summary import summary
 
 from ..conftest import label_by_emt
 from .stored import CHECK, rattled_copper, store_fit, store_validation
@@ -68,6 +69,15 @@ def test_a_potential_made_bad_is_bad_for_that_reason(
     assert level == "bad"
     for reason in reasons:
         assert reason in bad(findings)
+
+
+def test_the_summary_holds_the_verdict_and_what_it_counts(aiida_profile: Profile) -> None:
+    subject = collect(store_fit(rattled_copper(40), noise=[0.1 if i % 10 == 9 else 0.005 for i in range(40)]))
+    verdict_line, *reasons = summary(subject)
+    assert verdict_line == "Not good enough: 2 reasons below."
+    assert [line[:4] for line in reasons] == ["  - ", "  - ", "    "]
+    assert "Overfitting" in reasons[1] and reasons[2] == "    -> Add labelled structures to the training data."
+    assert summary(collect(store_fit(rattled_copper(200), noise=0.001))) == ["Good: the errors are small."]
 
 
 def test_small_errors_are_good(aiida_profile: Profile) -> None:
