@@ -30,7 +30,11 @@ element_option = click.option(
     "--element", "-e", "elements", multiple=True, metavar="EL", help="Element, e.g. Cu; may be repeated."
 )
 output_option = click.option(
-    "--output", "-o", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for the results."
+    "--output",
+    "-o",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for the results; files of earlier results in it are replaced.",
 )
 trust_pickle_option = click.option(
     "--trust-pickle", is_flag=True, help="Unpickle .pckl.gzip files without restrictions, which runs any code in them."
@@ -91,6 +95,16 @@ def check_target(path: Path) -> None:
         )
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} cannot be written: it is not a regular file")
+
+
+def check_new(path: Path) -> None:
+    """Check that a path is free, for a command that replaces no file.
+
+    :raises UserError: if it is not.
+    """
+    check_target(path)
+    if path.exists():
+        raise UserError(f"{path} exists already and is not changed: give another name, or remove it")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ from ..config.errors import UserError, safe_message
 from .common import (
     check_identifier,
     check_name,
+    check_new,
     check_target,
     file_argument,
     keys_option,
@@ -73,7 +74,7 @@ def import_files(
 )
 @profile_option
 def export(identifier: str, file: Path, program: str | None, profile: str | None) -> None:
-    """Write a dataset, the dataset of a run, or a potential to FILE; the suffix determines the format.
+    """Write a dataset, the dataset of a run, or a potential to a new FILE; the suffix determines the format.
 
     With --format, FILE is a new folder: for LAMMPS, the potential and inputs that run as they are; for MACE, DeePMD-kit, NequIP
     and pacemaker, the dataset. `citation` writes a text for a methods section, with versions and references.
@@ -82,6 +83,7 @@ def export(identifier: str, file: Path, program: str | None, profile: str | None
     if program is not None:
         say(_export_for(program, identifier, file))
         return
+    check_new(file)
     if file.suffix in (".yace", ".yaml", ".asi"):
         from ..runs.results import file_of
 
@@ -97,7 +99,6 @@ def export(identifier: str, file: Path, program: str | None, profile: str | None
         check_identifier(identifier)
     try:
         frames = all_frames(load_dataset(identifier))
-        check_target(file)
         DatabaseManager().save_dataset(frames, file, keep_duplicates=True)
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror or error}") from error
@@ -111,6 +112,7 @@ def _export_for(program: str, identifier: str, path: Path) -> str:
     from ..runs.exporting import citation_of, export_dataset, export_lammps
 
     if program == "citation":
+        check_new(path)
         write_text(path, citation_of(load_node(identifier)))
         return f"Wrote {path}."
     if program == "lammps":

@@ -69,6 +69,7 @@ def _learn(
                 "--detach returns before there are results; `mlip-auto watch PK --output DIR` writes them"
             )
         check_writable(output)
+    click.echo("Preparing the run", err=True)
     load_profile(profile)
     run = None if previous is None else _load_learning(previous)
     if run is not None:

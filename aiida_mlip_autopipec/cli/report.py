@@ -12,7 +12,13 @@ from .common import file_argument, load_node, load_profile, profile_option, say,
 
 @click.command()
 @click.argument("identifier", metavar="PK|UUID")
-@click.option("--output", "-o", type=file_argument, metavar="FILE.html", help="Output file; report-PK.html by default.")
+@click.option(
+    "--output",
+    "-o",
+    type=file_argument,
+    metavar="FILE.html",
+    help="Output file, replaced if it exists; report-PK.html by default.",
+)
 @click.option(
     "--literature",
     type=file_argument,
@@ -39,5 +45,9 @@ def report(identifier: str, output: Path | None, literature: Path | None, profil
     except ValueError as error:
         raise UserError(str(error)) from error
     path = output if output is not None else Path(f"report-{node.pk}.html")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
     write_text(path, page)
     say(f"Wrote {path} ({len(page) / 1e6:.1f} MB): open it in a browser.")

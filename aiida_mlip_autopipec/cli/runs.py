@@ -10,7 +10,7 @@ import click
 
 from ..config.errors import UserError
 from .common import (
-    check_target,
+    check_new,
     check_writable,
     element_option,
     file_argument,
@@ -110,6 +110,7 @@ def train(
         check_writable(output)
     structures = _read_train_and_test(data, test, trust_pickle, keys)
     warn_of_implausible_labels(structures)
+    click.echo("Preparing the run", err=True)
     load_profile(profile)
     from ..pipelines.builders import build_training
 
@@ -157,6 +158,7 @@ def validate(
     content = read_yaml(config_file) if config_file is not None else None
     if output is not None:
         check_writable(output)
+    click.echo("Preparing the run", err=True)
     load_profile(profile)
     from ..config.schemas.structures import StructureSource
     from ..pipelines.builders import build_validation
@@ -236,9 +238,7 @@ def init(elements: tuple[str, ...], oracle: str | None, config_file: Path) -> No
 
     example = example_config(oracle, elements)
     config = parse_settings(PipelineConfig, example.content, "--element")
-    check_target(config_file)
-    if config_file.exists():
-        raise UserError(f"{config_file} exists already; it is not changed")
+    check_new(config_file)
     write_text(config_file, annotated_yaml(config, example.notes))
     say(f"Wrote {config_file}. Edit it, then: mlip-auto run {config_file}")
     if example.needs:

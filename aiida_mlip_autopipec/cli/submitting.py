@@ -101,6 +101,7 @@ def submit_run(config: PipelineConfig, profile: str | None, *, validate: bool) -
 
     :param validate: whether to validate the potential.
     """
+    click.echo("Preparing the run", err=True)
     load_profile(profile)
     from ..pipelines.builders import build_one_shot
 

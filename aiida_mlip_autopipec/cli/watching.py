@@ -24,9 +24,10 @@ NOT_PASSED = 3
 
 def watch(run: orm.WorkChainNode, output: Path | None) -> int:
     """Display the run until it ends, then print its errors and results; return the exit status of the command."""
-    click.echo(
-        f"Ctrl-C ends this display, not the run; `mlip-auto status` or `mlip-auto watch {run.pk}` shows it again."
-    )
+    if not run.is_terminated:
+        click.echo(
+            f"Ctrl-C ends this display, not the run; `mlip-auto status` or `mlip-auto watch {run.pk}` shows it again."
+        )
     try:
         follow_run(run)
     except KeyboardInterrupt:
@@ -74,9 +75,10 @@ def _write(run: orm.WorkChainNode, output: Path | None, writer: str, *arguments:
     click.echo(f"Writing the results to {output}")
     from ..runs import results
 
+    before = set(output.glob("*"))
     try:
         for path in getattr(results, writer)(run, output, *arguments):
-            click.echo(f"  {path}")
+            click.echo(f"  {path}{' (replaced)' if path in before else ''}")
     except OSError as error:
         raise UserError(
             f"the results cannot be written to {output}: {error.strerror or error}. They are still in "

@@ -77,9 +77,10 @@ def test_a_broken_file_leaves_nothing(mlip_auto, data: Path, tmp_path: Path) -> 
 
 def test_files_of_a_potential(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     for identifier in (finished_run.pk, finished_run.outputs.potential.pk):
-        assert mlip_auto("export", str(identifier), "p.yace").exit_code == 0
-        assert (tmp_path / "p.yace").read_bytes() == finished_run.outputs.potential.get_content(mode="rb")
-        assert mlip_auto("export", str(identifier), "p.asi").exit_code == 0
+        assert mlip_auto("export", str(identifier), f"{identifier}.yace").exit_code == 0
+        written = (tmp_path / f"{identifier}.yace").read_bytes()
+        assert written == finished_run.outputs.potential.get_content(mode="rb")
+        assert mlip_auto("export", str(identifier), f"{identifier}.asi").exit_code == 0
     wrong = mlip_auto("export", str(finished_run.inputs.config.pk), "p.yace")
     assert wrong.exit_code == 1 and "no .yace file" in wrong.output
 
@@ -101,6 +102,8 @@ def test_exports_for_other_programs(mlip_auto, finished_run: orm.WorkChainNode, 
 
 def test_the_dataset_of_a_run(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     assert mlip_auto("export", str(finished_run.pk), "run.extxyz").exit_code == 0
+    again = mlip_auto("export", str(finished_run.pk), "run.extxyz")
+    assert again.exit_code == 1 and "run.extxyz exists already and is not changed" in again.output
     assert len(read(tmp_path / "run.extxyz", ":")) == finished_run.outputs.curation_report["n_kept"]
     missing = mlip_auto("export", "no-such-thing", "x.extxyz")
     assert missing.exit_code == 1 and "is no dataset" in missing.output
@@ -126,14 +129,16 @@ def test_provenance_and_report_of_a_run_and_its_potential(
     generated = json.loads(mlip_auto("provenance", potential, "--json").stdout)["n_structures_generated"]
     assert generated == small_config.generator.count
     for identifier in (run, potential):
-        written = mlip_auto("report", identifier, "--output", f"{identifier}.html")
+        written = mlip_auto("report", identifier, "--output", f"pages/{identifier}.html")
         assert written.exit_code == 0, written.output
-        assert (tmp_path / f"{identifier}.html").read_text().startswith("<!DOCTYPE html>")
+        assert (tmp_path / "pages" / f"{identifier}.html").read_text().startswith("<!DOCTYPE html>")
     shown = mlip_auto("status", run).output
     verdict = summary(collect(finished_run))[0]
     assert verdict in shown and f"mlip-auto report {run}" in shown
     watched = mlip_auto("watch", run, "--output", "results").output
     assert verdict in watched and f"See {Path('results') / 'report.html'}" in watched
+    assert "Ctrl-C" not in watched and "(replaced)" not in watched
+    assert "results/potential.yace (replaced)" in mlip_auto("watch", run, "--output", "results").output
     refused = mlip_auto("report", "1")
     assert refused.exit_code == 1 and isinstance(refused.exception, SystemExit)
 
