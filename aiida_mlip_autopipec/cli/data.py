@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,10 @@ from .common import (
 )
 
 if TYPE_CHECKING:
+    from aiida.orm import Node
+
     from ..config.schemas.label_keys import LabelKeys
+    from ..provenance.queries import Provenance
 
 
 @click.command("import")
@@ -156,7 +159,7 @@ def _minute(time: datetime) -> str:
 @click.argument("identifier", metavar="PK|UUID")
 @profile_option
 def touched(identifier: str, profile: str | None) -> None:
-    """List all potentials whose provenance contains a node, such as a wrong calculation or structures."""
+    """List all potentials whose provenance contains a node, such as a wrong calculation or structures, or a part of a run."""
     load_profile(profile, make=False)
     from ..provenance.queries import dependent_potentials
 
@@ -211,9 +214,9 @@ def provenance(identifier: str, as_json: bool, graph: Path | None, profile: str 
             raise UserError(f"{graph} cannot be written: {error.strerror or error}") from error
         say(f"Wrote {graph}.")
     if as_json:
-        click.echo(json.dumps(origin.as_dict(), indent=2))
+        click.echo(json.dumps({**origin.as_dict(), "sources": origin.sources.as_dict()}, indent=2))
         return
-    click.echo(f"{identifier} (uuid {origin.potential})")
+    click.echo(_made_by(node, origin))
     if not origin.processes:
         click.echo("  no process of this profile made it")
         return
@@ -223,14 +226,44 @@ def provenance(identifier: str, as_json: bool, graph: Path | None, profile: str 
         code = f", code {', '.join(process.codes)}" if process.codes else ""
         click.echo(f"  {process.count:>5} × {process.label}{code}{where}")
         for uuid in process.uuids[:3]:
-            click.echo(f"          {uuid}")
+            of_run = f" (run {origin.runs[uuid]})" if origin.sources.earlier and uuid in origin.runs else ""
+            click.echo(f"          {origin.pks[uuid]} {uuid}{of_run}")
         if len(process.uuids) > 3:
             click.echo(f"          and {len(process.uuids) - 3} more (--json lists all)")
-    selected = "" if origin.n_structures_selected is None else f", {origin.n_structures_selected} of them selected"
-    counts = f"{origin.n_structures_generated} generated, in {len(origin.structures)} trajectories{selected}"
-    click.echo(f"structures: {counts}:")
-    click.echo(f"  {', '.join(sorted(set(origin.structures.values())))}")
-    for line in origin.given:
-        say(f"given structure: {line}")
+    for line in _structures_behind(origin):
+        say(line)
     click.echo(f"codes: {', '.join(origin.codes) or 'none'}")
     click.echo(f"computers: {', '.join(origin.computers) or 'none'}")
+
+
+def _made_by(node: Node, origin: Provenance) -> str:
+    """Return the node and the run that made it."""
+    run = origin.sources.run
+    by = f", made by run {run.pk} ({run.label}, uuid {run.uuid})" if run is not None else ""
+    name = "potential" if getattr(node, "filename", "").endswith(".yace") else "node"
+    return f"{name} {node.pk} (uuid {origin.potential}){by}"
+
+
+def _structures_behind(origin: Provenance) -> Iterator[str]:
+    """Yield lines on the structures and labels of this run, of earlier runs, and of datasets."""
+    yield "structures and labels:"
+    run, earlier = origin.sources.run, origin.sources.earlier
+    if run is None or run.generated:
+        here = f"run {run.pk}: " if run is not None else ""
+        yield f"  {here}{_counts(origin.n_structures_generated, origin.n_structures_selected)}"
+    for line in origin.given:
+        yield f"    given structure: {line}"
+    if origin.sources.reused:
+        yield f"  labels reused from earlier runs: {origin.sources.reused}"
+    for before in earlier:
+        yield f"  run {before.pk} ({before.label}, uuid {before.uuid}), earlier: {_counts(before.generated, before.selected)}"
+        for line in before.given:
+            yield f"    given structure: {line}"
+    for dataset in origin.sources.datasets:
+        files = f" ({dataset.files})" if dataset.files else ""
+        name = f"dataset '{dataset.name}'" if dataset.name else "own data"
+        yield f"  {name}: {dataset.structures} structures{files}"
+
+
+def _counts(generated: int, selected: int | None) -> str:
+    return f"{generated} structures generated" + ("" if selected is None else f", {selected} of them selected")

@@ -11,16 +11,13 @@ from aiida.common.links import LinkType
 
 from .calls import N_FRAMES, n_frames
 from .origins import given_structures
-
-GENERATED_BY, SELECTED_BY = "generate_structures", "take_selected"
+from .sources import CHUNK, GENERATED_BY, SELECTED_BY, Sources, runs_of, sources
 
 POTENTIAL = "potential.yace"
 """Name of the file of a potential."""
 
 _DATA_LINKS = [LinkType.INPUT_CALC.value, LinkType.CREATE.value]
-
-_CHUNK = 10_000
-"""Number of nodes in one query; SQLite allows about 30,000 values."""
+_CALL_LINKS = [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value]
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,10 @@ class ProcessSummary:
 class Provenance:
     """Provenance of a potential: processes by kind in order of time, codes, computers, structures, settings.
 
-    If `n_structures_selected` is None, all generated structures were labelled.
+    The structures are those of the run that made the potential. If `n_structures_selected` is None, all generated structures
+    were labelled.
+
+    :ivar pks: PK of each process by UUID, and `runs` the PK of its run.
     """
 
     potential: str
@@ -53,6 +53,9 @@ class Provenance:
     settings: dict[str, dict[str, Any]]
     given: tuple[str, ...] = ()
     """The origins of the user's structures."""
+    sources: Sources = field(default_factory=lambda: Sources(None, (), 0, ()))
+    pks: dict[str, int] = field(default_factory=dict, repr=False)
+    runs: dict[str, int] = field(default_factory=dict, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for JSON."""
@@ -72,18 +75,24 @@ class Provenance:
 def trace(potential: orm.Node) -> Provenance:
     """Return the provenance of a potential, or of any other node that a process of this package created.
 
-    Needs one query for each generation of processes and three for all of them, whatever the number of structures.
+    Needs a few queries for each generation of processes, whatever the number of structures.
     """
     processes = _ancestor_processes(potential)
+    runs = runs_of([row["id"] for row in processes])
+    processes = [{**row, "run": runs.get(row["id"])} for row in processes]
+    own = [row for row in processes if row["run"] == processes[-1]["run"]]
     codes = _codes_of(processes)
     return Provenance(
         potential=potential.uuid,
         processes=tuple(_summaries(processes, codes)),
         codes=tuple(sorted({label for label, _ in codes})),
         computers=tuple(sorted({row["computer"] for row in processes if row["computer"]})),
-        **_structures_of(processes),
+        **_structures_of(own),
         settings=_settings_of(processes),
-        given=given_structures([row["id"] for row in processes if row["label"] == GENERATED_BY]),
+        given=given_structures([row["id"] for row in own if row["label"] == GENERATED_BY]),
+        sources=sources(processes),
+        pks={row["uuid"]: row["id"] for row in processes},
+        runs={row["uuid"]: row["run"] for row in processes if row["run"] is not None},
     )
 
 
@@ -224,26 +233,37 @@ def find_potentials() -> list[PotentialSummary]:
 def dependent_potentials(node: orm.Node) -> list[PotentialSummary]:
     """Return the potentials that depend on a node, newest first.
 
-    :param node: any node, such as structures, a calculation, a code or a pseudopotential.
+    :param node: any node, such as structures, a calculation, a code or a pseudopotential; a potential depends on itself, and
+        on a run depends what its calculations made.
     """
-    descendants = _descendants(node)
+    descendants = _descendants([node.pk, *_called(node)])
     return [potential for potential in find_potentials() if potential.pk in descendants]
 
 
-def _descendants(node: orm.Node) -> set[int]:
-    """Return the PKs of the calculations and data that depend on a node, generation by generation.
+def _called(node: orm.Node) -> set[int]:
+    """Return the PKs of the processes that a run called, and of those that these called."""
+    return _follow([node.pk], _CALL_LINKS) if isinstance(node, orm.WorkflowNode) else set()
+
+
+def _descendants(pks: list[int]) -> set[int]:
+    """Return the PKs of nodes and of the calculations and data that depend on them, generation by generation.
 
     AiiDA's query of all descendants follows every path, which takes a minute for the 500 nodes of an active learning
     run.
     """
+    return {*pks, *_follow(pks, _DATA_LINKS)}
+
+
+def _follow(pks: list[int], links: list[str]) -> set[int]:
+    """Return the PKs of the nodes at the ends of links, and of links from there."""
     found: set[int] = set()
-    generation = [node.pk]
+    generation = pks
     while generation:
         children: set[int] = set()
-        for start in range(0, len(generation), _CHUNK):
+        for start in range(0, len(generation), CHUNK):
             query = orm.QueryBuilder()
-            query.append(orm.Node, filters={"id": {"in": generation[start : start + _CHUNK]}}, tag="parent")
-            query.append(orm.Node, with_incoming="parent", edge_filters={"type": {"in": _DATA_LINKS}}, project="id")
+            query.append(orm.Node, filters={"id": {"in": generation[start : start + CHUNK]}}, tag="parent")
+            query.append(orm.Node, with_incoming="parent", edge_filters={"type": {"in": links}}, project="id")
             children.update(query.distinct().all(flat=True))
         generation = sorted(children - found)
         found |= children

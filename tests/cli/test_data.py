@@ -18,7 +18,8 @@ from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.dataset.library import DatasetGroup, find_datasets, load_dataset, store_dataset
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels, frames_with_source
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
-from aiida_mlip_autopipec.provenance.queries import dependent_potentials, differences, find_potentials
+from aiida_mlip_autopipec.provenance.queries import dependent_potentials, differences, find_potentials, trace
+from aiida_mlip_autopipec.provenance.sources import DatasetSource
 from aiida_mlip_autopipec.report.collect import collect
 from aiida_mlip_autopipec.report.summary import summary
 
@@ -170,6 +171,17 @@ def test_a_stored_dataset_is_added_to_what_is_generated_and_what_differs_is_told
     assert found["metrics.n_functions"] == (15, 10)
     assert found["settings.write_training_files.n_functions"] == (15, 10)
     assert "metrics.cutoff_A" not in found
+
+    origin = trace(node.outputs.potential)
+    assert origin.n_structures_generated == small_config.generator.count
+    assert origin.sources.run is not None and origin.sources.run.pk == node.pk
+    assert origin.sources.datasets == (DatasetSource("more", 6, "copper.extxyz"),)
+    assert finished_run.pk in {run.pk for run in origin.sources.earlier} and origin.sources.reused
+    shown = mlip_auto("provenance", str(node.pk)).output
+    assert f"made by run {node.pk} (" in shown and f"labels reused from earlier runs: {origin.sources.reused}" in shown
+    assert "dataset 'more': 6 structures (copper.extxyz)" in shown
+    touched = mlip_auto("touched", str(finished_run.pk)).output
+    assert finished_run.outputs.potential.uuid in touched and node.outputs.potential.uuid in touched
 
 
 def test_import_says_what_it_repairs_and_doubts(mlip_auto, generated: list[Atoms], tmp_path: Path) -> None:
