@@ -21,6 +21,9 @@ _LOGS = {
 }
 """Stage and log of the jobs that report their progress, by type of process; the classes take long to import."""
 
+MIN_PERCENT = 5
+"""Finished part of the first step, in percent, below which the time left is not known."""
+
 _ITERATION = re.compile(r"Iteration:?\s+#(\d+)\s.*?Loss:\s+(?:Total:\s+)?([-+.\deE]+)")
 _MAX_ITERATIONS = re.compile(r"nonlinear fit: at most (\d+) iterations")
 _TIMED_ITERATION = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ .*Iteration\s+#(\d+)\s", re.MULTILINE)
@@ -68,6 +71,8 @@ def fit_progress(log: str) -> FitProgress:
         return FitProgress()
     last = lines[-1]
     seconds, step, percent, left, after, loss = last.groups()
+    if step.startswith("step 1 of") and int(percent) < MIN_PERCENT:
+        return FitProgress(f"{step}, {percent} %", loss=loss or "")
     iterations = _ITERATION.findall(log, last.end())
     if not iterations:
         return FitProgress(f"{step}, {percent} %", float(left), _fraction(float(seconds), float(left)), loss or "")

@@ -24,6 +24,9 @@ TRAINING, VALIDATION = "PaceTrainWorkChain", "ValidationWorkChain"
 START_SECONDS = 60.0
 """Time in which a daemon that is not busy starts a process."""
 
+_PREPARING = (None, "uploading", "unstashing", "submitting")
+"""States of a job before the scheduler has it; AiiDA calls `unstashing` also what follows an upload."""
+
 _RUNS = (ONE_SHOT, LEARNING, TRAINING, VALIDATION)
 
 
@@ -171,7 +174,8 @@ def selection_stage(selection: orm.WorkChainNode | None) -> Stage:
         selected = selection.outputs.report["chosen"]
         required = sum(entry["reason"] == "required" for entry in selected)
         of = f"{len(selected)} of {candidates}"
-        return Stage("selection", "done", f"{of} selected, {required} of them required")
+        always = f", {required} of them always included" if required else ""
+        return Stage("selection", "done", f"{of} selected{always}")
     jobs = _called_jobs(selection)
     job_state = f", job {jobs[-1].pk} {_job_state(jobs[-1])}" if jobs and not selection.is_terminated else ""
     return Stage("selection", state_of(selection), f"{total} to select{job_state}")
@@ -241,7 +245,7 @@ def _outcomes(oracles: Sequence[orm.ProcessNode]) -> tuple[int, int]:
 
 def _seconds_left(process: orm.ProcessNode, done: int, remaining: int) -> float | None:
     """Return the estimated remaining time at the present rate."""
-    if not done:
+    if not done or not remaining:
         return None
     return (datetime.datetime.now(datetime.timezone.utc) - process.ctime).total_seconds() / done * remaining
 
@@ -265,12 +269,12 @@ def _row_state(process_state: str, exit_status: int | None, state: str | None, s
         return "done"
     if state == "withscheduler":
         return "running" if scheduler_state == "running" else "waiting"
-    return "in transfer"
+    return "being prepared" if state in _PREPARING else "retrieving files"
 
 
 def _count(states: Iterable[str]) -> str:
     counts = Counter(states)
-    order = ("waiting", "running", "in transfer", "done", "failed")
+    order = ("being prepared", "waiting", "running", "retrieving files", "done", "failed")
     listed = ", ".join(f"{counts[state]} {state}" for state in order if counts[state])
     return f"jobs: {listed or 'none yet'}"
 
@@ -321,10 +325,10 @@ def _job_state(job: orm.CalcJobNode) -> str:
         return "done"
     state, at_scheduler = job.get_state(), job.get_scheduler_state()
     place = f"on {job.computer.label} ({job.get_job_id()})"
-    if state is None or state.value in ("uploading", "submitting"):
+    if (state.value if state is not None else None) in _PREPARING:
         return "being prepared"
     if state.value != "withscheduler":
-        return "retrieving its files"
+        return "retrieving files"
     return f"runs {place}" if at_scheduler is not None and at_scheduler.value == "running" else f"waits {place}"
 
 

@@ -135,7 +135,7 @@ def test_only_chosen_structures_are_labelled(selected_run: orm.WorkChainNode, sm
     assert sum(one["reason"] == "required" for one in chosen) == len(always) < count / 4
     states = {stage.name: (stage.state, stage.detail) for stage in stages(selected_run)}
     assert list(states) == ["structures", "selection", "labels", "dataset", "fit"]
-    assert states["selection"] == ("done", f"{count} of {len(pool)} selected, {len(always)} of them required")
+    assert states["selection"] == ("done", f"{count} of {len(pool)} selected, {len(always)} of them always included")
 
 
 def test_a_labelled_structure_leads_back_to_the_pool_and_to_why_it_was_chosen(selected_run: orm.WorkChainNode) -> None:

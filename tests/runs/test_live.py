@@ -38,6 +38,7 @@ STEP = "step 4 of 7, nonlinear fit, iteration"
     [
         ("", FitProgress()),
         ("    1.0 s  27 training structures\n", FitProgress()),
+        (LINEAR[: LINEAR.index("   10.0 s")], FitProgress("step 1 of 6, trials of cutoffs, 0 %")),
         (LINEAR, FitProgress("step 1 of 6, trials of cutoffs, 47 %", 60.0, 0.25, "0.0522")),
         (NONLINEAR, FitProgress("step 4 of 7, nonlinear fit, 0 %", 500.0, 10 / 510, "")),
         (NONLINEAR + FIRST, FitProgress(f"{STEP} 1 of at most 100", 500.0, 10 / 510, "5.2057e+00")),

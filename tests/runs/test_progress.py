@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 from aiida import orm
+from aiida.common.datastructures import CalcJobState
 from aiida.common.links import LinkType
+from aiida.schedulers import JobState
 from plumpy.process_states import ProcessState
 
+from aiida_mlip_autopipec.host.computers import ensure_computer
 from aiida_mlip_autopipec.runs import progress
-from aiida_mlip_autopipec.runs.progress import ONE_SHOT, active_of, not_started_of, paused_of
+from aiida_mlip_autopipec.runs.progress import ONE_SHOT, active_of, jobs_of, not_started_of, paused_of
 
 
 def process(state: ProcessState, caller: orm.WorkChainNode | None = None) -> orm.WorkChainNode:
@@ -37,6 +40,23 @@ def test_only_what_is_as_old_as_that_has_not_begun(monkeypatch: pytest.MonkeyPat
     assert not_started_of(run) == []
     monkeypatch.setattr(progress, "START_SECONDS", -1.0)
     assert not_started_of(run) == [called]
+
+
+@pytest.mark.usefixtures("aiida_profile")
+def test_a_job_is_prepared_waits_runs_and_is_retrieved() -> None:
+    oracle = process(ProcessState.WAITING, process(ProcessState.WAITING))
+    job = orm.CalcJobNode(computer=ensure_computer("localhost"))
+    job.set_process_state(ProcessState.WAITING)
+    job.base.links.add_incoming(oracle, LinkType.CALL_CALC, "job")
+    job.store()
+    found = [jobs_of(oracle)]
+    for state in ("uploading", "unstashing", "submitting", "withscheduler", "retrieving"):
+        job.set_state(CalcJobState(state))
+        found.append(jobs_of(oracle))
+    job.set_scheduler_state(JobState.RUNNING)
+    job.set_state(CalcJobState.WITHSCHEDULER)
+    found.insert(5, jobs_of(oracle))
+    assert [state for (state,) in found] == [*["being prepared"] * 4, "waiting", "running", "retrieving files"]
 
 
 @pytest.mark.usefixtures("aiida_profile")
