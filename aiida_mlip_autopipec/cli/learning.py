@@ -86,7 +86,7 @@ def _learn(
     if no_reuse:
         config = without_reuse(config)
     submitted = submit_to_daemon(lambda: build_learning(config, validate=validate, previous=run, warn=warn))
-    click.echo(f"Run {submitted.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
+    click.echo(f"Run {submitted.pk} submitted ({'-'.join(sorted(config.elements))}, oracle {config.oracle.title}).")
     if detach:
         click.echo(next_steps(submitted))
         return

@@ -106,7 +106,7 @@ def submit_run(config: PipelineConfig, profile: str | None, *, validate: bool) -
     from ..pipelines.builders import build_one_shot
 
     run = submit_to_daemon(lambda: build_one_shot(config, validate=validate, warn=warn))
-    click.echo(f"Run {run.pk} submitted ({'-'.join(config.elements)}, oracle {config.oracle.title}).")
+    click.echo(f"Run {run.pk} submitted ({'-'.join(sorted(config.elements))}, oracle {config.oracle.title}).")
     return run
 
 

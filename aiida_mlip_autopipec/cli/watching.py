@@ -195,6 +195,12 @@ def _print_errors(metrics: dict[str, Any]) -> None:
     if not metrics.get("test"):
         click.echo("There are no independent test structures: errors on other structures may be larger.")
     energies = ", ".join(f"{element} {energy:.6g} eV" for element, energy in metrics["reference_energies_eV"].items())
-    source = metrics["reference_energies_source"].replace("_", " ")
-    click.echo(f"Energies of the potential are relative to free atoms: {energies} ({source}).")
+    if metrics["reference_energies_source"] == "least_squares":
+        click.echo(
+            f"Energies of the potential are relative to fitted offsets: {energies}. The data hold no isolated atom of every "
+            "element, so cohesive energies mean nothing."
+        )
+    else:
+        source = metrics["reference_energies_source"].replace("_", " ")
+        click.echo(f"Energies of the potential are relative to free atoms: {energies} ({source}).")
     click.echo()

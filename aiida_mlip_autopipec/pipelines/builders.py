@@ -61,7 +61,7 @@ def build_one_shot(
         builder.validator = ensure_code("validate_potential")
     if config.initial_dataset:
         builder.initial_dataset = _initial_dataset(config, builder.oracle["method"].get_dict(), warn)
-    builder.metadata.label = f"one-shot {'-'.join(config.elements)}"
+    builder.metadata.label = f"one-shot {'-'.join(sorted(config.elements))}"
     return builder
 
 
@@ -106,7 +106,7 @@ def build_learning(
         for trajectory in state.labelled.values():
             _check_method(trajectory, f"run {previous.pk}", method)
         builder.previous = state.inputs()
-    builder.metadata.label = f"learn {'-'.join(config.elements)}"
+    builder.metadata.label = f"learn {'-'.join(sorted(config.elements))}"
     return builder
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from ..config.schemas.generator import FamilyWeights
+from ..config.schemas.variations import VariationWeights
 from .model import Subject
 
 ONE_SHOT, LEARNING, TRAINING = "OneShotWorkChain", "ActiveLearningWorkChain", "PaceTrainWorkChain"
@@ -50,10 +51,25 @@ class Advice:
 
     def more_of_kind(self, kind: str) -> str:
         """Return advice to add training structures of a kind."""
-        generated = kind.rpartition("_")[2]
-        if self._made_by in (ONE_SHOT, LEARNING) and generated in FamilyWeights.model_fields:
-            return f"If these matter to you, generate a larger share of them (generator.weights.{generated})."
+        setting = self._weight_of(kind)
+        if self._made_by in (ONE_SHOT, LEARNING) and setting:
+            return f"If these matter to you, generate a larger share of them ({setting})."
         return "If these matter to you, add labelled structures of these kinds to the training data."
+
+    @staticmethod
+    def _weight_of(kind: str) -> str:
+        """Return the setting with the share of a kind of structure; empty if there is none."""
+        variation = kind.rpartition(": ")[2]
+        if variation != kind and variation in VariationWeights.model_fields:
+            return f"generator.variations.weights.{variation}"
+        generated = kind.rpartition("_")[2]
+        return f"generator.weights.{generated}" if generated in FamilyWeights.model_fields else ""
+
+    def larger_share(self) -> str:
+        """Return how to get more structures of a kind, as the end of a sentence."""
+        if self._made_by in (ONE_SHOT, LEARNING):
+            return "raise their weights (generator.weights, generator.variations.weights) or generator.count"
+        return "add labelled structures of these kinds to the training data"
 
     def fewer_functions(self) -> str:
         """Return advice to use fewer functions, for a user who set their number."""
@@ -66,8 +82,7 @@ class Advice:
         most = self._training.get("max_functions", 0) * len(self._subject.metrics["elements"])
         if most and self._subject.metrics["n_functions"] >= most:
             return f"Use more functions: raise {self.setting('max_functions')}."
-        # With `auto` the amount of data limits the number of functions.
-        return self.more_structures()
+        return f"The amount of data limits the number of functions. {self.more_structures()}"
 
     def longer_cutoff(self, nearest: float) -> str:
         """Return advice to use a longer cutoff.

@@ -154,7 +154,7 @@ def _settings(run: orm.ProcessNode | None, curation: Mapping[str, Any]) -> tuple
         settings = {**run.inputs.settings.get_dict(), **curation}
         changed = {"fit to": run.label.removeprefix("train "), **_changed_settings(TrainingRunConfig, settings)}
         export = f"mlip-auto export {run.uuid} data.extxyz"
-        return changed, _yaml(settings), f"{export} && mlip-auto train data.extxyz --config CONFIG.yaml"
+        return changed, _yaml(settings), f"{export} && mlip-auto train data.extxyz --config TRAINING.yaml"
     settings = run.inputs.config.get_dict()
     oracle = settings["oracle"]
     changed = {"reference method": str(oracle.get("calculator", oracle["type"]))}
@@ -254,12 +254,15 @@ def _selection_detail(run: orm.ProcessNode) -> str:
     if "selection_report" not in run.outputs:
         return ""
     report = run.outputs.selection_report
-    return f"{len(report['chosen'])} of {report['n_candidates']} structures, by {report['method'].replace('_', ' ')}"
+    method = {"d_optimal": "D-optimal design", "farthest_point": "the farthest points"}.get(
+        report["method"], report["method"].replace("_", " ")
+    )
+    return f"{len(report['chosen'])} of {report['n_candidates']} structures, by {method}"
 
 
 def _fit_detail(metrics: dict[str, Any]) -> str:
     """Return the times of the fit; fits of older versions have no processor time."""
-    wall = f"wall time of the job {metrics['wall_time_s']:.0f} s"
+    wall = f"time in the program {metrics['wall_time_s']:.0f} s"
     return f"processor time {metrics['cpu_time_s']:.0f} s, {wall}" if "cpu_time_s" in metrics else wall
 
 
@@ -267,7 +270,10 @@ def _labelling_detail(oracle: dict[str, Any]) -> str:
     if not oracle:
         return ""
     known = f"{oracle['reused']} of {oracle['asked']} labels reused; " if oracle.get("reused") else ""
-    return f"{known}{oracle['jobs']} jobs, sum of their wall times {oracle['job_time_s']:.0f} s"
+    jobs = f"{oracle['jobs']} job{'s' if oracle['jobs'] != 1 else ''}"
+    return (
+        f"{known}{jobs}, time in the program {oracle['job_time_s']:.0f} s{' in total' if oracle['jobs'] != 1 else ''}"
+    )
 
 
 def _seconds(process: orm.ProcessNode) -> float:

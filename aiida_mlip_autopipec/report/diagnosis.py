@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .advice import Advice
-from .errors import Errors, Level, error_statistics, three_digits
+from .errors import Errors, Level, error_statistics, percent, three_digits
 from .model import Subject
 
 OVERFITTING_RATIO = 2.0
@@ -211,7 +211,24 @@ def learning_points(subject: Subject, name: str) -> list[dict[str, Any]]:
 
 def still_falls(points: list[dict[str, Any]]) -> bool:
     """Return whether the force error in cross-validation still falls at the end of a learning curve."""
-    return bool(points) and bool(points[-1]["force_rms"] < FALLING_RATIO * points[-2]["force_rms"])
+    return bool(points) and _ratios(points)["forces"] < FALLING_RATIO
+
+
+def _ratios(points: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the last errors of a learning curve relative to those before, by quantity."""
+    if len(points) < 2:
+        return {}
+    before, last = points[-2:]
+    keys = {"energies": "energy_rms", "forces": "force_rms"}
+    return {name: last[key] / max(before[key], 1e-12) for name, key in keys.items() if before.get(key) is not None}
+
+
+def last_change(points: list[dict[str, Any]]) -> str:
+    """Return how the errors changed in the last step of a learning curve: `fell to 69 % for energies, to 92 % for forces`."""
+    ratios = _ratios(points)
+    if all(ratio < 1.0 for ratio in ratios.values()):
+        return f"fell to {', to '.join(f'{percent(ratio)} for {name}' for name, ratio in ratios.items())}"
+    return f"changed to {', to '.join(f'{percent(ratio)} for {name}' for name, ratio in ratios.items())}"
 
 
 def _underfitting(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Reason | None:
@@ -229,18 +246,15 @@ def _underfitting(subject: Subject, sides: TrainTestErrors, advice: Advice) -> R
         return f"Underfitting: {training}.", advice.more_functions()
     if still_falls(curve):
         return (
-            f"Underfitting: {training}, and with the last step to more functions the force error in cross-validation fell to "
-            f"{_error_ratio(curve)}.",
+            f"Underfitting: {training}, and with the last step to more functions the error in cross-validation "
+            f"{last_change(curve)}.",
             advice.more_functions(),
         )
     return (
-        f"Label noise or underfitting: {training}, and more functions do not lower them.",
+        f"Label noise or underfitting: {training}, and with the last step to more functions the error in cross-validation only "
+        f"{last_change(curve)}.",
         "Check first that the labels are converged and all from one method.",
     )
-
-
-def _error_ratio(points: list[dict[str, Any]]) -> str:
-    return f"{points[-1]['force_rms'] / points[-2]['force_rms']:.0%}"
 
 
 def _few_data(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Reason | None:
@@ -249,8 +263,8 @@ def _few_data(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Reaso
     if still_falls(curve):
         before, last = curve[-2:]
         return (
-            f"Few data: from {before['n_structures']:.0f} to {last['n_structures']:.0f} training structures the force error in "
-            f"cross-validation fell to {_error_ratio(curve)}, so more structures will lower it further.",
+            f"Few data: from {before['n_structures']:.0f} to {last['n_structures']:.0f} training structures the error in "
+            f"cross-validation {last_change(curve)}, so more structures will lower it further.",
             advice.more_structures(),
         )
     if count < MIN_TRAIN_STRUCTURES or each < MIN_LABELS_PER_FUNCTION:

@@ -42,6 +42,11 @@ class Errors:
         return self.force_rmse / max(self.force_scale, MIN_TYPICAL_FORCE)
 
     @property
+    def has_forces(self) -> bool:
+        """Whether any force is not zero: forces on symmetric crystals vanish, so their errors are always zero."""
+        return self.force_scale > 0.0 or self.force_rmse > NEGLIGIBLE
+
+    @property
     def energy_level(self) -> Level:
         """Level of the energy errors."""
         return _level(self.energy_rmse, ENERGY_LIMITS)
@@ -61,7 +66,7 @@ class Errors:
         """Return the errors as text."""
         return (
             f"{three_digits(self.energy_rmse)} meV/atom and {three_digits(self.force_rmse)} eV/Å "
-            f"({self.relative_force:.0%} of a typical force)"
+            f"({percent(self.relative_force)} of a typical force)"
         )
 
 
@@ -74,6 +79,12 @@ def three_digits(value: float) -> str:
     if abs(value) < NEGLIGIBLE:
         return "0"
     return (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in percent, as text; a positive one that rounds to zero is `< 1 %`."""
+    rounded = f"{100.0 * fraction:.0f}"
+    return "< 1 %" if rounded == "0" and fraction > 0.0 else f"{rounded} %"
 
 
 def error_statistics(structures: Structures, mask: np.ndarray) -> Errors | None:

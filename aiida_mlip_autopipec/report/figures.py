@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from .diagnosis import FALLING_RATIO
+from .diagnosis import last_change
 from .findings import MIN_OF_A_KIND
 from .kinds import Group
 from .model import Coverage, StageTime, Structures, Validation
@@ -63,11 +63,14 @@ def _places(scale: Scale, values: np.ndarray) -> list[int]:
     return [int(place) for place in np.rint(places)]
 
 
-def energy_parity(structures: Structures) -> Figure:
-    """Return the parity plot of energies."""
+def energy_parity(structures: Structures, zero: str) -> Figure:
+    """Return the parity plot of energies.
+
+    :param zero: what the energies are relative to.
+    """
     reference, predicted = structures.energy_reference, structures.energy_predicted
     scale = Scale.over(np.concatenate([reference, predicted]))
-    plot = Plot(scale, scale, "oracle: energy relative to free atoms (eV/atom)", "potential (eV/atom)")
+    plot = Plot(scale, scale, f"oracle: energy relative to {zero} (eV/atom)", "potential (eV/atom)")
     plot.line([scale.low, scale.high], [scale.low, scale.high], DARK, width=1)
     cloud = Cloud((_places(scale, reference), _places(scale, predicted)))
     return make_figure("energy-parity", "Energies: on the line prediction and reference agree.", plot, cloud)
@@ -131,10 +134,13 @@ def error_strips(structures: Structures, groups: Sequence[Group], quantity: str)
     return make_figure(f"{quantity}-errors", caption, plot, cloud)
 
 
-def covered(structures: Structures, cutoff: float) -> Figure:
-    """Return a plot of energies over the shortest distance in the structure."""
+def covered(structures: Structures, cutoff: float, zero: str) -> Figure:
+    """Return a plot of energies over the shortest distance in the structure.
+
+    :param zero: what the energies are relative to.
+    """
     x, y = Scale.over(np.append(structures.shortest, cutoff)), Scale.over(structures.energy_reference)
-    plot = Plot(x, y, "shortest distance in the structure (Å)", "oracle: energy relative to free atoms (eV/atom)")
+    plot = Plot(x, y, "shortest distance in the structure (Å)", f"energy relative to {zero} (eV/atom)")
     _mark_cutoff(plot, cutoff)
     cloud = Cloud((_places(x, structures.shortest), _places(y, structures.energy_reference)))
     return make_figure(
@@ -184,7 +190,7 @@ def time_bars(stages: Sequence[StageTime]) -> Figure:
     bars = [(stage.name, stage.seconds / length) for stage in stages]
     return _bars(
         "time",
-        "Wall time of each stage, including waiting for cores and queues.",
+        "Time of each stage from its start to its end, including transfer and waiting for cores and queues.",
         bars,
         f"wall time ({unit})",
     )
@@ -219,13 +225,17 @@ def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
             Scale.over(np.array([*energies, *forces, 1.2 * max(energies[0], forces[0])]), "log"),
         )
         plot = Plot(x, y, what, "error in cross-validation", height=260)
-        for values, colour, unit in ((energies, ORANGE, "energies (eV/√atom)"), (forces, BLUE, "forces (eV/Å)")):
+        # Errors fall along the curves, so the top right corner is free.
+        for line, (values, colour, unit) in enumerate(
+            ((energies, ORANGE, "energies (eV/√atom)"), (forces, BLUE, "forces (eV/Å)")), start=1
+        ):
             plot.line(xs, values, colour)
             plot.dots(xs, values, colour)
-            # Errors fall along the curve, so there is space to the right of its start.
-            plot.text(xs[0] * (x.high / x.low) ** 0.03, values[0], unit, colour=colour, above=7)
-        falls = "still falls" if forces[-1] < FALLING_RATIO * forces[-2] else "no longer falls much"
-        caption = f"With more {key.removeprefix('n_')} the error of forces {falls}."
+            plot.text(x.high, y.high, f"{unit} ", colour=colour, anchor="right", above=-18 * line)
+        caption = (
+            f"From {points[-2][key]:.0f} to {points[-1][key]:.0f} {key.removeprefix('n_')} the error {last_change(points)}. "
+            "Energies: the error of a structure divided by the square root of its number of atoms, as in the fit."
+        )
         figures.append(make_figure(f"learning-{name.removeprefix('by_')}", caption, plot))
     return figures
 

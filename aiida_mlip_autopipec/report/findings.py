@@ -18,7 +18,7 @@ from .diagnosis import (
     diagnose,
     missed_energy,
 )
-from .errors import Errors, Level, error_statistics, three_digits
+from .errors import Errors, Level, error_statistics, percent, three_digits
 from .model import Subject, Validation
 
 MIN_TEST_STRUCTURES = 10
@@ -134,7 +134,8 @@ def _expected_errors(subject: Subject) -> Iterator[Finding]:
     if not covered:
         return
     parts = [
-        f"{covered[quantity]['within_1']:.0%} of the {name} are within one and {covered[quantity]['within_2']:.0%} within two"
+        f"{percent(covered[quantity]['within_1'])} of the {name} are within one and "
+        f"{percent(covered[quantity]['within_2'])} within two"
         for quantity, name in (("energy", "energy errors"), ("force", "force errors of an atom"))
     ]
     too_small = covered["n_structures"] >= MIN_TEST_STRUCTURES and any(
@@ -214,8 +215,8 @@ def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
     if subject.metrics.get("reference_energies_source") == "least_squares":
         yield Finding(
             "look",
-            "The data hold no isolated atom of every element. The energies of free atoms are therefore a least-squares "
-            "estimate, and energies of atoms far apart are not reliable.",
+            "The data hold no isolated atom of every element, so the energies of free atoms are only fitted offsets: cohesive "
+            "energies, and energies of atoms far apart, mean nothing. Add an isolated atom of each element to the data.",
         )
 
 
@@ -234,7 +235,8 @@ def _coverage(subject: Subject) -> Iterator[Finding]:
         more = f" and {len(few) - MAX_NAMED} more kinds" if len(few) > MAX_NAMED else ""
         yield Finding(
             "note",
-            f"These kinds have fewer than {MIN_OF_A_KIND} training structures: {', '.join(few[:MAX_NAMED])}{more}.",
+            f"These kinds have fewer than {MIN_OF_A_KIND} training structures: {', '.join(few[:MAX_NAMED])}{more}. "
+            f"Errors on them are less certain; if they matter to you, {Advice(subject).larger_share()}.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ def group_kinds(names: Sequence[str], counts: Sequence[int]) -> list[Group]:
 
     :param counts: number of structures of each kind.
     """
-    words = list(names) if len(names) <= len(COLOURS) else [name.rpartition("_")[2] for name in names]
+    words = list(names) if len(names) <= len(COLOURS) else [re.split("_|: ", name)[-1] for name in names]
     sizes: Counter[str] = Counter()
     for word, count in zip(words, counts, strict=True):
         sizes[word] += count

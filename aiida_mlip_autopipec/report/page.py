@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from markupsafe import Markup
 from ..learning.stop_reasons import STOP_REASONS
 from . import figures
 from .diagnosis import TrainTestErrors, data_warnings
-from .errors import ENERGY_LIMITS, FORCE_LIMITS, Errors, error_statistics, three_digits
+from .errors import ENERGY_LIMITS, FORCE_LIMITS, Errors, error_statistics, percent, three_digits
 from .figures import Cloud, Figure
 from .findings import all_findings, verdict
 from .kinds import Group, group_kinds
 from .model import Structures, Subject
 from .rounds import rounds_figures
+
+_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 WORST, MAX_LISTED = 10, 50
 """Maximum numbers of structures in the table of the largest errors, and in each list of omitted structures."""
@@ -53,14 +56,16 @@ def render(subject: Subject) -> str:
     groups = group_kinds(structures.kind_names, counts)
     findings = all_findings(subject)
     level, in_words = verdict(findings, TrainTestErrors.of(subject).level)
+    fitted_zero = subject.metrics.get("reference_energies_source") == "least_squares"
+    zero = "fitted offsets" if fitted_zero else "free atoms"
     clouds = [
-        figures.energy_parity(structures),
+        figures.energy_parity(structures, zero),
         figures.force_parity(structures),
         figures.error_strips(structures, groups, "energy"),
         figures.error_strips(structures, groups, "force"),
     ]
     cutoff = subject.metrics["cutoff_A"]
-    covered = figures.covered(structures, cutoff)
+    covered = figures.covered(structures, cutoff, zero)
     coverage = [figures.distance_histogram(subject.coverage, pair, cutoff) for pair in subject.coverage.counts]
     if len(subject.coverage.compositions) > 1:
         coverage.append(figures.composition_bars(subject.coverage))
@@ -103,6 +108,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["three_digits"] = three_digits
+    environment.filters["percent"] = percent
     return environment
 
 
@@ -137,7 +143,16 @@ def _flat(content: Any, prefix: str = "") -> dict[str, str]:
         }
     if isinstance(content, dict):
         return {}
-    return {prefix: ", ".join(map(str, content)) if isinstance(content, list) else str(content)}
+    return {prefix: _in_words(content)}
+
+
+def _in_words(value: Any) -> str:
+    """Return a value of the settings as text: of lists the items, of mappings keys and values."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_in_words(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ("; " if any(isinstance(item, dict) for item in value) else ", ").join(map(_in_words, value))
+    return str(value)
 
 
 def _left_out(subject: Subject) -> list[OmittedStructures]:
@@ -166,24 +181,26 @@ def _left_out(subject: Subject) -> list[OmittedStructures]:
 
 
 def _worst(structures: Structures) -> list[dict[str, str]]:
-    """Return the structures with the largest errors, alternating between forces and energies."""
+    """Return the structures with the largest errors of forces or energies, sorted by the error of forces."""
     orders = [np.argsort(-structures.force_rmse), np.argsort(-np.abs(structures.energy_error))]
     worst = list(dict.fromkeys(np.stack(orders, axis=1).ravel().tolist()))[:WORST]
+    worst.sort(key=lambda index: -structures.force_rmse[index])
     return [
         {
             "kind": structures.kind_names[structures.kinds[index]],
             "formula": structures.formula_names[structures.formula[index]],
-            "side": _side(structures, index),
+            "set": _set_of(structures, index),
             "energy": three_digits(structures.energy_error[index]),
             "force": three_digits(structures.force_rmse[index]),
             "largest": three_digits(structures.force_largest_error[index]),
             "where": where_from(structures, index),
+            "short": _UUID.sub(r"\1", where_from(structures, index)),
         }
         for index in worst
     ]
 
 
-def _side(structures: Structures, index: int) -> str:
+def _set_of(structures: Structures, index: int) -> str:
     if structures.repeats_train[index]:
         return "test, equals a training structure"
     return "test" if structures.is_test[index] else "train"
@@ -224,8 +241,8 @@ def _data(structures: Structures, groups: Sequence[Group], drawn: Sequence[Figur
             "formula": structures.formula.tolist(),
             "atoms": structures.n_atoms.tolist(),
             "energy": _rounded(structures.energy_reference),
-            "energyError": _rounded(structures.energy_error),
-            "forceError": _rounded(structures.force_rmse),
+            "energyError": _rounded(structures.energy_error, 9),
+            "forceError": _rounded(structures.force_rmse, 9),
             "largest": _rounded(structures.force_largest_error),
             "calculation": structures.calculation.tolist(),
             "source": structures.source.tolist(),
@@ -244,5 +261,5 @@ def _cloud(cloud: Cloud) -> dict[str, Any]:
     return {"x": cloud.points[0], "y": cloud.points[1], "density": cloud.density}
 
 
-def _rounded(values: np.ndarray) -> list[float]:
-    return [float(f"{value:.4g}") for value in values.tolist()]
+def _rounded(values: np.ndarray, digits: int = 4) -> list[float]:
+    return [float(f"{value:.{digits}g}") for value in values.tolist()]

@@ -79,6 +79,10 @@ class Scale:
         return LogLocator(subs=steps, numticks=100)
 
 
+def _four_digits(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def _warp(values: np.ndarray, kind: Kind) -> np.ndarray:
     if kind == "linear":
         return values
@@ -160,7 +164,7 @@ class Plot:
             markeredgecolor=colour,
             markeredgewidth=1.5,
             zorder=self._next(),
-            gid=self._tooltip([f"{x:.6g}, {y:.6g}" for x, y in inside]),
+            gid=self._tooltip([f"{_four_digits(x)}, {_four_digits(y)}" for x, y in inside]),
             clip_on=False,
         )
 

@@ -13,6 +13,9 @@ from ..config.schemas.curation import DuplicateConfig
 from ..dataset.fingerprint import Fingerprint, fingerprint
 from .model import Coverage, Structures
 
+UNKNOWN, OWN_DATA = "unknown", "own data"
+"""Family of structures whose files name none, and the name of their kind."""
+
 BEYOND_CUTOFF, BIN = 1.5, 0.1
 """Histograms of distances reach this far beyond the cutoff (Å), with bins of this width (Å)."""
 
@@ -42,7 +45,7 @@ def tabulate(
     starts = np.concatenate([[0], np.cumsum(n_atoms)[:-1]])
     squares = np.add.reduceat((wrong**2).sum(axis=1), starts)
     is_test = predictions["split"] == "test"
-    kind_names, kinds = _numbered([str(atoms.info.get("family", "unknown")) for atoms in frames])
+    kind_names, kinds = _numbered([_kind(atoms) for atoms in frames])
     formula_names, formula = _numbered([atoms.get_chemical_formula() for atoms in frames])
     calculation_uuids, calculation = _numbered([str(atoms.info.get("calculation", "")) for atoms in frames])
     source_uuids, source = _numbered([str(atoms.info.get("source_uuid", "")) for atoms in frames])
@@ -77,6 +80,15 @@ def _repeats_train(frames: Sequence[Atoms], is_test: np.ndarray) -> np.ndarray:
     groups = [atoms.info.get("group", f"ungrouped {index}") for index, atoms in enumerate(frames)]
     trained = {group for group, test in zip(groups, is_test, strict=True) if not test}
     return np.array([bool(test) and group in trained for group, test in zip(groups, is_test, strict=True)])
+
+
+def _kind(atoms: Atoms) -> str:
+    """Return the kind of a structure: its family; for a variation of a given structure `name: variation`."""
+    family = str(atoms.info.get("family", UNKNOWN))
+    if family == UNKNOWN:
+        return OWN_DATA
+    name, _, variation = family.rpartition("_")
+    return f"{name}: {variation}" if name and "origin" in atoms.info else family
 
 
 def _numbered(names: Sequence[str]) -> tuple[list[str], np.ndarray]:

@@ -129,7 +129,7 @@ def plot_parity(predictions: orm.SinglefileData, path: Path) -> None:
         data["energy_reference"],
         data["energy_predicted"],
         split,
-        "energy",
+        "total energy",
         "eV/atom",
         1000,
         "meV/atom",

@@ -17,7 +17,8 @@ from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 from aiida_mlip_autopipec.report.collect import collect
 from aiida_mlip_autopipec.report.diagnosis import Finding, TrainTestErrors
-from aiida_mlip_autopipec.report.errors import error_statistics
+from aiida_mlip_autopipec.report.errors import error_statistics, percent
+from aiida_mlip_autopipec.report.figures import learning_curves
 from aiida_mlip_autopipec.report.findings import all_findings, verdict
 from aiida_mlip_autopipec.report.model import Subject, Validation
 from aiida_mlip_autopipec.report.summary import summary
@@ -101,7 +102,21 @@ def test_an_error_that_still_falls_asks_for_more_structures(aiida_profile: Profi
     ]
     curves = {"by_structures": points, "by_functions": []}
     level, findings = found_in(store_fit(rattled_copper(100), noise=0.001, learning_curve=curves))
-    assert level == "look" and "fell to 50%" in findings[1].text
+    assert level == "look" and "fell to 50 % for energies, to 50 % for forces" in findings[1].text
+
+
+def test_a_learning_curve_tells_the_change_of_both_errors(aiida_profile: Profile) -> None:
+    points = [
+        {"n_structures": n, "n_functions": 100, "energy_rms": e, "force_rms": f}
+        for n, e, f in ((50, 1.0, 1.0), (100, 0.69, 0.92))
+    ]
+    figure = learning_curves({"learning_curve": {"by_structures": points, "by_functions": []}})[0]
+    assert "From 50 to 100 structures the error fell to 69 % for energies, to 92 % for forces." in figure.caption
+
+
+@pytest.mark.parametrize(("fraction", "text"), [(0.0, "0 %"), (0.001, "< 1 %"), (0.04, "4 %"), (1.25, "125 %")])
+def test_percentages_have_one_form(fraction: float, text: str) -> None:
+    assert percent(fraction) == text
 
 
 def test_a_failed_check_of_the_validation_is_named(aiida_profile: Profile) -> None:
@@ -273,4 +288,4 @@ def test_expected_errors_that_cover_too_few_test_errors_are_named(
     findings = found_in(store_fit(rattled_copper(200), noise=0.001, expected_error=coverage))[1]
     finding = next(finding for finding in findings if finding.text.startswith("Expected errors"))
     assert finding.level == level
-    assert f"60% of the energy errors are within one and {within_2:.0%} within two" in finding.text
+    assert f"60 % of the energy errors are within one and {100 * within_2:.0f} % within two" in finding.text

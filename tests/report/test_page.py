@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,28 @@ def test_what_was_left_out_is_told_with_its_reason(finished_run: orm.WorkChainNo
     page = render(subject)
     for text in ("no label: timeout", "calculation abc", "force too large", "trajectory def, step 7", "and 10 more"):
         assert text in page
+
+
+def test_settings_kinds_and_symmetric_structures_are_told_in_words(aiida_profile: Profile) -> None:
+    subject = collect(store_fit(rattled_copper(20)))
+    subject.changed_settings["structures"] = [{"file": "NiAl.cif"}, {"file": "Ni.cif", "weight": 2.0}]
+    still = replace(subject.structures, forces=(0.0 * subject.structures.forces[0],) * 2)
+    page = render(replace(subject, structures=still))
+    assert "<dd>file: NiAl.cif; file: Ni.cif, weight: 2.0</dd>" in page
+    assert "{&#39;file" not in page and '<td class="n">–</td>' in page
+
+
+def test_structures_of_the_user_have_kinds_in_words(aiida_profile: Profile) -> None:
+    frames = rattled_copper(20, families=("unknown", "gamma prime_hot", "fcc_hot"))
+    for atoms in frames:
+        if atoms.info["family"].startswith("gamma"):
+            atoms.info["origin"] = "gamma prime: Ni3Al.cif, frame 0"
+    assert collect(store_fit(frames)).structures.kind_names == ["fcc_hot", "gamma prime: hot", "own data"]
+
+
+def test_energies_without_isolated_atoms_are_relative_to_offsets(aiida_profile: Profile) -> None:
+    page = render(collect(store_fit(rattled_copper(20), reference_energies_source="least_squares")))
+    assert "energy relative to fitted offsets" in page and "energy relative to free atoms" not in page
 
 
 def test_branches_of_a_dispersion_share_a_plot(aiida_profile: Profile) -> None:

@@ -87,7 +87,8 @@ def choose_radial(
     tried = ", ".join(
         f"{radial.name} {radial.cutoff:g} Å {value / errors[best]:.3f}" for radial, value in errors.items()
     )
-    reason = f"cross-validation of {TRIAL_FUNCTIONS} functions or fewer on {len(subset)} structures: {tried}"
+    trials = f"cross-validation of {TRIAL_FUNCTIONS} functions or fewer on {len(subset)} structures"
+    reason = f"{trials}, errors relative to the best: {tried}"
     for limit, name in ((candidates[0], "shortest"), (candidates[-1], "longest")):
         if best.cutoff == limit:
             reason += f"; {limit:g} Å is the {name} cutoff of the search, and the error still fell there"

@@ -116,14 +116,16 @@
     return best;
   }
 
+  const digits = (value) => Number(value.toPrecision(3));
+
   function describe(i) {
     const sign = all.energyError[i] < 0 ? "−" : "+";
     const calculation = data.calculations[all.calculation[i]], source = data.sources[all.source[i]];
     return [
       `${data.kinds[all.kind[i]]}, ${data.formulas[all.formula[i]]}, ${all.test[i] ? "test" : "train"}` +
         `${all.repeats[i] ? ", equals a training structure" : ""}`,
-      `energy ${all.energy[i]} eV/atom, error ${sign}${Math.abs(all.energyError[i])} meV/atom`,
-      `force RMSE ${all.forceError[i]} eV/Å, largest error of an atom ${all.largest[i]} eV/Å`,
+      `energy ${all.energy[i]} eV/atom, error ${sign}${digits(Math.abs(all.energyError[i]))} meV/atom`,
+      `force RMSE ${digits(all.forceError[i])} eV/Å, largest error of an atom ${digits(all.largest[i])} eV/Å`,
       calculation ? `calculation ${calculation}` : data.locations[i] || "labelled elsewhere",
       source ? `trajectory ${source}, step ${all.step[i]}` : "",
     ].filter(Boolean).join("\n");
