@@ -14,7 +14,7 @@ from ...config.schemas.label_keys import LabelKeys
 from ..species import explain_species
 from . import aims, ase_formats, cp2k, espresso, extxyz, pickled, vasp
 from .checks import number_fault
-from .frames import RawFrame, ReadResult, SkippedStep, format_reasons
+from .frames import FrameError, RawFrame, ReadResult, SkippedStep, format_reasons
 from .keys import LabelError, copy_geometry, has_both_energies, is_label_name, labels_of, missing_labels, plain_info
 from .pickled_frame import ForeignObjectError
 from .writing import replacing
@@ -127,9 +127,9 @@ def _read(path: Path, read: _Read, keys: LabelKeys, require_labels: bool) -> Rea
         if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
             # The only names that ASE looks up are chemical symbols.
             raise ValueError(f"{path}: frame {number}: {explain_species(error.args[0])}") from error
+        frame = error.frame if isinstance(error, FrameError) else number
         raise ValueError(
-            f"{path}: damaged, or not in the format of its suffix, at frame {number} (counted from 0): "
-            f"{_one_line(error)}"
+            f"{path}: damaged, or not in the format of its suffix, at frame {frame} (counted from 0): {_one_line(error)}"
         ) from error
     if skipped and not frames:
         raise ValueError(f"{path}: no step has usable labels: {format_reasons(skipped)}")

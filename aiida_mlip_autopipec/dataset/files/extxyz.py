@@ -14,7 +14,7 @@ from ase.io import iread
 from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from .frames import RawFrame, raw_frame
+from .frames import FrameError, RawFrame, raw_frame
 
 _MAX_LINE_BYTES = 1_000_000
 """Bytes; a file without line ends must not exhaust the memory."""
@@ -74,26 +74,34 @@ def _count_frames(file: BinaryIO) -> int:
         line_number += 1
         if not line.strip():
             if any(rest.strip() for rest in lines):
-                raise ValueError(f"line {line_number} is empty where the number of atoms of a frame belongs")
+                raise FrameError(n_frames, f"line {line_number} is empty where the number of atoms of a frame belongs")
             return n_frames
         if not re.fullmatch(rb"\s*\d{1,12}\s*", line):
-            raise ValueError(f"line {line_number} is not the number of atoms of a frame: {line[:40]!r}")
+            raise FrameError(n_frames, f"line {line_number} is not the number of atoms of a frame: {line[:40]!r}")
         n_atoms = int(line)
         if n_atoms == 0:
-            raise ValueError(f"line {line_number}: a frame without atoms")
+            raise FrameError(n_frames, f"line {line_number}: a frame without atoms")
         comment = next(lines, None)
-        if comment is None:
-            raise ValueError("ends after the number of atoms of a frame: cut off?")
-        _check_columns(comment, line_number + 1)
+        if comment is None or not comment.endswith(b"\n"):
+            raise FrameError(n_frames, f"the file ends inside this frame, at line {line_number + 1}: incomplete?")
+        try:
+            _check_columns(comment, line_number + 1)
+        except ValueError as error:
+            raise FrameError(n_frames, str(error)) from error
         found, last = 0, comment
         for line in islice(lines, n_atoms):
             found, last = found + 1, line
         if found < n_atoms:
-            raise ValueError(
-                f"line {line_number} announces {n_atoms} atoms, but the file ends after {found} of them: cut off?"
+            raise FrameError(
+                n_frames,
+                f"the file ends inside this frame: line {line_number} announces {n_atoms} atoms, and {found} follow: "
+                "incomplete?",
             )
         if not last.endswith(b"\n"):
-            raise ValueError("the last line has no line end: cut off? (If it is complete, add a line end.)")
+            raise FrameError(
+                n_frames,
+                "the file ends inside this frame: its last line has no line end: incomplete? (If not, add a line end.)",
+            )
         line_number += n_atoms + 1
         n_frames += 1
     return n_frames

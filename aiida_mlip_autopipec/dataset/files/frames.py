@@ -31,6 +31,17 @@ class SkippedStep:
     reason: str
 
 
+class FrameError(ValueError):
+    """A frame of a file that is damaged or incomplete.
+
+    :ivar frame: its number, counted from 0.
+    """
+
+    def __init__(self, frame: int, message: str) -> None:
+        super().__init__(message)
+        self.frame = frame
+
+
 @dataclass(frozen=True)
 class ReadResult:
     """The structures of a file, its skipped steps, and notes for the user."""

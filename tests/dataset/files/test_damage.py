@@ -106,12 +106,17 @@ def test_numbers_that_are_not_finite_are_refused(
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("999999999999\n", "ends after the number"),
-        ("999999999999\ncomment\nCu 0 0 0\n", "999999999999 atoms, but the file ends after 1"),
+        ("999999999999\n", "frame 0 .* the file ends inside this frame, at line 2"),
+        ("999999999999\ncomment\nCu 0 0 0\n", "999999999999 atoms, and 1 follow: incomplete"),
+        ("1\nx\nCu 0 0 0\n1\nx\nCu 0 0 0\n1\nLattice=", "frame 2 .* the file ends inside this frame, at line 8"),
+        (
+            "1\nx\nCu 0 0 0\n2\nx\nCu 0 0 0\n",
+            "frame 1 .* ends inside this frame: line 4 announces 2 atoms, and 1 follow",
+        ),
         ("1\nProperties=species:S:1:pos:R:999999999\nCu 0 0 0\n", "Properties"),
         ("0\n\n", "without atoms"),
         ("-1\n\n", "line 1"),
-        ("1\nx\nCu 0 0 0\n\n1\nx\nCu 0 0 0\n", "line 4"),
+        ("1\nx\nCu 0 0 0\n\n1\nx\nCu 0 0 0\n", "frame 1 .* line 4"),
         ("1\nx\nCu 0 0 0", "no line end"),
         ("1\n" + "x" * 2_000_000 + "\nCu 0 0 0\n", "longer than"),
         ("0" * 2_000_000, "longer than"),
