@@ -126,4 +126,4 @@ def _write(results: Any, output: Path) -> None:
 
     write_text(output / RESULTS, json.dumps(results, indent=2) + "\n")
     written = write_plots(results, output)
-    say(f"Wrote {output / RESULTS} and {len(written)} plots.")
+    say(f"Wrote {output / RESULTS} and {len(written)} plot{'s' if len(written) != 1 else ''}.")

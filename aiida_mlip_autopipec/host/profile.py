@@ -19,6 +19,9 @@ from ..config.schemas.setup import ProfileConfig
 
 PROFILE = "mlip-auto"
 
+DAEMON_SECONDS = 60
+"""Maximum time (s) that `verdi daemon` waits for an answer of the daemon; AiiDA's 2 s are too short on a busy machine."""
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -85,6 +88,7 @@ def make_profile(settings: ProfileConfig, storage: Backend, broker: Backend) -> 
         broker_config=broker.settings,
     )
     config.set_option("runner.poll.interval", 1, scope=settings.name)
+    config.set_option("daemon.timeout", DAEMON_SECONDS, scope=settings.name)
     if config.default_profile_name is None:
         config.set_default_profile(settings.name, overwrite=True)
     config.store()

@@ -13,6 +13,11 @@ from ..validation.symmetry import conventional, symmetry_of
 from .crystals import labels, sized
 from .model import Line, Panel, Plot, Property, Result, Value
 
+FIRST_CUBIC = 195
+"""Number of the first cubic space group."""
+
+ZERO = "the energy is relative to free atoms, whose energies are in metrics.json"
+
 
 class Lattice(Property):
     """Lattice parameters, energy per atom, and the bulk modulus by a Birch-Murnaghan equation of state."""
@@ -21,7 +26,7 @@ class Lattice(Property):
     Settings = LatticeSettings
 
     def measure(self, name: str, structures: Mapping[str, Atoms], calculator: Any) -> Result:
-        """Return a, b, c (Å), angles (degree), volume, energy, bulk modulus (GPa), and the curve."""
+        """Return a, b, c (Å) and angles (only a if cubic), volume, energy, bulk modulus (GPa), and the curve."""
         cell = structures[name]
         half = max(3, round(self.settings.max_strain / LENGTH_STEP))
         curves = CrystalCurves([sized(name, cell)], {"": name}, half)
@@ -30,9 +35,13 @@ class Lattice(Property):
         lengths, angles = conventional(cell).cell.lengths(), conventional(cell).cell.angles()
         own = cell.copy()
         own.calc = calculator
-        values = [Value("space group", symmetry_of(cell).international, "")]
-        values += [Value(key, float(length), "Å") for key, length in zip("abc", lengths, strict=True)]
-        values += [Value(key, float(angle), "degree") for key, angle in zip(("α", "β", "γ"), angles, strict=True)]
+        symmetry = symmetry_of(cell)
+        values = [Value("space group", symmetry.international, "")]
+        if symmetry.number >= FIRST_CUBIC:
+            values.append(Value("a", float(lengths[0]), "Å"))
+        else:
+            values += [Value(key, float(length), "Å") for key, length in zip("abc", lengths, strict=True)]
+            values += [Value(key, float(angle), "°") for key, angle in zip(("α", "β", "γ"), angles, strict=True)]
         values += [
             Value("volume", cell.get_volume() / len(cell), "Å^3/atom"),
             Value("energy", own.get_potential_energy() / len(cell), "eV/atom"),
@@ -42,4 +51,4 @@ class Lattice(Property):
             Plot("equation of state", [Panel(curve.x_label, curve.y_label, [Line(curve.x, curve.y, points=True)])])
             for curve in measured.curves
         ]
-        return Result(self.name, name, values, plots, notes=[modulus.reason] if modulus.reason else [])
+        return Result(self.name, name, values, plots, notes=[ZERO, *([modulus.reason] if modulus.reason else [])])

@@ -41,6 +41,11 @@ def figure(plot: Mapping[str, Any], title: str) -> Any:
     return made
 
 
+def with_exponents(label: str) -> str:
+    """Return the label of an axis with raised exponents: Å³ for Å^3."""
+    return label.replace("^2", "²").replace("^3", "³")
+
+
 def _draw_panel(axes: Any, panel: Mapping[str, Any]) -> None:
     for number, line in enumerate(panel["lines"]):
         x, y = (np.array([np.nan if v is None else v for v in line[key]], dtype=float) for key in ("x", "y"))
@@ -55,8 +60,8 @@ def _draw_panel(axes: Any, panel: Mapping[str, Any]) -> None:
             axes.axvline(place, lw=0.6, color="0.7", zorder=0)
         axes.axhline(0.0, lw=0.6, color="0.7", zorder=0)
         axes.set_xlim(panel["ticks"][0][0], panel["ticks"][-1][0])
-    axes.set_xlabel(panel["x_label"])
-    axes.set_ylabel(panel["y_label"])
+    axes.set_xlabel(with_exponents(panel["x_label"]))
+    axes.set_ylabel(with_exponents(panel["y_label"]))
 
 
 def _draw_solid(made: Any, faces: Mapping[str, Sequence[Any]]) -> None:

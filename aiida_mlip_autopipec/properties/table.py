@@ -15,9 +15,13 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
             lines.append(f"  not computed: {result['reason']}")
         rows = [value for value in result["values"] if not isinstance(value["value"], list)]
         width = max((len(value["name"]) for value in rows), default=0)
-        lines += [f"  {value['name']:<{width}}  {number(value)} {value['unit']}".rstrip() for value in rows]
+        lines += [f"  {value['name']:<{width}}  {number(value)}{_unit(value['unit'])}" for value in rows]
         lines += [f"  note: {note}" for note in result["notes"]]
     return "\n".join(lines)
+
+
+def _unit(unit: str) -> str:
+    return unit if unit in ("", "°") else f" {unit}"
 
 
 def number(value: Mapping[str, Any]) -> str:

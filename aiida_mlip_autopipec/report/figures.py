@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from ..properties.plots import with_exponents
 from .diagnosis import last_change
 from .findings import MIN_OF_A_KIND
 from .kinds import Group
@@ -252,7 +253,7 @@ def validation_curves(validation: Validation) -> list[Figure]:
         points = np.array([point for series in (*potential, *oracle) for point in series])
         if points.size == 0:
             continue
-        x_label, y_label = curves[0]["x_label"], curves[0]["y_label"]
+        x_label, y_label = (with_exponents(curves[0][key]) for key in ("x_label", "y_label"))
         plot = Plot(Scale.over(points[:, 0]), Scale.over(points[:, 1]), x_label, y_label, height=280)
         for series in potential:
             plot.line([x for x, _ in series], [y for _, y in series], BLUE)

@@ -25,6 +25,8 @@ def test_lattice(crystals: dict[str, Atoms]) -> None:
     values, result = values_of(Lattice(), crystals)
     assert values["space group"] == "Fm-3m" and values["a"] == pytest.approx(3.994, abs=0.002)
     assert values["bulk modulus"] == pytest.approx(38.5, abs=2)
+    assert not {"b", "c", "α", "β", "γ"} & set(values)
+    assert any("relative to free atoms" in note for note in result.notes)
     assert result.plots[0].name == "equation of state"
 
 
