@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,21 @@ from .config.errors import UserError, safe_message
 from .host import verdi
 from .host.workarounds.waiting_database import why_waiting
 
+# AiiDA warns that it creates the folder of its configuration, which is no matter for concern.
+warnings.filterwarnings("ignore", message="Creating AiiDA configuration folder")
+
 
 class _Group(click.Group):
     """A group that prints the errors meant for users without a traceback."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command {safe_message(repr(args[0]))}.{hint}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -203,7 +203,10 @@ def load_node(identifier: str) -> orm.Node:
     try:
         return load_node(identifier)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise UserError(f"{shown(identifier)} names no single node of this profile: {error}") from error
+        raise UserError(
+            f"{shown(identifier)} names no single node of this profile: {error}; `mlip-auto status` lists the runs, "
+            "`mlip-auto list` the datasets and potentials"
+        ) from error
 
 
 def load_run(identifier: str) -> orm.WorkChainNode:

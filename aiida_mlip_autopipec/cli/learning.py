@@ -10,7 +10,14 @@ import click
 
 from ..config.errors import UserError
 from .common import check_writable, load_profile, load_run, output_option, warn
-from .submitting import complete_structures, config_arguments, submit_to_daemon, without_reuse
+from .submitting import (
+    complete_structures,
+    config_arguments,
+    origin_of,
+    read_config,
+    submit_to_daemon,
+    without_reuse,
+)
 from .watching import next_steps
 from .watching import watch as watch_run
 
@@ -58,11 +65,11 @@ def _learn(
     --target-force-rmse, or the budget --max-labels is used up. AiiDA's daemon executes the run. --from continues an ended run,
     for example with a larger budget.
     """
-    from ..config.read import parse_settings, read_yaml
+    from ..config.read import parse_settings
 
     if config_file is None and not elements and not structures and previous is None:
         raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto learn --element Cu --output cu")
-    content = read_yaml(config_file) if config_file is not None else {}
+    content = read_config(config_file, may_be_empty=bool(elements or structures or previous))
     if output is not None:
         if detach:
             raise click.UsageError(
@@ -82,7 +89,7 @@ def _learn(
     from ..config.schemas.pipeline import PipelineConfig
     from ..pipelines.builders import build_learning
 
-    config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
+    config = parse_settings(PipelineConfig, content, origin_of(config_file, elements))
     if no_reuse:
         config = without_reuse(config)
     submitted = submit_to_daemon(lambda: build_learning(config, validate=validate, previous=run, warn=warn))

@@ -97,13 +97,16 @@ def train(
     `resources` (those of the trainer). As with `run`, AiiDA's daemon executes the fit.
     """
     from ..config.read import parse_settings, read_yaml
-    from ..config.schemas.pipeline import TrainingRunConfig
+    from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
 
     content = read_yaml(config_file) if config_file is not None else {}
-    if isinstance(content.get("training"), dict):
+    of_run = [
+        name for name in PipelineConfig.model_fields if name in content and name not in TrainingRunConfig.model_fields
+    ]
+    if of_run:
         raise UserError(
-            f"{config_file}: these are the settings of a run; a fit takes the settings under 'training' without this key, and "
-            "optionally the sections 'curation' and 'resources'"
+            f"{config_file}: this looks like the config of `run` (it has {', '.join(of_run)}); `train` takes the keys of its "
+            "section 'training', and optionally the sections 'curation' and 'resources'"
         )
     config = parse_settings(TrainingRunConfig, content, str(config_file or "settings"))
     if output is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,38 @@ config_arguments = [
 ]
 
 
+_STRUCTURE_FILES = re.compile(
+    r"(POSCAR|CONTCAR|OUTCAR).*|.*\.(extxyz|xyz|cif|db|traj|vasp|pwi|pwo|out|xml|gzip)", re.IGNORECASE
+)
+"""Names of files with structures, which are not settings."""
+
+
+def read_config(config_file: Path | None, *, may_be_empty: bool) -> dict[str, Any]:
+    """Return the settings in a CONFIG.yaml, none without a file.
+
+    :param may_be_empty: whether other arguments name the elements.
+    :raises UserError: if it cannot be read, holds structures, or is empty and must not be.
+    """
+    from ..config.read import read_yaml
+
+    if config_file is None:
+        return {}
+    if config_file.is_file() and _STRUCTURE_FILES.fullmatch(config_file.name):
+        raise UserError(
+            f"{config_file}: is a structure file, not a CONFIG.yaml. To start from its structures: --structures {config_file}; "
+            f"to fit a potential to its labels: mlip-auto train {config_file}"
+        )
+    content = read_yaml(config_file)
+    if not content and not may_be_empty:
+        raise UserError(f"{config_file}: the file is empty; `mlip-auto init NEW.yaml` writes one with every setting")
+    return content
+
+
+def origin_of(config_file: Path | None, elements: Sequence[str]) -> str:
+    """Return where the settings of a run come from, for messages."""
+    return str(config_file or ("--element" if elements else "--structures"))
+
+
 def complete_structures(
     content: dict[str, Any], files: Sequence[Path], config_file: Path | None, profile: str | None
 ) -> dict[str, Any]:
@@ -72,12 +105,12 @@ def load_config(
     :param oracle: settings of the oracle, given by --teacher; then the file must have none.
     :raises UserError: if they are not valid.
     """
-    from ..config.read import parse_settings, read_yaml
+    from ..config.read import parse_settings
     from ..config.schemas.pipeline import PipelineConfig
 
     if config_file is None and not elements and not structures:
         raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto run --element Cu --output cu")
-    content = read_yaml(config_file) if config_file is not None else {}
+    content = read_config(config_file, may_be_empty=bool(elements or structures))
     if elements:
         content["elements"] = list(elements)
     if oracle is not None:
@@ -87,7 +120,7 @@ def load_config(
             )
         content["oracle"] = oracle
     content = complete_structures(content, structures, config_file, profile)
-    config = parse_settings(PipelineConfig, content, str(config_file or "--element"))
+    config = parse_settings(PipelineConfig, content, origin_of(config_file, elements))
     return without_reuse(config) if no_reuse else config
 
 

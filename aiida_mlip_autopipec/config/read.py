@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import MAX_VALUE_LENGTH, UserError, shown
+from .expected import expected
 from .oracles import InstalledOracles
 
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
@@ -146,17 +147,34 @@ def parse_settings(model: type[SettingsModel], content: dict[str, Any], origin: 
         return model.model_validate(content)
     except ValidationError as error:
         faults: dict[str, list[str]] = {}
+        listed: set[str] = set()
         for detail in error.errors():
-            key, message = _describe(model, content, dict(detail))
-            faults.setdefault(key, []).append(message)
+            key, message = _describe(model, content, dict(detail), listed)
+            if message not in faults.setdefault(key, []):
+                faults[key].append(message)
         lines = [f"  {key}: {', or '.join(messages)}".replace("  : ", "  ") for key, messages in faults.items()]
         if len(lines) > MAX_ERRORS:
             lines = [*lines[:MAX_ERRORS], f"  and {len(lines) - MAX_ERRORS} more"]
         raise UserError("\n".join([f"{origin}: these settings cannot be used:", *lines])) from error
 
 
-def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any]) -> tuple[str, str]:
-    """Return the key of an error, and the message."""
+_TOLD_BY_TYPE = (
+    "_type",
+    "_parsing",
+    "literal_error",
+    "greater_than",
+    "greater_than_equal",
+    "less_than",
+    "less_than_equal",
+)
+"""Ends of pydantic's names of errors that what the setting may be tells better."""
+
+
+def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any], listed: set[str]) -> tuple[str, str]:
+    """Return the key of an error, and the message.
+
+    :param listed: sections whose keys were listed in an earlier message; this one is added.
+    """
     location, parent = _locate(model, content, detail)
     key = ".".join(
         part if len(part) <= MAX_VALUE_LENGTH else f"{part[: MAX_VALUE_LENGTH - 4]} ..." for part in location
@@ -165,7 +183,10 @@ def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any]) -> t
         allowed = list(parent.model_fields)
         near = difflib.get_close_matches(location[-1], allowed, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        return key, f"unknown key{hint} (allowed here: {', '.join(allowed)})"
+        section = ".".join(location[:-1])
+        keys = "" if section in listed else f" (allowed here: {', '.join(allowed)})"
+        listed.add(section)
+        return key, f"unknown key{hint}{keys}"
     message = str(detail["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
     if detail["type"] != "value_error":
         message = message[:1].lower() + message[1:]
@@ -181,6 +202,10 @@ def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any]) -> t
     hint = ""
     if isinstance(detail["input"], bool) and detail["type"] != "bool_parsing" and location[0] == "elements":
         hint = " (YAML reads No as false: put the symbol in quotes)"
+    field = parent.model_fields.get(location[-1])
+    if field is not None and detail["type"].endswith(_TOLD_BY_TYPE) and (allowed_value := expected(field)):
+        is_list = allowed_value == "a list" and isinstance(detail["input"], str | int | float)
+        message = f"must be {allowed_value}" + (f": write [{detail['input']}]" if is_list else "")
     return key, f"{shown(detail['input'])} is not allowed: {message}{hint}"
 
 

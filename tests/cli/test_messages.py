@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ase.build import bulk
+from ase.io import write
 from click.testing import CliRunner, Result
 
 from aiida_mlip_autopipec.app import main
@@ -41,6 +43,7 @@ def test_init_writes_a_file_that_runs_and_never_overwrites(mlip_auto: Run, tmp_p
         ("elements: [Si]\n", "choose one under the key 'oracle'"),
         ("elements: [Cu\n", "is not valid YAML"),
         ("- Cu\n", "must hold keys and values"),
+        ("# nothing\n", "CONFIG.yaml: the file is empty; `mlip-auto init NEW.yaml` writes one"),
         ("elements: [Cu]\nresources: {oracle: {computer: nowhere}}\n", "there is no AiiDA computer 'nowhere'"),
     ],
 )
@@ -59,14 +62,24 @@ def test_a_wrong_file_is_explained_without_a_traceback(
     [
         (["run"], "name a CONFIG.yaml or an --element"),
         (["run", "missing.yaml"], "No such file"),
-        (["run", "--element", "Si"], "does not know Si"),
+        (["run", "--element", "Si"], "`mlip-auto init --element Si --oracle quantumespresso` writes a CONFIG.yaml"),
+        (["run", "--element", "cu"], "did you mean Cu?"),
+        (["run", "--structures", "Si.cif"], "--structures: these settings cannot be used"),
+        (["run", "Si.cif"], "Si.cif: is a structure file, not a CONFIG.yaml"),
+        (
+            ["train", "Si.cif", "--config", "RUN.yaml"],
+            "this looks like the config of `run` (it has elements, generator)",
+        ),
+        (["runn"], "No such command 'runn'. Did you mean 'run'?"),
         (["run", "--element", "Cu", "--profile", "nobody"], "there is no AiiDA profile 'nobody'"),
         (["run", "--element", "Cu", "--output", "/proc/here"], "cannot be written to"),
-        (["watch", "999999"], "names no single node"),
+        (["watch", "999999"], "`mlip-auto status` lists the runs"),
         (["provenance", "no-such-node"], "names no single node"),
     ],
 )
-def test_wrong_arguments_are_explained(mlip_auto: Run, arguments: list[str], message: str) -> None:
+def test_wrong_arguments_are_explained(mlip_auto: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+    write(tmp_path / "Si.cif", bulk("Si"))
+    (tmp_path / "RUN.yaml").write_text("elements: [Si]\ngenerator: {count: 5}\n")
     done = mlip_auto(*arguments)
     assert done.exit_code in (1, 2)
     assert message in done.output

@@ -69,7 +69,7 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
         ("elements: [Cu]\n---\nelements: [Al]\n", "is not valid YAML"),
         ("elements: 2024-99-99\n", "elements"),
         ("elements: [Cu]\ngenerator: {count: true}\n", "generator.count"),
-        ("elements: [Cu]\ngenerator: {count: 1000000000}\n", "less than or equal to"),
+        ("elements: [Cu]\ngenerator: {count: 1000000000}\n", "must be a whole number from 1 to 1000000"),
         ("elements: [Cu]\ngenerator: {max_rattle: .nan}\n", "generator.max_rattle"),
         ("elements: [Cu]\ntraining: {ridge: .inf}\n", "training.ridge"),
         ("elements: [Cu]\nexploration: {temperatures: [.inf]}\n", "exploration.temperatures"),

@@ -50,5 +50,5 @@ def test_without_a_level_the_identity_of_labels_is_as_before() -> None:
 
 def test_a_wrong_level_is_an_error() -> None:
     content = {"elements": ["Si"], "oracle": {"type": "quantumespresso", "level": "best", "pseudo_family": "SSSP"}}
-    with pytest.raises(UserError, match=r"oracle\.level: 'best' is not allowed: input should be 'fast', 'balanced' or"):
+    with pytest.raises(UserError, match=r"oracle\.level: 'best' is not allowed: must be 'fast', 'balanced' or"):
         parse_settings(PipelineConfig, content, "CONFIG.yaml")

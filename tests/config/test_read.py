@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,32 @@ def test_a_misspelt_key_is_named_with_what_is_allowed() -> None:
 
 def test_a_wrong_value_is_named_with_its_limit() -> None:
     message = error_of({"elements": ["Cu"], "oracle": {"max_failed_fraction": 1.5}})
-    assert "oracle.max_failed_fraction: 1.5 is not allowed: input should be less than or equal to 1" in message
+    assert "oracle.max_failed_fraction: 1.5 is not allowed: must be a number from 0 to 1" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"generator": 5}, "generator: 5 is not allowed: must be a section of keys"),
+        ({"elements": "Cu"}, "elements: 'Cu' is not allowed: must be a list: write [Cu]"),
+        ({"elements": ["cu"]}, "elements.0: 'cu' is not allowed: not a chemical element; did you mean Cu?"),
+        ({"elements": ["Cu,Ni"]}, "--element Cu --element Ni"),
+        ({"training": {"cutoff": -3}}, "training.cutoff: -3 is not allowed: must be a number from 2 to 15, or 'auto'"),
+        ({"training": {"order": "lots"}}, "training.order: 'lots' is not allowed: must be a whole number from 1 to 6"),
+        ({"training": {"engine": 1}}, "training.engine: 1 is not allowed: must be 'linear' or 'nonlinear'"),
+        ({"training": {"ridge": 0}}, "training.ridge: 0 is not allowed: must be a number, above 0, or 'auto'"),
+        ({"curation": {"remove_duplicates": "often"}}, "'often' is not allowed: must be true or false"),
+    ],
+)
+def test_a_wrong_value_is_told_without_the_words_of_pydantic(content: dict[str, Any], message: str) -> None:
+    found = error_of({"elements": ["Cu"], **content})
+    assert message in found, found
+    assert "input should" not in found and len(found.splitlines()) == 2
+
+
+def test_the_keys_of_a_section_are_listed_once() -> None:
+    message = error_of({"elements": ["Cu"], "generatr": {}, "trainin": {}, "training": {"cutof": 5}})
+    assert message.count("initial_dataset") == 1 and message.count("max_functions") == 1
 
 
 def test_every_error_is_reported_at_once() -> None:

@@ -150,7 +150,12 @@ def _known_element(symbol: str) -> str:
     from ase.data import atomic_numbers
 
     if symbol == "X" or symbol not in atomic_numbers:
-        raise ValueError("not a chemical element; write its symbol, e.g. Cu or Si")
+        near = symbol.strip().capitalize()
+        hint = f"did you mean {near}?" if near in atomic_numbers and near != "X" else "write its symbol, e.g. Cu or Si"
+        several = [part for part in re.split(r"[\s,;-]+", symbol) if part in atomic_numbers and part != "X"]
+        if len(several) > 1:
+            hint = f"give each element by itself: [{', '.join(several)}], or --element {' --element '.join(several)}"
+        raise ValueError(f"not a chemical element; {hint}")
     return symbol
 
 

@@ -132,6 +132,8 @@ class PipelineConfig(StrictSettings):
         unknown = ", ".join(element for element in elements if element not in EMT_ELEMENTS)
         raise ValueError(
             f"no oracle given, and the built-in effective medium theory does not know {unknown} "
-            f"(only {', '.join(sorted(EMT_ELEMENTS))}); choose one under the key 'oracle', for example "
-            "{type: ase, calculator: espresso, parameters: {...}}, where the calculator is one of ASE's or an import path"
+            f"(only {', '.join(sorted(EMT_ELEMENTS))}). `mlip-auto init {' '.join(f'--element {one}' for one in elements)} "
+            "--oracle quantumespresso` writes a CONFIG.yaml with one; or choose one under the key 'oracle', for example "
+            "{type: ase, calculator: espresso, parameters: {...}}, where the calculator is one of ASE's or an import path. "
+            "See docs/how-to/oracles.md"
         )

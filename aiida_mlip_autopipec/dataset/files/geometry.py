@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from ase import Atoms
 from ase.io import read
 
 from . import READ_NAMES, read_file
+
+_DATA_BLOCK = re.compile(rb"^\s*data_", re.IGNORECASE | re.MULTILINE)
 
 _FULL = 0.999
 """Smallest occupancy of a site that counts as full; some programs write 0.9999."""
@@ -38,7 +41,9 @@ def read_geometries(path: Path) -> list[Atoms]:
     except _DisorderError as error:
         raise ValueError(f"{path}: {error}") from error
     except Exception as error:  # a damaged file can raise anything
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        # An assertion of a reader has no message, or one in Python.
+        text = "" if isinstance(error, AssertionError) else str(error)
+        reason = " ".join(text.split())[:300] or "its content cannot be read"
         raise ValueError(f"{path}: damaged, or not in the format of its name: {reason}") from error
     if not found:
         raise ValueError(f"{path}: contains no structures")
@@ -77,6 +82,8 @@ def _frames(found: Atoms | list[Atoms]) -> list[Atoms]:
 def _read_cif(path: Path) -> list[Atoms]:
     from ase.io.cif import parse_cif
 
+    if not _DATA_BLOCK.search(path.read_bytes()):
+        raise ValueError("it has no CIF data block (a line that begins with data_)")
     found: list[Atoms] = []
     for block in parse_cif(str(path)):
         if not block.has_structure():
