@@ -38,8 +38,10 @@ def verdict_lines(validation: Mapping[str, Any]) -> Iterator[str]:
     verdicts = [check["passed"] for check in validation["checks"]]
     total = len(verdicts) - verdicts.count(None)
     passed = verdicts.count(True)
-    rest = f" {verdicts.count(None)} are not comparable." if None in verdicts else ""
-    yield (f"All {total} checks passed." if passed == total else f"{passed} of {total} checks passed.") + rest
+    others = verdicts.count(None)
+    rest = f" {others} {'is' if others == 1 else 'are'} not comparable." if others else ""
+    every = f"All {total} checks passed." if total != 1 else "The only check passed."
+    yield (every if passed == total else f"{passed} of {total} checks passed.") + rest
 
 
 def _short(check: Mapping[str, Any]) -> str:
@@ -55,4 +57,4 @@ def _number(value: float | None) -> str:
 def _deviation(value: float | None, relative: bool) -> str:
     if value is None:
         return "-"
-    return f"{value:.1%}" if relative else f"{value:.3g}"
+    return f"{100 * value:.1f} %" if relative else f"{value:.3g}"

@@ -75,6 +75,10 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' if count > 1 else ''}"
 
 
+def _counted_as(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
 def _warnings(subject: Subject) -> Iterator[Finding]:
     warnings = data_warnings(subject)
     if warnings:
@@ -249,11 +253,13 @@ def _validation(subject: Subject) -> Iterator[Finding]:
     if len(compared) < len(validation.checks):
         yield Finding(
             "note",
-            f"{len(validation.checks) - len(compared)} quantities of the validation are not comparable: the oracle has no "
+            f"{_counted_as(len(validation.checks) - len(compared), 'quantity', 'quantities')} of the validation cannot be "
+            "compared: the oracle has no "
             "energy minimum of the crystal, or it is unstable by the oracle.",
         )
     if not failed:
-        yield Finding("good", f"All {len(compared)} validation checks passed.")
+        passed = "The only validation check" if len(compared) == 1 else f"All {len(compared)} validation checks"
+        yield Finding("good", f"{passed} passed.")
         return
     yield Finding(
         "bad",

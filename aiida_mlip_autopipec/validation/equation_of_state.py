@@ -147,7 +147,8 @@ class CrystalCurves:
         far = energy_or_nan(labels, _far_name(crystal, sign))
         if self.search_range is not None and far < min(energies):
             raise UndefinedError(
-                f"{crystal.name} has no energy minimum within {self.search_range:.0%} of the lattice constant of the potential"
+                f"{crystal.name} has no energy minimum within {100 * self.search_range:.0f} % of the lattice constant of "
+                "the potential"
             )
 
     def _crystal_quantities(

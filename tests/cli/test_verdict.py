@@ -19,10 +19,10 @@ def test_the_table_of_a_verdict() -> None:
         "reason": "oracle: no label",
     }
     lines = list(verdict_lines({"checks": [check], "settings": {"relative": ["bulk_modulus"]}, "passed": False}))
-    assert lines[-3].startswith("✗ Cu fcc") and lines[-3].endswith("10.0%")
+    assert lines[-3].startswith("✗ Cu fcc") and lines[-3].endswith("10.0 %")
     assert lines[-2].strip() == "bulk modulus: B: oracle: no label"
     assert lines[-1] == "0 of 1 checks passed."
     unstable = {**check, "passed": None, "reason": "not comparable: Cu sc is elastically unstable"}
     lines = list(verdict_lines({"checks": [{**check, "passed": True}, unstable], "settings": {}, "passed": True}))
     assert lines[-3].startswith("○ Cu fcc") and lines[-2].endswith("not comparable: Cu sc is elastically unstable")
-    assert lines[-1] == "All 1 checks passed. 1 are not comparable."
+    assert lines[-1] == "The only check passed. 1 is not comparable."

@@ -131,7 +131,7 @@ def test_what_is_not_comparable_is_no_failed_check(aiida_profile: Profile) -> No
     subject = collect(store_fit(rattled_copper(200), noise=0.001))
     checks = [{**CHECK, "passed": True}, {**CHECK, "passed": None, "deviation": None, "reason": "not comparable"}]
     found = texts(all_findings(replace(subject, validation=Validation("", True, checks, [], {}))))
-    assert "All 1 validation checks passed" in found and "1 quantities of the validation are not comparable" in found
+    assert "The only validation check passed" in found and "1 quantity of the validation cannot be compared" in found
 
 
 def test_the_deviation_of_a_relative_check_has_no_unit(aiida_profile: Profile) -> None:

@@ -201,7 +201,7 @@ def test_an_oracle_without_minimum_is_not_comparable_and_one_elsewhere_fails(pla
         shifted[name] = attach_labels(atoms.copy(), {"energy": 50 * larger**2 * len(atoms)})
     verdict = validation_report(alone, labels, repelling, {})
     assert {check["passed"] for check in verdict["checks"]} == {None}
-    assert "no energy minimum within 8%" in verdict["checks"][0]["reason"]
+    assert "no energy minimum within 8 %" in verdict["checks"][0]["reason"]
     verdict = validation_report(alone, labels, shifted, {})
     assert {check["passed"] for check in verdict["checks"]} == {False}
     # The potential without minimum fails: the oracle has one.
