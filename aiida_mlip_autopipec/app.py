@@ -78,6 +78,31 @@ def daemon_verdi(arguments: tuple[str, ...]) -> None:
     verdi.run(arguments)
 
 
+_SUMMARIES = {
+    "compare": "Differences of two potentials",
+    "converge": "Find a converged cutoff and k-points",
+    "distill": "Potential that reproduces a foundation model",
+    "export": "Write a dataset or potential to a file",
+    "import": "Store labelled structures as a dataset",
+    "init": "Write a CONFIG.yaml with all settings",
+    "kill": "Kill a run and its jobs",
+    "learn": "Potential with few labels, active learning",
+    "list": "List stored datasets and potentials",
+    "properties": "Compute properties with a potential",
+    "provenance": "Show what a potential was made of",
+    "report": "Write the report on a potential",
+    "resume": "Continue a paused, lost or failed run",
+    "run": "Potential for elements or structures",
+    "setup": "Set up profile, computers and codes",
+    "status": "Show runs, or the stages of a run",
+    "submit": "Start a run and return at once",
+    "touched": "List potentials that depend on a node",
+    "train": "Fit a potential to your own labels",
+    "validate": "Check a potential against its oracle",
+    "watch": "Display a run, write its results",
+}
+"""Summaries of the commands, short enough for one line of a terminal; the first sentences of their helps are longer."""
+
 for _command in (
     daemon_verdi,
     runs.run,
@@ -103,4 +128,5 @@ for _command in (
     data.compare,
     report,
 ):
+    _command.short_help = _SUMMARIES.get(str(_command.name))
     main.add_command(_command)

@@ -63,15 +63,17 @@ with every setting.
 """
 
 
-def _run_command(name: str, help_text: str) -> click.Command:
+def _run_command(name: str, help_text: str, *, hidden: bool = False) -> click.Command:
     command = _run
     for decorate in reversed(_RUN_ARGUMENTS):
         command = decorate(command)
-    return click.command(name, help=help_text)(command)
+    return click.command(name, help=help_text, hidden=hidden)(command)
 
 
 run = _run_command("run", _RUN_HELP)
-run_cycle_02 = _run_command("run-cycle-02", f"Another name of `run`, with the same options.\n\n{_RUN_HELP}")
+run_cycle_02 = _run_command(
+    "run-cycle-02", f"Another name of `run`, with the same options.\n\n{_RUN_HELP}", hidden=True
+)
 
 
 @click.command()

@@ -34,6 +34,12 @@ def test_init_writes_a_file_that_runs_and_never_overwrites(mlip_auto: Run, tmp_p
     assert (tmp_path / "CONFIG.yaml").read_text() == written
 
 
+def test_each_command_has_a_summary_of_one_line(mlip_auto: Run) -> None:
+    lines = mlip_auto("--help").output.split("Commands:\n")[1].splitlines()
+    assert len(lines) == len([name for name, command in main.commands.items() if not command.hidden])
+    assert not any("..." in line for line in lines) and "run-cycle-02" not in " ".join(lines)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
