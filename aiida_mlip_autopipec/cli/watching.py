@@ -115,7 +115,8 @@ def print_verdict(run: orm.WorkChainNode) -> Subject | None:
 
     try:
         subject = collect(run)
-    except ValueError:
+    except (ValueError, LookupError):
+        # A fit of another program or of an older version.
         return None
     for line in summary(subject):
         say(line)

@@ -40,6 +40,8 @@ FILES = (
     "PROPERTIES.yaml",
     "VALUES.yaml",
     "hpc.yaml",
+    "combined.yaml",
+    "small.yaml",
     "copper.extxyz",
     "data.extxyz",
     "potential.aiida",

@@ -25,7 +25,7 @@ class StructureSource(StrictSettings):
     """Name of the structures in reports; by default the chemical formula."""
 
     weight: NonNegativeFloat = 1.0
-    """Relative share of these structures in the variations."""
+    """Relative share of these structures in the generated variations; the selection may label another share of them."""
 
     role: Role = "seed"
     """`seed`: label the structures and variations of them; `as_is`: label exactly these structures; `phase`: as `seed`, and
