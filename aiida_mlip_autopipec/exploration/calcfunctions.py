@@ -52,12 +52,13 @@ def write_exploration_files(
     return {"settings": json_file(names["settings"], program_settings(config)), **files}
 
 
-def program_settings(config: ExplorationConfig) -> dict[str, float | str | None]:
+def program_settings(config: ExplorationConfig) -> dict[str, float | int | str | None]:
     """Return the content of `settings.json` of `explore_structures`: its limits, the path of LAMMPS, and its commands."""
     return {
         "select_grade": config.select_grade,
         "stop_grade": config.stop_grade,
         "growth": config.growth,
+        "save_interval": config.save_interval,
         "min_distance_fraction": config.min_distance_fraction,
         "hottest": config.max_temperature_ratio,
         "expansion": config.max_volume_ratio,

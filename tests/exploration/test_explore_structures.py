@@ -48,6 +48,16 @@ def test_samplers_with_small_grades_save_no_frames(narrow: Potential, tmp_path: 
     assert outcome.frames == []
 
 
+def test_samplers_save_frames_at_intervals_and_at_their_end(narrow: Potential, tmp_path: Path) -> None:
+    walkers = [near_equilibrium(0, temperature=300.0), near_equilibrium(1, kind="relaxation", pressure=0.0)]
+    outcome = explore(tmp_path, walkers, narrow.yaml, narrow.asi, select_grade=5.0, save_interval=80)
+    assert outcome.status == 0, outcome.log
+    dynamics, relaxation = ([atoms for atoms in outcome.frames if atoms.info["walker"] == n] for n in (0, 1))
+    assert [atoms.info["step"] for atoms in dynamics] == [80, 160, 240, 300]
+    assert relaxation[-1].info["step"] == outcome.report["walkers"][1]["steps"]
+    assert max(atoms.info["grade"] for atoms in outcome.frames) < 5.0
+
+
 def test_a_start_with_a_large_grade_is_saved(narrow: Potential, tmp_path: Path) -> None:
     cluster = Atoms("Cu4", positions=[[0, 0, 0], [2.4, 0, 0], [0, 2.4, 0], [0, 0, 2.4]])
     cluster.info = near_equilibrium().info

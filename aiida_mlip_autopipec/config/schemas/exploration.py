@@ -126,6 +126,10 @@ class ExplorationConfig(StrictSettings):
     growth: float = Field(default=2.0, gt=1.0)
     """A sampler saves its next frame when the grade has grown by this factor since the last saved frame."""
 
+    save_interval: PositiveInt | None = None
+    """Every so many steps, a sampler saves a frame whatever its grade; also its last frame. If empty, only frames of a large
+    grade are saved."""
+
     min_distance_fraction: float = Field(default=0.6, ge=0.3, le=1.0)
     """A sampler stops when atoms come closer than this fraction of the sum of their covalent radii, 0.3 to 1."""
 

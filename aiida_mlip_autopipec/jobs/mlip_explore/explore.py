@@ -36,13 +36,21 @@ def read_settings(path: Path) -> tuple[Limits, LammpsProgram | None]:
         for key, value in (("lammps", lammps), ("lammps_input", commands)):
             if not (value is None or isinstance(value, str)):
                 raise TypeError(f"{key} must be text, not {value!r}")
-        limits = Limits(**{field.name: float(content[field.name]) for field in fields(Limits)})
+        interval = content.get("save_interval")
+        limits = Limits(
+            **{field.name: float(content[field.name]) for field in fields(Limits) if field.name != "save_interval"},
+            save_interval=None if interval is None else int(interval),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProgramError(
             "bad_input", f"{path}: cannot be used as settings: {type(error).__name__}: {error}"
         ) from error
     if not (0 < limits.select_grade <= limits.stop_grade and limits.growth > 1 and limits.expansion > 1):
         raise ProgramError("bad_input", f"{path}: needs 0 < select_grade <= stop_grade, growth > 1 and expansion > 1")
+    if limits.save_interval is not None and limits.save_interval < 1:
+        raise ProgramError(
+            "bad_input", f"{path}: save_interval is {limits.save_interval}; it must be at least 1, or null"
+        )
     return limits, None if lammps is None else LammpsProgram(lammps, commands)
 
 

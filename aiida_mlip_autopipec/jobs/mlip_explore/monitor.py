@@ -23,12 +23,16 @@ class Monitor:
 
     It saves the first frame whose grade is at least `select_grade`, then each frame whose grade has grown by `growth`, and the
     last frame below `stop_grade`. If a step jumps from below `select_grade` to above `stop_grade`, the frame after it is saved:
-    it was reached from a structure for which the potential is reliable, and is not unphysical.
+    it was reached from a structure for which the potential is reliable, and is not unphysical. With a `save_interval`, it also
+    saves a frame whenever so many steps have passed since the last one.
     """
 
     def __init__(self, sampler: Sampler, limits: Limits) -> None:
         self._sampler, self._limits = sampler, limits
         self._last: Atoms | None = None
+        # Frames below `select_grade`, saved for their step, do not count.
+        self._largest_saved: float | None = None
+        self._saved_at = 0
         self.frames: list[Atoms] = []
         self.steps = 0
         self.largest_grade = 0.0
@@ -47,11 +51,13 @@ class Monitor:
         frame = self._frame(atoms, grade)
         if grade >= self._limits.stop_grade:
             self.save_last(min_growth=math.sqrt(self._limits.growth))
-            if not self.frames:
-                self.frames.append(frame)
+            if self._largest_saved is None:
+                self._save(frame)
             raise UnphysicalError(STOP_GRADE if step else UNKNOWN_START, f"the extrapolation grade is {grade:.3g}")
-        if grade >= self._threshold(self._limits.growth):
-            self.frames.append(frame)
+        interval = self._limits.save_interval
+        is_due = interval is not None and step - self._saved_at >= interval
+        if is_due or grade >= self._threshold(self._limits.growth):
+            self._save(frame)
         self._last = frame
 
     def save_last(self, min_growth: float | None = None) -> None:
@@ -63,11 +69,17 @@ class Monitor:
         if last is None or (self.frames and self.frames[-1] is last):
             return
         if min_growth is None or last.info["grade"] >= self._threshold(min_growth):
-            self.frames.append(last)
+            self._save(last)
+
+    def _save(self, frame: Atoms) -> None:
+        self.frames.append(frame)
+        self._saved_at = frame.info["step"]
+        if frame.info["grade"] >= self._limits.select_grade:
+            self._largest_saved = max(frame.info["grade"], self._largest_saved or 0.0)
 
     def _threshold(self, growth: float) -> float:
         """Return the grade from which the next frame is saved."""
-        return growth * self.frames[-1].info["grade"] if self.frames else self._limits.select_grade
+        return self._limits.select_grade if self._largest_saved is None else growth * self._largest_saved
 
     def _frame(self, atoms: Atoms, grade: float) -> Atoms:
         frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)

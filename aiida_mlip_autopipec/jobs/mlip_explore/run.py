@@ -95,6 +95,8 @@ def run_sampler(
     if not prescribed and ended not in (ALL_STEPS, RELAXED, STOP_GRADE, UNKNOWN_START):
         # The grade gave no warning before the failure: the structure may be missing in the training data.
         monitor.save_last()
+    if limits.save_interval is not None and ended in (ALL_STEPS, RELAXED):
+        monitor.save_last()
     for frame in monitor.frames:
         frame.info["ended"] = ended
     grade = monitor.largest_grade

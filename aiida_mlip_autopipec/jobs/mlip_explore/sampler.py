@@ -35,6 +35,9 @@ class Limits:
     expansion: float
     """Largest volume relative to the start; its inverse is the smallest."""
 
+    save_interval: int | None = None
+    """Steps after which a frame is saved whatever its grade; None saves none for this reason."""
+
 
 @dataclass(frozen=True)
 class Sampler:
