@@ -11,7 +11,7 @@ from ase import Atoms
 from ..config.schemas.generator import GeneratorConfig
 from ..config.schemas.selection import SelectionConfig
 from ..dataset.trajectory import all_frames, to_trajectories
-from ..programs.files import pool_file
+from ..programs.files import POOL, pool_file
 from .seeds.generator import SeedGenerator
 from .structure import StructureGenerator
 
@@ -34,7 +34,7 @@ def generate_structures(
         structures = _generate(config, elements.get_list(), count.value, pool, seeds)
     except ValueError as error:
         return ExitCode(310, f"no structures generated: {error}")
-    return dict(to_trajectories(structures)) if pool is None else {"pool": pool_file(structures)}
+    return dict(to_trajectories(structures)) if pool is None else {POOL: pool_file(structures)}
 
 
 def _generate(

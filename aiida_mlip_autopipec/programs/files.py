@@ -27,10 +27,14 @@ def frames_file(name: str, frames: Iterable[Atoms]) -> SinglefileData:
         return SinglefileData(path)
 
 
+POOL = "pool"
+"""Label of a pool."""
+
+
 def pool_file(frames: Sequence[Atoms]) -> SinglefileData:
     """Return a node with a pool as an ASE trajectory: one node, whatever the number of formulas."""
     node = frames_file("pool.traj", frames)
-    node.label = "pool"
+    node.label = POOL
     node.base.attributes.set(N_STRUCTURES, len(frames))
     return node
 

@@ -11,7 +11,7 @@ from aiida.orm import Data, Dict, Int, SinglefileData, TrajectoryData
 from ase import Atoms
 
 from ..config.schemas.selection import SelectionConfig
-from ..dataset.trajectory import all_frames, to_atoms, to_trajectories
+from ..dataset.trajectory import to_atoms, to_trajectories
 from ..programs.catalogue import SELECT_STRUCTURES
 from ..programs.files import count_structures, frames_file, json_file, read_frames
 
@@ -20,13 +20,13 @@ CANDIDATE, KNOWN = "candidate_", "known_"
 
 
 @calcfunction
-def write_selection_files(count: Int, settings: Dict, **structures: TrajectoryData) -> dict[str, SinglefileData]:
+def write_selection_files(count: Int, settings: Dict, **structures: Data) -> dict[str, SinglefileData]:
     """Write the files that `select_structures` reads: `settings` and, if there are any, `candidates` and `known`.
 
-    A pool is such a file of candidates already.
+    A pool that is the only candidate is such a file already.
 
     :param settings: a :class:`SelectionConfig` as dictionary.
-    :param structures: trajectories named with the prefix :data:`CANDIDATE` or :data:`KNOWN`.
+    :param structures: trajectories and pools named with the prefix :data:`CANDIDATE` or :data:`KNOWN`.
     """
     config = SelectionConfig.model_validate(settings.get_dict())
     content = {
@@ -48,7 +48,7 @@ def take_selected(selection: SinglefileData, **candidates: Data) -> dict[str, Da
     """Return the selected structures, by label, and `report`: order and reason of the selection.
 
     :param selection: `selection.json` of `select_structures`; its indices count the candidates in the order of their names.
-    :param candidates: trajectories, or one pool.
+    :param candidates: trajectories and pools.
     :returns: trajectories whose frames have the candidate as source; `report` with `chosen`, a list in the order of selection
         with `label` and `step` of each structure, and `left_out`, by label the `steps` of the other candidates and their
         selection scores (`worth`) given the selected structures.
@@ -88,12 +88,16 @@ def _with_position(record: Mapping[str, Any], positions: Sequence[tuple[str, int
     return {"label": label, "step": step, **{key: value for key, value in record.items() if key != "index"}}
 
 
-def _with_prefix(structures: Mapping[str, TrajectoryData], prefix: str) -> dict[str, TrajectoryData]:
+def _with_prefix(structures: Mapping[str, Data], prefix: str) -> dict[str, Data]:
     return {name: structures[name] for name in sorted(structures) if name.startswith(prefix)}
 
 
-def _unlabelled(name: str, structures: Mapping[str, TrajectoryData]) -> SinglefileData:
-    frames = all_frames(structures)
+def _unlabelled(name: str, structures: Mapping[str, Data]) -> SinglefileData:
+    frames = [
+        atoms
+        for node in structures.values()
+        for atoms in (to_atoms(node) if isinstance(node, TrajectoryData) else read_frames(node))
+    ]
     for atoms in frames:
         atoms.calc = None
     return frames_file(name, frames)

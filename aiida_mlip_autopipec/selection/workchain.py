@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from aiida.engine import ProcessSpec
 from aiida.orm import Dict, Int, SinglefileData, TrajectoryData
 
@@ -41,8 +38,7 @@ class SelectionWorkChain(ProgramWorkChain):
             "candidates",
             valid_type=(TrajectoryData, SinglefileData),
             dynamic=True,
-            validator=_validate_candidates,
-            help="The candidates, by label: trajectories, or one pool, which is a file.",
+            help="The candidates, by label: trajectories, or pools, which are files.",
         )
         spec.input_namespace(
             "known",
@@ -62,7 +58,9 @@ class SelectionWorkChain(ProgramWorkChain):
     def write_files(self) -> None:
         """Write the settings, candidates and known structures of the job."""
         candidates = dict(self.inputs.candidates)
-        pool = next((node for node in candidates.values() if isinstance(node, SinglefileData)), None)
+        # A pool alone is the file that the program reads already.
+        only = next(iter(candidates.values())) if len(candidates) == 1 else None
+        pool = only if isinstance(only, SinglefileData) else None
         structures = {} if pool is not None else {f"{CANDIDATE}{label}": node for label, node in candidates.items()}
         structures |= {f"{KNOWN}{label}": node for label, node in self.inputs.get("known", {}).items()}
         files = write_selection_files(count=self.inputs.count, settings=self.inputs.settings, **structures)
@@ -80,11 +78,6 @@ class SelectionWorkChain(ProgramWorkChain):
         self.out("report", outputs.pop("report"))
         self.out("selected", outputs)
         self.report(f"{count_structures(outputs)} of {count_structures(self.inputs.candidates)} structures selected")
-
-
-def _validate_candidates(candidates: Mapping[str, Any] | None, _: object) -> str | None:
-    n_pools = sum(isinstance(node, SinglefileData) for node in (candidates or {}).values())
-    return "a pool must be the only candidate" if n_pools and len(candidates or {}) > 1 else None
 
 
 def _validate_count(count: Int | None, _: object) -> str | None:

@@ -17,6 +17,7 @@ from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
 from aiida_mlip_autopipec.dataset.trajectory import all_frames, count_frames, to_atoms, to_trajectories
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 from aiida_mlip_autopipec.programs.codes import ensure_code
+from aiida_mlip_autopipec.programs.files import POOL, pool_file
 from aiida_mlip_autopipec.selection.workchain import SelectionWorkChain
 
 from ..training.conftest import with_prepended
@@ -82,6 +83,33 @@ def test_every_selected_structure_names_the_candidate_it_is(
             (candidate,) = to_atoms(candidates, [atoms.info["source_step"]])
             assert (atoms.positions == candidate.positions).all() and atoms.info["family"] == candidate.info["family"]
         assert {link.node.process_label for link in selected.base.links.get_incoming().all()} >= {"take_selected"}
+
+
+def test_candidates_may_be_a_pool_and_trajectories(
+    pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode
+) -> None:
+    candidates = {POOL: pool_file(pool[:25]), **to_trajectories(pool[25:])}
+    _, node = run_get_node(
+        SelectionWorkChain,
+        candidates=candidates,
+        count=orm.Int(12),
+        settings=orm.Dict(SelectionConfig(n_functions=40).model_dump(mode="json")),
+        resources=resources,
+        code=code,
+    )
+    assert node.is_finished_ok, node.exit_message
+    report = node.outputs.report.get_dict()
+    assert report["n_candidates"] == len(pool)
+    frames = {(POOL, step): atoms for step, atoms in enumerate(pool[:25])}
+    frames |= {
+        (label, step): atoms
+        for label, node in candidates.items()
+        if label != POOL
+        for step, atoms in enumerate(to_atoms(node))
+    }
+    wanted = sorted(str(frames[entry["label"], entry["step"]].positions) for entry in report["chosen"])
+    assert wanted == sorted(str(atoms.positions) for atoms in all_frames(node.outputs.selected))
+    assert {entry["label"] == POOL for entry in report["chosen"]} == {True, False}
 
 
 def test_known_structures_are_not_chosen_again(pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode) -> None:
