@@ -8,7 +8,7 @@ from .program import Program
 PACE_TRAIN = Program(
     name="pace_train",
     modules=("mlip_common", "mlip_train"),
-    files={"input": "input.yaml", "dataset": "dataset.traj"},
+    files={"input": "input.yaml", "dataset": "dataset.traj", "teacher": "teacher.yaml"},
     results={"metrics.json": "metrics"},
     failures=(
         "bad_input",

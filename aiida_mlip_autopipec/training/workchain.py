@@ -35,6 +35,12 @@ class PaceTrainWorkChain(ProgramWorkChain):
         super().define(spec)
         spec.input_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="A curated dataset, by label.")
         spec.input("settings", valid_type=Dict, validator=validates(TrainingConfig), help="A `TrainingConfig`.")
+        spec.input(
+            "teacher",
+            valid_type=SinglefileData,
+            required=False,
+            help="`potential_yaml` of a linear fit to labels of a teacher, which cross-validation may choose as prior.",
+        )
         spec.output("potential", valid_type=SinglefileData, help="The potential, a `.yace` file.")
         spec.output(
             "potential_yaml",
@@ -50,8 +56,10 @@ class PaceTrainWorkChain(ProgramWorkChain):
         files, node = write_training_files.run_get_node(settings=self.inputs.settings, **self.inputs.dataset)
         if failed(node):
             return self.program.exit_code(self, "bad_input", node.exit_message)
-        arguments = [*limit_options(self.inputs.resources), *(f"{{{name}}}" for name in self.program.files)]
-        nodes = {name: files[name] for name in self.program.files}
+        if "teacher" in self.inputs:
+            files = {**files, "teacher": self.inputs.teacher}
+        nodes = {name: files[name] for name in self.program.files if name in files}
+        arguments = [*limit_options(self.inputs.resources), *(f"{{{name}}}" for name in nodes)]
         self.set_job(nodes, arguments, [*OUTPUTS.values(), *self.program.results])
         return None
 

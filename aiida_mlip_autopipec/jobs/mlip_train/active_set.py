@@ -23,20 +23,26 @@ from .data import Frame
 ACTIVE_SET_FLOOR = 1e-6
 """Length of the rows that are added where the data do not span all functions, relative to the longest column."""
 
+PRIOR_RANGE = 2.0
+"""Length of these rows if a prior determines the functions, relative to the root mean square of a column: a new environment has
+a large grade where a function is far larger than in the data."""
+
 BATCH_ATOMS = 10_000
 """Largest number of atoms in memory at a time."""
 
 
-def write_active_set(basis_set: Any, training: Sequence[Frame], path: Path) -> None:
+def write_active_set(basis_set: Any, training: Sequence[Frame], path: Path, *, prior: bool = False) -> None:
     """Write the inverse of the active set: the environments selected by MaxVol, batch by batch.
 
     If the environments do not span all functions, tiny rows are added: a new environment with a component along these
     functions then has a very large extrapolation grade, as it should.
+
+    :param prior: whether the coefficients have a prior, so that the data need not determine them: the rows are then not tiny.
     """
     elements = sorted(basis_set.elements_to_index_map, key=basis_set.elements_to_index_map.get)
     active: dict[int, np.ndarray] = {}
     for batch in _batches(training):
-        active |= _update_active(basis_set, batch, active)
+        active |= _update_active(basis_set, batch, active, prior)
     for species, matrix in active.items():
         missing = int((np.count_nonzero(matrix, axis=1) == 1).sum())
         if missing:
@@ -44,12 +50,14 @@ def write_active_set(basis_set: Any, training: Sequence[Frame], path: Path) -> N
     save_active_inverse_set(str(path), compute_A_active_inverse(active), elements_name=elements)
 
 
-def _update_active(basis_set: Any, batch: Sequence[Frame], active: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+def _update_active(
+    basis_set: Any, batch: Sequence[Frame], active: Mapping[int, np.ndarray], prior: bool
+) -> dict[int, np.ndarray]:
     """Return the active environments of a batch and the previous active ones, by MaxVol."""
     projections = compute_B_projections(basis_set, [frame.atoms for frame in batch])
     for species in projections:
         matrix = projections[species]
-        projections[species] = np.vstack([matrix, active[species] if species in active else _floor(matrix)])
+        projections[species] = np.vstack([matrix, active[species] if species in active else _floor(matrix, prior)])
     return dict(compute_active_set(projections, tol=1.001, max_iters=300, verbose=False))
 
 
@@ -64,7 +72,8 @@ def _batches(training: Sequence[Frame]) -> Iterator[list[Frame]]:
         yield batch
 
 
-def _floor(matrix: Any) -> np.ndarray:
-    """Return tiny rows, one along each function."""
+def _floor(matrix: Any, prior: bool) -> np.ndarray:
+    """Return a row along each function, tiny unless the functions have a prior."""
     lengths = np.linalg.norm(matrix, axis=0)
-    return np.diag(ACTIVE_SET_FLOOR * np.where(lengths > 0, lengths, lengths.max() or 1.0))
+    size = PRIOR_RANGE / max(1, len(matrix)) ** 0.5 if prior else ACTIVE_SET_FLOOR
+    return np.diag(size * np.where(lengths > 0, lengths, lengths.max() or 1.0))

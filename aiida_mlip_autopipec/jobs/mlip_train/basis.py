@@ -118,14 +118,32 @@ def functions_of(basis_set: Any) -> list[FunctionKey]:
 class Basis:
     """An ACE basis, and potentials of subsets of its functions."""
 
-    def __init__(self, potential: dict[str, Any]) -> None:
+    def __init__(self, potential: dict[str, Any], configuration: Any = None) -> None:
+        """Create the basis of the settings of a potential.
+
+        :param configuration: of an existing potential, whose functions to take; `potential` then only identifies the basis.
+        """
         self.settings = potential
-        self._configuration = create_multispecies_basis_config(potential)
+        self._configuration = create_multispecies_basis_config(potential) if configuration is None else configuration
         basis_set = ACEBBasisSet(self._configuration)
         self.cutoff = float(basis_set.cutoffmax)
         self.index_of_element: dict[str, int] = dict(basis_set.elements_to_index_map)
         self.functions = functions_of(basis_set)
         self.n_functions = len(self.functions)
+
+    def coefficients(self) -> np.ndarray:
+        """Return the coefficients (m,) of the potential whose functions these are."""
+        found = {
+            self._key(function): function.coeffs[0]
+            for block in self._configuration.funcspecs_blocks
+            for function in block.funcspecs
+        }
+        return np.array([found[key] for key in self.functions])
+
+    def _key(self, function: Any) -> FunctionKey:
+        """Return the key of a function of the configuration."""
+        centre, *others = (self.index_of_element[symbol] for symbol in function.elements)
+        return centre, tuple(others), tuple(function.ns), tuple(function.ls), tuple(function.LS)
 
     def reduced(self, chosen: Sequence[int] | np.ndarray, coefficients: Sequence[float] | np.ndarray) -> Any:
         """Return the pyace configuration of a potential with a subset of the functions.
@@ -142,8 +160,7 @@ class Basis:
         for block in blocks:
             kept = []
             for function in block.funcspecs:
-                centre, *others = (self.index_of_element[symbol] for symbol in function.elements)
-                key = (centre, tuple(others), tuple(function.ns), tuple(function.ls), tuple(function.LS))
+                key = self._key(function)
                 if key in wanted:
                     function.coeffs = [wanted.pop(key)]
                     kept.append(function)

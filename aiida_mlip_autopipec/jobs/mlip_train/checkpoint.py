@@ -17,6 +17,9 @@ from mlip_common.errors import log
 FACTORS = Path("factors")
 """Folder of the reduced design matrix: the factors of the finished folds and of the current one."""
 
+TEACHER_FACTORS = Path("factors_of_teacher")
+"""The same with the functions of the teacher."""
+
 SAVE_INTERVAL = 120.0
 """Seconds between two saved states of the current fold."""
 
@@ -34,7 +37,7 @@ _KEY, _IN_PROGRESS = "key", "at_work.npz"
 
 def copy_checkpoint(previous: Path) -> None:
     """Copy the checkpoint of an earlier fit, if there is one, to the working folder."""
-    for folder in (FACTORS, NONLINEAR):
+    for folder in (FACTORS, TEACHER_FACTORS, NONLINEAR):
         if (previous / folder).is_dir() and not folder.exists():
             with atomic_write(folder) as temporary:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -44,7 +47,7 @@ def copy_checkpoint(previous: Path) -> None:
 
 def remove_checkpoints() -> None:
     """Remove the checkpoints of a finished fit."""
-    for folder in (FACTORS, NONLINEAR):
+    for folder in (FACTORS, TEACHER_FACTORS, NONLINEAR):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -52,23 +55,25 @@ class Checkpoint:
     """The state of the reduction of the design matrix in files, from which a restarted job continues.
 
     :param key: hash of the problem; files of another problem are removed.
+    :param folder: folder of the files.
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, folder: Path = FACTORS) -> None:
+        self._folder = folder
         self._written = time.monotonic()
         self._finished: list[int] = []
-        path = FACTORS / _KEY
+        path = folder / _KEY
         if path.is_file() and path.read_text() == key:
             return
-        shutil.rmtree(FACTORS, ignore_errors=True)
-        FACTORS.mkdir()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         with atomic_write(path) as temporary:
             temporary.write_text(key)
 
     def load(self) -> tuple[int, list[np.ndarray]] | None:
         """Return the number of finished chunks and the factors of the current fold; None without usable files."""
         try:
-            with np.load(FACTORS / _IN_PROGRESS, allow_pickle=False) as arrays:
+            with np.load(self._folder / _IN_PROGRESS, allow_pickle=False) as arrays:
                 finished = arrays["finished"].tolist()
                 found = int(arrays["done"]), [arrays[part] for part in PARTS]
             for fold in finished:
@@ -83,7 +88,7 @@ class Checkpoint:
         """Write the state of the current fold, if the last saved state is old or `now` is set."""
         if not now and time.monotonic() - self._written < SAVE_INTERVAL:
             return
-        with atomic_write(FACTORS / _IN_PROGRESS) as temporary, temporary.open("wb") as handle:
+        with atomic_write(self._folder / _IN_PROGRESS) as temporary, temporary.open("wb") as handle:
             arrays: dict[str, Any] = {"done": done, "finished": np.array(self._finished, dtype=int)}
             arrays |= dict(zip(PARTS, factors, strict=True))
             np.savez(handle, **arrays)
@@ -92,7 +97,7 @@ class Checkpoint:
     def finish(self, fold: int, factors: Sequence[np.ndarray]) -> None:
         """Write the factors of a finished fold."""
         for part, array in zip(PARTS, factors, strict=True):
-            with atomic_write(_path(fold, part)) as temporary, temporary.open("wb") as handle:
+            with atomic_write(self._path(fold, part)) as temporary, temporary.open("wb") as handle:
                 np.save(handle, array)
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -100,8 +105,7 @@ class Checkpoint:
 
     def factor(self, fold: int, part: str) -> np.ndarray:
         """Return a factor of a finished fold as a memory map of its file."""
-        return np.asarray(np.load(_path(fold, part), mmap_mode="r", allow_pickle=False))
+        return np.asarray(np.load(self._path(fold, part), mmap_mode="r", allow_pickle=False))
 
-
-def _path(fold: int, part: str) -> Path:
-    return FACTORS / f"{fold}_{part}.npy"
+    def _path(self, fold: int, part: str) -> Path:
+        return self._folder / f"{fold}_{part}.npy"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from mlip_common.parallel import shared, worker_pool
 from mlip_common.progress import progress
 
 from .basis import Basis
-from .checkpoint import FORMAT, PARTS, Checkpoint
+from .checkpoint import FACTORS, FORMAT, PARTS, Checkpoint
 from .data import FOLDS, Frame, ReferenceEnergies
 from .rows import RowBuilder
 
@@ -179,10 +180,12 @@ def accumulate(
     deadline: Deadline,
     *,
     trial: bool = False,
+    folder: Path = FACTORS,
 ) -> Sequence[Factors]:
     """Reduce the design matrix of the frames to factors, one for each fold that has frames.
 
     :param trial: a small problem, kept in memory without checkpoint.
+    :param folder: folder of the checkpoint.
     """
     chunks = _chunks(frames, folds, basis.n_functions)
     sizes = {
@@ -200,7 +203,7 @@ def accumulate(
                 deadline.check("a trial")
         return [_factors(found[fold], counts) for fold, counts in sizes.items()]
 
-    checkpoint = Checkpoint(problem_key(basis, frames, chunks, reference))
+    checkpoint = Checkpoint(problem_key(basis, frames, chunks, reference), folder)
     done, factors = checkpoint.load() or (0, list(empty))
     if done:
         log(f"  design matrix: continuing after {done} of {len(chunks)} parts")

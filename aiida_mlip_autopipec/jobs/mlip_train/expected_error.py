@@ -121,7 +121,7 @@ def _without_fold(
         yaml, active = Path(name) / "hold_out.yaml", Path(name) / "hold_out.asi"
         basis_set = ACEBBasisSet(solution.configuration(without=number))
         basis_set.save(str(yaml))
-        write_active_set(basis_set, others, active)
+        write_active_set(basis_set, others, active, prior=solution.has_prior)
         return grade(_with_active_set(yaml, active), hold_out, reference)
 
 

@@ -30,6 +30,7 @@ from .radial import choose_radial
 from .repulsion import set_core_repulsion
 from .sanity import check_sanity
 from .settings import FitSettings
+from .teacher import fit_difference, is_better, read_teacher, reference_with_teacher, report_of
 
 POTENTIAL = "potential.yace"
 
@@ -40,9 +41,17 @@ EXPECTED_CUTOFF = 6.0
 """Cutoff (Å) for the first estimate of the time, before the cutoff is chosen."""
 
 
-def train(settings: FitSettings, frames: Sequence[Frame], workers: int, deadline: Deadline, out: Path) -> None:
+def train(
+    settings: FitSettings,
+    frames: Sequence[Frame],
+    workers: int,
+    deadline: Deadline,
+    out: Path,
+    teacher: Path | None = None,
+) -> None:
     """Fit, convert and check the potential, and write all files into the folder `out`.
 
+    :param teacher: the `potential.yaml` of a teacher, which the fit may use as prior.
     :raises ProgramError: if the data do not give a usable potential.
     """
     start, cpu_start = time.monotonic(), cpu_seconds()
@@ -85,6 +94,24 @@ def train(settings: FitSettings, frames: Sequence[Frame], workers: int, deadline
     plan(in_pool, most)
     most *= len(settings.elements)
     solution = fit_linear(settings, basis, training, reference, most, workers, deadline)
+    reasons = {
+        "cutoff": radial_reason,
+        "radial_functions": radial.name,
+        "n_functions": _reason(
+            settings.n_functions,
+            f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination "
+            f"from a pool of {basis.n_functions}. Limits: half of the atoms, an eighth of the labels, the cost of the "
+            f"potential, the time limit, {settings.max_functions} per element",
+        ),
+    }
+    facts: dict[str, Any] = {}
+    if teacher is not None:
+        known = read_teacher(teacher, settings, shortest)
+        adjusted = reference_with_teacher(known, training, reference)
+        difference = fit_difference(settings, known, training, adjusted, workers, deadline)
+        facts["teacher"] = report_of(solution, difference)
+        if is_better(difference, solution):
+            solution, reference, reasons = difference, adjusted, dict.fromkeys(reasons, "that of the teacher")
 
     def checked(configuration: Any) -> _CheckedPotential:
         core = set_core_repulsion(configuration, shortest) if settings.core_repulsion else None
@@ -103,20 +130,14 @@ def train(settings: FitSettings, frames: Sequence[Frame], workers: int, deadline
         potential = checked(solution.configuration())
     if potential.core_repulsion is not None:
         chosen["core_repulsion"] = potential.core_repulsion
-    chosen |= {"cutoff": radial_reason, "radial_functions": radial.name}
-    chosen["n_functions"] = _reason(
-        settings.n_functions,
-        f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination from a "
-        f"pool of {solution.basis.n_functions}. Limits: half of the atoms, an eighth of the labels, the cost of the potential, "
-        f"the time limit, {settings.max_functions} per element",
-    )
+    chosen |= reasons
     basis_set = potential.basis_set
     progress.begin(ACTIVE_SET)
-    write_active_set(basis_set, training, out / "potential.asi")
+    write_active_set(basis_set, training, out / "potential.asi", prior=solution.has_prior)
     calibration = expected_errors(solution, frames, reference, out / "potential.yaml", out / "potential.asi")
     progress.begin(CURVES)
     curves = learning_curve(solution, workers)
-    facts = {
+    facts |= {
         "engine": engine,
         "elements": settings.elements,
         "n_functions": sum(len(functions) for functions in [*basis_set.basis_rank1, *basis_set.basis]),

@@ -36,7 +36,9 @@ def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:
     start = time.monotonic()
     choice = solution.choice
     fewer = [folds for folds in FOLDS_FITTED if folds < n_folds - 1]
-    counts = sorted({max(1, round(part * n_functions)) for part in FUNCTION_FRACTIONS} - {n_functions})
+    # A difference from another potential always has all its functions.
+    fractions = () if solution.has_prior else FUNCTION_FRACTIONS
+    counts = sorted({max(1, round(part * n_functions)) for part in fractions} - {n_functions})
     full = _point(solution, n_folds - 1, n_functions, choice.energy_error, choice.force_error)
     by_structures = [_fitted(solution, folds, n_functions, workers) for folds in fewer]
     by_functions = [_fitted(solution, n_folds - 1, count, workers) for count in counts]

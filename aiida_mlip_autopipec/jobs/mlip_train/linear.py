@@ -58,6 +58,11 @@ class Solution:
     selection: FunctionSelection
     choice: Hyperparameters
 
+    @property
+    def has_prior(self) -> bool:
+        """Whether the fit is the difference from another potential."""
+        return self.problem.origin is not None
+
     def functions(self, *, all_pairs: bool = False) -> np.ndarray:
         """Return the indices of the selected functions, optionally followed by all other functions of one neighbour."""
         chosen = self.selection.functions
@@ -74,9 +79,10 @@ class Solution:
         problem, functions = self.problem, self.selection.functions
         folds = range(len(problem.factors)) if without is None else problem.folds_except(without)
         rows = problem.stack(self.choice.weights, folds, functions)
-        coefficients = Ridge.of_rows(rows, problem.penalty[functions]).solve(self.choice.ridge)
-        if not np.isfinite(coefficients).all():
+        solved = Ridge.of_rows(rows, problem.penalty[functions]).solve(self.choice.ridge)
+        if not np.isfinite(solved).all():
             raise ProgramError("diverged", "the solution of the linear fit is not finite")
+        coefficients = problem.total(functions, solved)[functions]
         self._check_contributions(coefficients)
         functions = self.functions(all_pairs=all_pairs)
         return self.basis.reduced(functions, np.pad(coefficients, (0, len(functions) - len(coefficients))))
@@ -140,7 +146,7 @@ def fit_linear(
     progress.begin(MATRIX)
     folds = assign_folds(training)
     factors = accumulate(basis, training, folds, reference, workers, deadline)
-    problem = Problem(factors, _penalty(basis), settings.force_weight)
+    problem = Problem(factors, penalty_of(basis), settings.force_weight)
     progress.begin(CHOICE)
     start = time.monotonic()
     selection, choice = optimise_selection(settings, problem, most, workers)
@@ -148,11 +154,18 @@ def fit_linear(
         f"chosen by {len(factors)}-fold cross-validation in {time.monotonic() - start:.0f} s: {len(selection.functions)} "
         f"functions, weights {choice.weights}, ridge {choice.ridge:g}"
     )
-    if settings.core_repulsion:
-        problem = with_short_distance_prior(
-            problem, short_distance_prior(basis, training, folds), selection, choice, workers
-        )
-    return Solution(basis, problem, selection, choice)
+    return with_short_distances(settings, Solution(basis, problem, selection, choice), training, workers)
+
+
+def with_short_distances(
+    settings: FitSettings, solution: Solution, training: Sequence[Frame], workers: int
+) -> Solution:
+    """Return the solution with the prior for short distances, if the potential has a core repulsion."""
+    if not settings.core_repulsion:
+        return solution
+    prior = short_distance_prior(solution.basis, training, assign_folds(training))
+    problem = with_short_distance_prior(solution.problem, prior, solution.selection, solution.choice, workers)
+    return replace(solution, problem=problem)
 
 
 def short_distance_prior(basis: Basis, frames: Sequence[Frame], folds: Sequence[int]) -> ShortDistancePrior:
@@ -201,10 +214,11 @@ def trial_error(
 ) -> float:
     """Return the validation error of a basis on some structures, with the initial weights and the best ridge strength."""
     factors = accumulate(basis, frames, assign_folds(frames), reference, workers, deadline, trial=True)
-    problem = Problem(factors, _penalty(basis), 1.0)
+    problem = Problem(factors, penalty_of(basis), 1.0)
     return best_ridge(problem, FunctionSelection.whole_pool(problem), Weights(*INITIAL_WEIGHTS), RIDGES, workers).error
 
 
-def _penalty(basis: Basis) -> np.ndarray:
+def penalty_of(basis: Basis) -> np.ndarray:
+    """Return the penalty of each function (m,): a power of its complexity."""
     complexity = np.array([complexity_of(key) for key in basis.functions])
     return np.asarray((complexity / complexity.min()) ** PRIOR_EXPONENT)

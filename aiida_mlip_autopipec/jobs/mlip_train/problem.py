@@ -32,12 +32,15 @@ class Weights:
 class Problem:
     """The least-squares problem of a pool of m functions, as factors of each fold, with the penalty (m,) of each function.
 
+    :ivar origin: coefficients (m,) from which the regularisation measures; by default zero. The fit solves for the difference
+        from them.
     :ivar prior: rows that are added to each fit with `prior_weight`, but are not counted in errors.
     """
 
     factors: Sequence[Factors]
     penalty: np.ndarray
     force_weight: float
+    origin: np.ndarray | None = None
     prior: ShortDistancePrior | None = None
     prior_weight: float = 0.0
 
@@ -46,7 +49,7 @@ class Problem:
         return [number for number in range(len(self.factors)) if number != fold]
 
     def products(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
-        """Return [X | y]^T [X | y] of k functions and some folds, (k + 1, k + 1)."""
+        """Return [X | y]^T [X | y] of k functions and some folds, (k + 1, k + 1), y without the part of the origin."""
         folds = list(folds)
         rows = self._prior_rows(folds, functions)
         total = rows.T @ rows
@@ -58,7 +61,10 @@ class Problem:
         return total
 
     def stack(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
-        """Return the triangular factor of [X | y] of k functions and some folds, (at most k + 1, k + 1)."""
+        """Return the triangular factor of [X | y] of k functions and some folds, (at most k + 1, k + 1).
+
+        As in :meth:`products`, y is without the part of the origin.
+        """
         folds = list(folds)
         factor = self._prior_rows(folds, functions)
         for fold in folds:
@@ -66,19 +72,22 @@ class Problem:
             factor = triangle(stacked([factor, *parts]))
         return factor
 
+    def total(self, functions: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Return the coefficients of all functions (m,) for the solution of k functions."""
+        total = np.zeros(len(self.penalty)) if self.origin is None else self.origin.copy()
+        total[functions] += coefficients
+        return total
+
     def errors(self, fold: int, functions: np.ndarray, coefficients: np.ndarray) -> tuple[float, float]:
-        """Return the weighted RMSE of energies and forces of a fold."""
-        solution = np.zeros(len(self.penalty) + 1)
-        solution[functions], solution[-1] = coefficients, -1.0
-        return self.factors[fold].errors(solution)
+        """Return the weighted RMSE of energies and forces of a fold, for the solution of k functions."""
+        return self.factors[fold].errors(np.append(self.total(functions, coefficients), -1.0))
 
     def _prior_rows(self, folds: Sequence[int], functions: np.ndarray) -> np.ndarray:
         if self.prior is None or not folds or not self.prior_weight:
             return np.zeros((0, len(functions) + 1))
-        return self.prior_weight * self.prior.rows(folds)[:, np.append(functions, len(self.penalty))]
+        return self.prior_weight * self._columns(self.prior.rows(folds), functions)
 
     def _weighted(self, fold: int, weights: Weights, functions: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
-        columns = np.append(functions, len(self.penalty))
         weight_of = {
             "energy": weights.energy,
             "forces": self.force_weight,
@@ -86,7 +95,14 @@ class Problem:
         }
         for part, weight in weight_of.items():
             # Read one part at a time, to save memory.
-            yield weight, np.asarray(getattr(self.factors[fold], part)[:, columns])
+            yield weight, self._columns(getattr(self.factors[fold], part), functions)
+
+    def _columns(self, rows: np.ndarray, functions: np.ndarray) -> np.ndarray:
+        """Return the columns of some functions and the target, without the part of the origin."""
+        columns = np.asarray(rows[:, np.append(functions, len(self.penalty))])
+        if self.origin is not None:
+            columns[:, -1] -= rows[:, :-1] @ self.origin
+        return columns
 
 
 class Ridge:

@@ -186,6 +186,30 @@ def _dimer(pair: Pair, distance: float) -> Atoms:
     return Atoms(list(pair), positions=[[0.0, 0.0, 0.0], [0.0, 0.0, distance]])
 
 
+def blocks_of_pairs(blocks: Iterable[Any]) -> dict[Pair, list[Any]]:
+    """Return the blocks of functions of a configuration by pair of elements."""
+    found: dict[Pair, list[Any]] = defaultdict(list)
+    for block in blocks:
+        species = block.block_name.split()
+        if len(species) <= 2:
+            found[min(species), max(species)].append(block)
+    return found
+
+
+def set_onsets(configuration: Any, shortest: Mapping[Pair, float]) -> None:
+    """Set the onset of the core repulsion of each pair as for a new basis.
+
+    :param shortest: the shortest distance (Å) of each pair in the data.
+    """
+    # pyace returns copies: changes must be assigned back.
+    blocks = configuration.funcspecs_blocks
+    for pair, of_pair in blocks_of_pairs(blocks).items():
+        for block in of_pair:
+            block.r_in = onset(*pair, shortest.get(pair, math.inf))
+            block.delta_in = SWITCH_WIDTH * block.r_in
+    configuration.funcspecs_blocks = blocks
+
+
 def set_core_repulsion(configuration: Any, shortest: Mapping[Pair, float]) -> dict[str, dict[str, float]]:
     """Set the core repulsion 2 A exp(-b r^2)/r of each pair inside its onset; return the parameters and onsets.
 
@@ -194,12 +218,8 @@ def set_core_repulsion(configuration: Any, shortest: Mapping[Pair, float]) -> di
 
     :param shortest: the shortest distance (Å) of each pair in the data.
     """
-    blocks_of: dict[Pair, list[Any]] = defaultdict(list)
     blocks = configuration.funcspecs_blocks
-    for block in blocks:
-        species = block.block_name.split()
-        if len(species) <= 2:
-            blocks_of[min(species), max(species)].append(block)
+    blocks_of = blocks_of_pairs(blocks)
 
     def fitted() -> dict[Pair, np.ndarray]:
         for block in (block for of_pair in blocks_of.values() for block in of_pair):
