@@ -156,6 +156,8 @@ class Plot:
     def dots(self, xs: Sequence[float], ys: Sequence[float], colour: str, *, hollow: bool = False) -> None:
         """Add points with their values as tooltips."""
         inside = [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
+        if not inside:
+            return
         self._axes.plot(
             *np.array(inside).reshape(-1, 2).T,
             "o",

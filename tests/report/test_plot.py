@@ -52,6 +52,8 @@ def test_texts_are_shown_as_they_are() -> None:
 def test_points_have_their_values_as_tooltips() -> None:
     plot = Plot(Scale(0, 1), Scale(0, 1), "x", "y")
     plot.dots([0.25, np.nan, 0.5], [0.5, 0.5, 1.0], "#000000")
+    plot.dots([], [], "#000000")
+    plot.dots([np.nan], [0.5], "#000000")
     assert texts(plot, "title") == ["0.25, 0.5", "0.5, 1"]
 
 
