@@ -16,6 +16,8 @@ from .submitting import (
     origin_of,
     read_config,
     submit_to_daemon,
+    teacher_option,
+    with_teacher,
     without_reuse,
 )
 from .watching import next_steps
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _ARGUMENTS = [
     *config_arguments,
+    teacher_option,
     output_option,
     click.option("--max-labels", type=click.IntRange(min=1), metavar="N", help="Budget of labels."),
     click.option(
@@ -50,6 +53,7 @@ def _learn(
     structures: tuple[Path, ...],
     no_reuse: bool,
     validate: bool,
+    teacher: str | None,
     output: Path | None,
     max_labels: int | None,
     target_force_rmse: float | None,
@@ -83,6 +87,7 @@ def _learn(
         content = {**run.inputs.config.get_dict(), **content}
     if elements:
         content["elements"] = list(elements)
+    content = with_teacher(content, teacher, config_file)
     content = complete_structures(content, structures, config_file, profile)
     overrides = {"max_labels": max_labels, "target_force_rmse": target_force_rmse}
     content["learning"] = _with_overrides(content.get("learning"), overrides)

@@ -11,7 +11,7 @@ import click
 
 from .common import load_profile, load_run, profile_option, table
 from .display import Shown, follow, stage_line
-from .submitting import config_arguments, load_config, submit_run, submit_to_daemon
+from .submitting import config_arguments, load_config, submit_run, submit_to_daemon, teacher_option
 from .watching import (
     INTERRUPTED,
     explain_failure,
@@ -33,17 +33,19 @@ def _submit(
     structures: tuple[Path, ...],
     no_reuse: bool,
     validate: bool,
+    teacher: str | None,
     profile: str | None,
 ) -> None:
     """Submit a run (see `mlip-auto run`) to AiiDA's daemon and return at once.
 
     The run continues after you log out and, once the daemon is started again, after a reboot of the machine.
     """
-    run = submit_run(load_config(config_file, elements, no_reuse, structures, profile), profile, validate=validate)
+    config = load_config(config_file, elements, no_reuse, structures, profile, teacher=teacher)
+    run = submit_run(config, profile, validate=validate)
     click.echo(next_steps(run))
 
 
-for _decorate in reversed(config_arguments):
+for _decorate in reversed([*config_arguments, teacher_option]):
     _submit = _decorate(_submit)
 submit = click.command("submit")(_submit)
 

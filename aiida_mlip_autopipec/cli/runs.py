@@ -27,7 +27,7 @@ from .common import (
     warn_of_implausible_labels,
     write_text,
 )
-from .submitting import config_arguments, load_config, submit_run, submit_to_daemon, without_reuse
+from .submitting import config_arguments, load_config, submit_run, submit_to_daemon, teacher_option, without_reuse
 from .watching import watch as watch_run
 
 if TYPE_CHECKING:
@@ -44,16 +44,17 @@ def _run(
     structures: tuple[Path, ...],
     no_reuse: bool,
     validate: bool,
+    teacher: str | None,
     output: Path | None,
     profile: str | None,
 ) -> None:
-    config = load_config(config_file, elements, no_reuse, structures, profile)
+    config = load_config(config_file, elements, no_reuse, structures, profile, teacher=teacher)
     if output is not None:
         check_writable(output)
     sys.exit(watch_run(submit_run(config, profile, validate=validate), output))
 
 
-_RUN_ARGUMENTS = [*config_arguments, output_option]
+_RUN_ARGUMENTS = [*config_arguments, teacher_option, output_option]
 
 _RUN_HELP = """Make a potential for given elements or structures: generate, select, label, curate, train.
 

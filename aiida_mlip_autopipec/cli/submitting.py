@@ -27,6 +27,13 @@ structures_option = click.option(
     help="File with structures to start from: CIF, POSCAR, extended XYZ, .traj, ASE database, pw.x, VASP; may be repeated.",
 )
 
+teacher_option = click.option(
+    "--teacher",
+    metavar="NAME",
+    help="Cheap method that finds the structures to label, such as a foundation model: chgnet, mace_mp, mattersim, orb, "
+    "sevennet; or another ASE calculator, by name or import path.",
+)
+
 config_arguments = [
     click.argument(
         "config_file", required=False, type=click.Path(dir_okay=False, path_type=Path), metavar="[CONFIG.yaml]"
@@ -99,10 +106,12 @@ def load_config(
     profile: str | None = None,
     *,
     oracle: dict[str, Any] | None = None,
+    teacher: str | None = None,
 ) -> PipelineConfig:
     """Return the settings of a run from elements or structures to a potential.
 
-    :param oracle: settings of the oracle, given by --teacher; then the file must have none.
+    :param oracle: settings of the oracle, given by --teacher of `distill`; then the file must have none.
+    :param teacher: calculator of the teacher, given by --teacher; then the file must name none.
     :raises UserError: if they are not valid.
     """
     from ..config.read import parse_settings
@@ -119,14 +128,32 @@ def load_config(
                 f"{config_file}: the oracle of a distillation is its --teacher; remove the section 'oracle'"
             )
         content["oracle"] = oracle
+    content = with_teacher(content, teacher, config_file)
     content = complete_structures(content, structures, config_file, profile)
     config = parse_settings(PipelineConfig, content, origin_of(config_file, elements))
     return without_reuse(config) if no_reuse else config
 
 
+def with_teacher(content: dict[str, Any], teacher: str | None, config_file: Path | None) -> dict[str, Any]:
+    """Return settings with the calculator that --teacher names.
+
+    :raises UserError: if they name a teacher already.
+    """
+    if teacher is None:
+        return content
+    section = content.get("teacher") or {}
+    if not isinstance(section, dict) or "oracle" in section:
+        raise UserError(f"{config_file}: names a teacher, and so does --teacher; remove one of them")
+    return {**content, "teacher": {**section, "oracle": {"type": "ase", "calculator": teacher}}}
+
+
 def without_reuse(config: PipelineConfig) -> PipelineConfig:
-    """Return settings with which existing labels are computed again."""
-    return config.model_copy(update={"oracle": config.oracle.model_copy(update={"reuse": False})})
+    """Return settings with which existing labels are computed again, also those of the teacher."""
+    update: dict[str, Any] = {"oracle": config.oracle.model_copy(update={"reuse": False})}
+    if config.teacher is not None:
+        teacher = config.teacher.oracle.model_copy(update={"reuse": False})
+        update["teacher"] = config.teacher.model_copy(update={"oracle": teacher})
+    return config.model_copy(update=update)
 
 
 def submit_run(config: PipelineConfig, profile: str | None, *, validate: bool) -> orm.WorkChainNode:

@@ -29,6 +29,7 @@ class Facts:
 
     :param metrics: the metrics of its fit.
     :param oracle: settings of the reference method; empty if the labels came from files.
+    :param teacher: settings of the teacher, a cheaper method; empty without a teacher.
     :param stages: labels of the processes behind the potential and their counts.
     :param n_generated: number of generated structures.
     :param version: version of this package.
@@ -40,6 +41,7 @@ class Facts:
     stages: Mapping[str, int] = field(default_factory=dict)
     n_generated: int = 0
     version: str = ""
+    teacher: Mapping[str, Any] = field(default_factory=dict)
 
 
 def citation(facts: Facts) -> str:
@@ -89,7 +91,19 @@ def _data(facts: Facts, cite: Any) -> str:
             f"Structures to label were selected by D-optimal design and their extrapolation grade {cite('active')}."
         )
     sentences.append(_oracle_sentence(facts.oracle, cite))
+    if facts.teacher:
+        sentences.append(_teacher_sentence(facts))
     return " ".join(sentences)
+
+
+def _teacher_sentence(facts: Facts) -> str:
+    method = f"the calculator '{facts.teacher['calculator']}'" if "calculator" in facts.teacher else "another method"
+    fit = facts.metrics.get("teacher") or {}
+    prior = ", and its coefficients are the prior of the fit" if fit.get("use") == "exploration and prior" else ""
+    return (
+        f"Candidates were also explored with a potential that was fitted to labels of {method}, a cheaper method (the "
+        f"teacher){prior}; these labels are not in the dataset. Cite the authors of the teacher too."
+    )
 
 
 def _oracle_sentence(oracle: Mapping[str, Any], cite: Any) -> str:

@@ -35,6 +35,7 @@ from ..selection.workchain import SelectionWorkChain
 from ..training.workchain import OUTPUTS, PaceTrainWorkChain
 from ..validation.job import LABELS, evaluation_job
 from .one_shot import OneShotWorkChain
+from .taught import declare_teacher, prior_of
 from .validated import ValidatedRun
 
 MAX_FAILED_ROUNDS = 2
@@ -64,6 +65,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
         spec.input("selector", valid_type=AbstractCode, help="The portable code `select_structures`.")
         spec.input("explorer", valid_type=AbstractCode, help="The portable code `explore_structures`.")
         spec.input("validator", valid_type=AbstractCode, help="The portable code `validate_potential`.")
+        declare_teacher(spec)
         spec.input("validate", valid_type=Bool, default=lambda: Bool(False), help="Whether to validate the potential.")
         spec.input_namespace(
             "previous", required=False, populate_defaults=False, help="State of the run that this run continues."
@@ -72,6 +74,9 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
         spec.input("previous.oracle_report", valid_type=Dict, help="The sum of its reports of the oracle.")
         spec.input_namespace("previous.labelled", valid_type=TrajectoryData, dynamic=True, help="All its labels.")
         spec.input_namespace("previous.fit", valid_type=Data, dynamic=True, help="Outputs of its last fit.")
+        spec.input_namespace(
+            "previous.teacher", valid_type=Data, dynamic=True, required=False, help="What its teacher gave."
+        )
 
         spec.outline(
             if_(cls.is_new)(
@@ -150,6 +155,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
             selector=self.inputs.selector,
             initial_dataset=self.inputs.get("initial_dataset", {}),
             seeds=self.inputs.get("seeds", {}),
+            **({"teacher": self.inputs.teacher} if "teacher" in self.inputs else {}),
         )
         return ToContext(start=node)
 
@@ -162,6 +168,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
         self._store_labels(labelling, "start")
         self.ctx.fit, self.ctx.dataset = _fit_of(start.outputs), dict(start.outputs.dataset)
         self.ctx.curation_report = start.outputs.curation_report
+        self.ctx.teacher = AttributeDict(start.outputs.teacher if "teacher" in start.outputs else {})
         self.ctx.cutoff_of = count_frames(self.ctx.dataset)
         limit = Float(self.config.exploration.select_grade)
         self.ctx.history = begin_history(labelling.outputs.report, start.outputs.metrics, limit)
@@ -173,6 +180,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
         self.ctx.labelled = AttributeDict({f"previous_{label}": node for label, node in previous.labelled.items()})
         self.ctx.reports = AttributeDict({"previous": previous.oracle_report})
         self.ctx.fit, self.ctx.history = _fit_of(previous.fit), previous.history
+        self.ctx.teacher = AttributeDict(previous.get("teacher", {}))
         self.ctx.cutoff_of = count_frames(self.ctx.labelled)
         return self.curate()
 
@@ -318,6 +326,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
             settings=Dict(training.model_dump(mode="json")),
             **self.exposed_inputs(PaceTrainWorkChain, "trainer"),
             max_iterations=Int(1 + training.max_restarts),
+            **prior_of(self.config, self.ctx.get("teacher", {})),
         )
         evaluation = submit_once(self, ShellJob, f"evaluate_{self._round}", **job)
         return ToContext(evaluation=evaluation, trainer=trainer)
@@ -382,6 +391,9 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
         self.out_many(self.ctx.fit)
         self.out("dataset", self.ctx.dataset)
         self.out("curation_report", self.ctx.curation_report)
+        # A checkpoint of an older version has no such entry.
+        if teacher := self.ctx.get("teacher", {}):
+            self.out("teacher", teacher)
         self.out("oracle_report", sum_reports(**self.ctx.reports))
         exploration = {"report": self.ctx.exploration.outputs.report} if stop_reason == "explored" else {}
         self.out("learning", conclude(self.ctx.history, Str(stop_reason or "failed"), **exploration))

@@ -32,6 +32,7 @@ from .learning_state import learning_state
 from .one_shot import OneShotWorkChain
 from .potentials import Potential, run_of
 from .structures import phases_of, previous_seeds, seed_trajectories
+from .taught import taught_config
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ def build_one_shot(
         builder.seeds = seeds
     if config.selection.method != "none":
         builder.selector = ensure_code("select_structures")
+    if config.teacher is not None:
+        builder.teacher = _prepare_teacher(config, builder.oracle["method"].get_dict(), warn)
     if validate:
         builder.validator = ensure_code("validate_potential")
     if config.initial_dataset:
@@ -102,6 +105,8 @@ def build_learning(
     if config.initial_dataset:
         builder.initial_dataset = _initial_dataset(config, method, warn)
     state = None if previous is None else learning_state(previous)
+    if config.teacher is not None and state is None:
+        builder.teacher = _prepare_teacher(config, method, warn)
     if previous is not None and state is not None:
         for trajectory in state.labelled.values():
             _check_method(trajectory, f"run {previous.pk}", method)
@@ -116,6 +121,20 @@ def _prepare_oracle(config: PipelineConfig, warn: Callable[[str], object]) -> di
     if line := unknown_warning(inputs["method"].get_dict()):
         warn(line)
     return inputs
+
+
+def _prepare_teacher(config: PipelineConfig, method: dict[str, Any], warn: Callable[[str], object]) -> dict[str, Any]:
+    """Return the inputs of the teacher.
+
+    :param method: identity of the labels of the oracle.
+    :raises UserError: if the teacher cannot be prepared, or is the oracle itself.
+    """
+    taught = taught_config(config)
+    inputs = _prepare_oracle(taught, warn)
+    if inputs["method"].get_dict() == method:
+        raise UserError(f"teacher.oracle: {taught.oracle.title} with these settings is the oracle; name another method")
+    _check_generator(taught, taught.generator.count_for(config.elements), {})
+    return {"oracle": inputs, "explorer": ensure_code("explore_structures")}
 
 
 def _check_generator(config: PipelineConfig, count: int, seeds: dict[str, TrajectoryData]) -> None:

@@ -21,17 +21,20 @@ class LearningState:
     :ivar labelled: all its labels, including those of the runs that it continues, by unique names.
     :ivar fit: outputs of its last fit.
     :ivar reports: reports of the oracle by round.
+    :ivar teacher: what its teacher gave; empty without a teacher.
     """
 
     history: orm.Dict
     labelled: dict[str, orm.TrajectoryData]
     fit: dict[str, orm.Node]
     reports: dict[str, orm.Dict]
+    teacher: dict[str, orm.Data]
 
     def inputs(self) -> dict[str, Any]:
         """Return the inputs `previous` of a run that continues from this state."""
         report = sum_reports(**self.reports)
-        return {"history": self.history, "labelled": self.labelled, "fit": self.fit, "oracle_report": report}
+        teacher = {"teacher": self.teacher} if self.teacher else {}
+        return {"history": self.history, "labelled": self.labelled, "fit": self.fit, "oracle_report": report, **teacher}
 
 
 def learning_state(run: orm.WorkChainNode) -> LearningState | None:
@@ -52,7 +55,15 @@ def learning_state(run: orm.WorkChainNode) -> LearningState | None:
             labelled |= {f"round{number}_{label}": node for label, node in outputs.labelled.items()}
     # The output of a finished run also counts the rounds without new structures.
     history_at_end = run.outputs.learning if "learning" in run.outputs else history
-    return LearningState(history_at_end, labelled, _last_fit(history), reports)
+    return LearningState(history_at_end, labelled, _last_fit(history), reports, _teacher(run))
+
+
+def _teacher(run: orm.WorkChainNode) -> dict[str, orm.Data]:
+    """Return what the teacher gave at the start of a run, or of the run that it continues."""
+    if "previous" in run.inputs:
+        return dict(run.inputs.previous.get("teacher", {}))
+    outputs = called_by(run)["start"].outputs
+    return dict(outputs.teacher) if "teacher" in outputs else {}
 
 
 def _labellings(run: orm.WorkChainNode) -> list[orm.WorkChainNode]:

@@ -21,10 +21,10 @@ from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from ..selection.workchain import SelectionWorkChain
 from ..training.workchain import PaceTrainWorkChain
-from .validated import ValidatedRun
+from .taught import TaughtRun
 
 
-class OneShotWorkChain(EndsWithBroker, ValidatedRun):
+class OneShotWorkChain(EndsWithBroker, TaughtRun):
     """Make a potential from elements and a reference method in one pass."""
 
     @classmethod
@@ -54,9 +54,14 @@ class OneShotWorkChain(EndsWithBroker, ValidatedRun):
             help="The portable code `validate_potential`; if given, the potential is validated.",
         )
 
-        spec.inputs.validator = _validate_selector
+        spec.inputs.validator = _validate_optional_inputs
 
         spec.outline(
+            if_(cls.has_teacher)(
+                cls.teach,
+                cls.explore_taught,
+                cls.attach_teacher,
+            ),
             cls.generate,
             if_(cls.should_select)(
                 cls.select,
@@ -136,13 +141,13 @@ class OneShotWorkChain(EndsWithBroker, ValidatedRun):
         return "selector" in self.inputs
 
     def select(self) -> ToContext:
-        """Select the structures to label from the pool."""
+        """Select the structures to label from the pool and from those that the teacher's potential explored."""
         config = self.config
         node = submit_once(
             self,
             SelectionWorkChain,
             "select",
-            candidates=self.ctx.structures,
+            candidates=self.candidates,
             known=self.inputs.get("initial_dataset", {}),
             count=Int(config.generator.count_for(config.elements)),
             settings=Dict(config.selection.model_dump(mode="json")),
@@ -210,6 +215,7 @@ class OneShotWorkChain(EndsWithBroker, ValidatedRun):
             settings=Dict(config.training.model_dump(mode="json")),
             **self.exposed_inputs(PaceTrainWorkChain, "trainer"),
             max_iterations=Int(1 + config.training.max_restarts),
+            **self.prior,
         )
         return ToContext(trainer=node)
 
@@ -226,11 +232,14 @@ class OneShotWorkChain(EndsWithBroker, ValidatedRun):
         return "validator" in self.inputs
 
 
-def _validate_selector(inputs: Mapping[str, Any], _: object) -> str | None:
-    if "config" not in inputs or "selector" in inputs:
+def _validate_optional_inputs(inputs: Mapping[str, Any], _: object) -> str | None:
+    if "config" not in inputs:
         return None
-    method = inputs["config"].get_dict().get("selection", {}).get("method", SelectionConfig().method)
-    if method == "none":
+    config = inputs["config"].get_dict()
+    if config.get("teacher") is not None and "teacher" not in inputs:
+        return "the config names a teacher: give its inputs as `teacher`, or set `teacher` of the config to null"
+    method = config.get("selection", {}).get("method", SelectionConfig().method)
+    if method == "none" or "selector" in inputs:
         return None
     return (
         f"selection is {method}: give the portable code `select_structures` as `selector`, or set `selection` to none"

@@ -10,6 +10,9 @@ from aiida.common.links import LinkType
 N_STRUCTURES = "n_structures"
 """Attribute of a pool: the number of its structures."""
 
+TEACH = "teach"
+"""Label of the call of the run in which the teacher of a run is the oracle."""
+
 N_FRAMES = ("attributes.array|steps", f"attributes.{N_STRUCTURES}")
 """Projections of the number of structures: of a trajectory, of a pool."""
 

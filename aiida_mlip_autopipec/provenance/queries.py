@@ -12,6 +12,7 @@ from aiida.common.links import LinkType
 from .calls import N_FRAMES, n_frames
 from .origins import given_structures
 from .sources import CHUNK, GENERATED_BY, SELECTED_BY, Sources, runs_of, sources
+from .teachers import OF_TEACHER, calculations_of_teachers
 
 POTENTIAL = "potential.yace"
 """Name of the file of a potential."""
@@ -75,9 +76,10 @@ class Provenance:
 def trace(potential: orm.Node) -> Provenance:
     """Return the provenance of a potential, or of any other node that a process of this package created.
 
-    Needs a few queries for each generation of processes, whatever the number of structures.
+    Needs a few queries for each generation of processes, whatever the number of structures. Processes that only a teacher
+    needed have :data:`~.teachers.OF_TEACHER` in their label; their structures are not counted.
     """
-    processes = _ancestor_processes(potential)
+    processes = _mark_teachers(_ancestor_processes(potential))
     runs = runs_of([row["id"] for row in processes])
     processes = [{**row, "run": runs.get(row["id"])} for row in processes]
     own = [row for row in processes if row["run"] == processes[-1]["run"]]
@@ -103,14 +105,34 @@ def _ancestor_processes(node: orm.Node) -> list[dict[str, Any]]:
     """
     query = orm.QueryBuilder().append(orm.Node, filters={"uuid": node.uuid}, tag="node")
     generation = _processes(query, with_outgoing="node")
-    found: dict[int, dict[str, Any]] = {}
-    while generation := [row for row in generation if row["id"] not in found]:
-        found |= {row["id"]: row for row in generation}
-        query = orm.QueryBuilder()
-        query.append(orm.CalculationNode, filters={"id": {"in": [row["id"] for row in generation]}}, tag="child")
-        query.append(orm.Data, with_outgoing="child", tag="input")
-        generation = _processes(query, with_outgoing="input")
+    found = {row["id"]: row for row in [*generation, *_ancestors_of([row["id"] for row in generation])]}
     return sorted(found.values(), key=lambda row: (row["ctime"], row["id"]))
+
+
+def _ancestors_of(calculations: list[int]) -> list[dict[str, Any]]:
+    """Return the calculations behind the inputs of some calculations, by one query for each generation."""
+    found: dict[int, dict[str, Any]] = {}
+    generation = calculations
+    while generation:
+        query = orm.QueryBuilder()
+        query.append(orm.CalculationNode, filters={"id": {"in": generation}}, tag="child")
+        query.append(orm.Data, with_outgoing="child", tag="input")
+        rows = [row for row in _processes(query, with_outgoing="input") if row["id"] not in found]
+        found |= {row["id"]: row for row in rows}
+        generation = [row["id"] for row in rows]
+    return list(found.values())
+
+
+def _mark_teachers(processes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the processes, with a mark in the label of those of a teacher and of those behind them."""
+    taught = calculations_of_teachers([row["id"] for row in processes])
+    if not taught:
+        return processes
+    taught |= {row["id"] for row in _ancestors_of(sorted(taught))}
+    if all(row["id"] in taught for row in processes):
+        # The potential of the teacher itself.
+        return processes
+    return [{**row, "label": f"{row['label']}{OF_TEACHER}"} if row["id"] in taught else row for row in processes]
 
 
 def _processes(query: orm.QueryBuilder, **joining: str) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
 from ..dataset.calcfunctions import curate_labels
-from ..programs.files import read_arrays, read_frames
+from ..programs.files import POOL, read_arrays, read_frames
+from ..provenance.calls import TEACH, called_by
 from ..provenance.queries import ProcessSummary, trace
 from ..training.calcfunctions import write_training_files
 from ..training.workchain import PaceTrainWorkChain
@@ -26,7 +27,7 @@ from .structures import measure_coverage, tabulate
 VALIDATION = "validation"
 """Name of the output with the report of a validation."""
 
-_LINK_NAMES = ("start", "explore", "select", "label", "evaluate", "train")
+_LINK_NAMES = ("start", TEACH, "explore", "select", "label", "evaluate", "train")
 """Stages that are named after their call link."""
 
 _ROUND = re.compile(r"(_\d+)+$")
@@ -71,6 +72,7 @@ def collect(node: orm.Node, literature: Literature | None = None) -> Subject:
         processes=[_process(process) for process in trace(potential).processes],
         versions=_versions(fit, oracle, metrics),
         learned=run.outputs.learning.get_dict() if run is not None and "learning" in run.outputs else {},
+        teacher=_teacher(run),
         made_by=str(run.process_label) if run is not None else "",
         properties=_properties(potential, validation, literature or {}),
     )
@@ -172,6 +174,26 @@ def _changed_settings(model: type[BaseModel], settings: dict[str, Any]) -> dict[
 
 def _yaml(settings: dict[str, Any]) -> str:
     return str(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+
+
+def _teacher(run: orm.ProcessNode | None) -> dict[str, Any]:
+    """Return what the teacher of a run did; empty without a teacher.
+
+    :returns: `name`, and the numbers of structures `labelled` by the teacher, `explored` with its potential, and of these
+        `selected` for the oracle, None if a run that this one continues selected them.
+    """
+    if run is None or "teacher" not in run.outputs:
+        return {}
+    outputs = run.outputs.teacher
+    config = PipelineConfig.model_validate(run.inputs.config.get_dict())
+    start = called_by(run).get("start", run)
+    selected = start.outputs.selection_report["chosen"] if "selection_report" in start.outputs else None
+    return {
+        "name": config.teacher.oracle.title if config.teacher is not None else "",
+        "labelled": outputs.oracle_report["labelled"],
+        "explored": outputs.exploration["candidates"],
+        "selected": None if selected is None else sum(entry["label"] != POOL for entry in selected),
+    }
 
 
 def _validation(potential: orm.Node) -> Validation | None:

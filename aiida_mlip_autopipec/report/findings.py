@@ -52,6 +52,7 @@ def all_findings(subject: Subject) -> list[Finding]:
         *_kinds(subject, has_advice),
         *_data(subject, diagnosis),
         *_coverage(subject),
+        *_teacher(subject),
     ]
     order: list[Level] = ["bad", "look", "good", "note"]
     return [*first, *sorted(others, key=lambda finding: order.index(finding.level))]
@@ -242,6 +243,38 @@ def _coverage(subject: Subject) -> Iterator[Finding]:
             f"These kinds have fewer than {MIN_OF_A_KIND} training structures: {', '.join(few[:MAX_NAMED])}{more}. "
             f"Errors on them are less certain; if they matter to you, {Advice(subject).larger_share()}.",
         )
+
+
+def _teacher(subject: Subject) -> Iterator[Finding]:
+    """Say what the teacher was used for; its labels are not those of the dataset."""
+    teacher = subject.teacher
+    if not teacher:
+        return
+    selected = (
+        "" if teacher["selected"] is None else f", of which the oracle labelled {teacher['selected']} at the start"
+    )
+    text = (
+        f"Teacher {teacher['name']}: it labelled {_structures(teacher['labelled'])}; its labels are not in the dataset and do "
+        f"not count. Exploration with its potential found {_structures(teacher['explored'])}{selected}."
+    )
+    yield Finding("note", f"{text} {_use_of_teacher(subject.metrics.get('teacher'))}")
+
+
+def _use_of_teacher(fit: dict[str, Any] | None) -> str:
+    """Return for what the fit used the potential of the teacher, with the errors that decided."""
+    if fit is None:
+        return "It was used only for exploration."
+    errors = {
+        name: "no errors"
+        if candidate["validation_force_rms"] is None
+        else f"{1000 * candidate['validation_energy_rms']:.3g} meV and {candidate['validation_force_rms']:.3g} eV/Å"
+        for name, candidate in fit["candidates"].items()
+    }
+    use = "also as prior of the fit" if fit["use"] != "exploration only" else "only for exploration"
+    return (
+        f"It was used {use}, by {fit['chosen_by']}: with the prior {errors['prior']}, without {errors['no prior']} (weighted "
+        "as in the fit)."
+    )
 
 
 def _validation(subject: Subject) -> Iterator[Finding]:

@@ -128,6 +128,7 @@ class Subject:
     :ivar config: all settings as YAML.
     :ivar command: the command that runs with `config`.
     :ivar oracle: report of the oracle, empty without labelling; likewise `curation`.
+    :ivar teacher: what the teacher did, empty without a teacher.
     :ivar learned: history of active learning, empty for other runs.
     :ivar properties: the newest properties that were computed with the potential.
     :ivar made_by: process label of the run; empty if there is none.
@@ -147,6 +148,7 @@ class Subject:
     stages: list[StageTime]
     processes: list[Process]
     versions: dict[str, str]
+    teacher: dict[str, Any] = field(default_factory=dict)
     learned: dict[str, Any] = field(default_factory=dict)
     made_by: str = ""
     properties: Properties | None = None

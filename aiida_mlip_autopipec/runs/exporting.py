@@ -17,6 +17,7 @@ from ..export.folder import new_folder
 from ..export.lammps import ACTIVE_SET, LammpsFiles, write_lammps
 from ..pipelines.potentials import stored_potential
 from ..provenance.queries import trace
+from ..provenance.teachers import OF_TEACHER
 
 CITATION = "CITATION.txt"
 _LABELLING = ("AseLabelCalculation", "collect_pw_labels")
@@ -75,6 +76,7 @@ def citation_of(node: orm.Node) -> str:
             potential=potential.uuid,
             metrics=metrics,
             oracle=reference_method(origin.settings, _LABELLING),
+            teacher=reference_method(origin.settings, [f"{label}{OF_TEACHER}" for label in _LABELLING]),
             stages={process.label: process.count for process in origin.processes},
             n_generated=origin.n_structures_generated,
             version=__version__,

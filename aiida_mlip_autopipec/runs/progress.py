@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from itertools import islice
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 from ..oracle.claims import PROGRESS
-from ..provenance.calls import called_by, count_input_frames, created_frames, has_input, output_of
+from ..provenance.calls import TEACH, called_by, count_input_frames, created_frames, has_input, output_of
 from ..provenance.queries import GENERATED_BY
 
 ONE_SHOT, LEARNING = "OneShotWorkChain", "ActiveLearningWorkChain"
@@ -124,6 +124,7 @@ def stages(run: orm.WorkChainNode) -> list[Stage]:
     if run.process_label == VALIDATION:
         return _first_unfinished(run, [labels_stage(called.get("label")), validation_stage(run)])
     found = [
+        *([_teacher_stage(called)] if TEACH in called else []),
         _structures(run),
         *([selection_stage(called.get("select"))] if has_input(run, "selector") else []),
         labels_stage(called.get("label")),
@@ -144,6 +145,22 @@ def _first_unfinished(run: orm.WorkChainNode, found: list[Stage]) -> list[Stage]
                 found[index] = Stage(stage.name, state)
             break
     return found
+
+
+def _teacher_stage(called: Mapping[str, orm.WorkChainNode]) -> Stage:
+    """Return the stage of a teacher, with its current step."""
+    taught, exploration = called[TEACH], called.get("explore")
+    if exploration is None:
+        inner = stages(taught)
+        current = next((stage for stage in reversed(inner) if stage.state != "waiting"), inner[0])
+        state = "failed" if state_of(taught) == "failed" else "running"
+        detail = f"{current.name}: {current.detail}".removesuffix(": ")
+        return replace(current, name="teacher", state=state, detail=detail)
+    labelled = taught.outputs.oracle_report["labelled"]
+    if not exploration.is_finished_ok:
+        return Stage("teacher", state_of(exploration), f"{labelled} labelled by the teacher, exploring")
+    explored = exploration.outputs.report["candidates"]
+    return Stage("teacher", "done", f"{labelled} labelled by the teacher, {explored} explored")
 
 
 def _structures(run: orm.WorkChainNode) -> Stage:

@@ -77,6 +77,10 @@ def test_a_wrong_file_is_explained_without_a_traceback(
             "this looks like the config of `run` (it has elements, generator)",
         ),
         (["runn"], "No such command 'runn'. Did you mean 'run'?"),
+        (
+            ["submit", "--element", "Cu", "--teacher", "oracle of delphi"],
+            "teacher.oracle.calculator: 'oracle of delphi' is",
+        ),
         (["run", "--element", "Cu", "--profile", "nobody"], "there is no AiiDA profile 'nobody'"),
         (["run", "--element", "Cu", "--output", "/proc/here"], "cannot be written to"),
         (["watch", "999999"], "`mlip-auto status` lists the runs"),
@@ -90,3 +94,11 @@ def test_wrong_arguments_are_explained(mlip_auto: Run, tmp_path: Path, arguments
     assert done.exit_code in (1, 2)
     assert message in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("command", ["run", "submit", "learn"])
+def test_two_teachers_are_refused(mlip_auto: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "CONFIG.yaml").write_text("elements: [Cu]\nteacher: chgnet\n")
+    done = mlip_auto(command, "CONFIG.yaml", "--teacher", "emt")
+    assert done.exit_code == 1
+    assert "names a teacher, and so does --teacher; remove one of them" in done.output

@@ -101,6 +101,19 @@ def test_an_empty_file_is_empty_settings(tmp_path: Path) -> None:
     assert read_yaml(path) == {}
 
 
+def test_a_teacher_may_be_named_by_its_calculator_alone() -> None:
+    config = parse_settings(PipelineConfig, {"elements": ["Cu", "Au"], "teacher": "chgnet"}, "CONFIG.yaml")
+    assert config.teacher is not None and config.teacher.oracle.title == "chgnet"
+    assert config.teacher.count_for(config.elements) == 1000
+    assert PipelineConfig.model_validate(config.model_dump(mode="json")) == config
+    assert "teacher.oracle: is required" in error_of({"elements": ["Cu"], "teacher": {"n_structures": 10}})
+    assert "teacher: 'oracle of delphi' is not allowed" in error_of({"elements": ["Cu"], "teacher": "oracle of delphi"})
+    assert "does not know Si" in error_of(
+        {"elements": ["Si"], "oracle": {"type": "ase", "calculator": "gpaw"}, "teacher": "emt"}
+    )
+    assert "a teacher needs a selection" in error_of({"elements": ["Cu"], "teacher": "chgnet", "selection": "none"})
+
+
 def test_a_selection_may_be_named_by_its_method_alone() -> None:
     config = parse_settings(PipelineConfig, {"elements": ["Cu"], "selection": "none"}, "CONFIG.yaml")
     assert config.selection.method == "none"

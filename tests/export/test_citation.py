@@ -31,5 +31,14 @@ def test_references_are_numbered_as_they_are_cited() -> None:
     assert "Prandini" in references
 
 
+def test_a_teacher_is_named_and_its_labels_are_not_those_of_the_oracle() -> None:
+    used = {"oracle": {"calculator": "gpaw"}, "teacher": {"calculator": "chgnet"}}
+    text = " ".join(citation(Facts("uuid-1", METRICS, **used)).split())
+    assert "computed by the calculator 'gpaw'" in text
+    assert "fitted to labels of the calculator 'chgnet', a cheaper method (the teacher); these labels are not" in text
+    as_prior = {**METRICS, "teacher": {"use": "exploration and prior"}}
+    assert "its coefficients are the prior of the fit" in " ".join(citation(Facts("uuid-1", as_prior, **used)).split())
+
+
 def test_labels_from_files_are_left_to_the_author() -> None:
     assert "came from files" in " ".join(citation(Facts("uuid-1", {**METRICS, "test": None})).split())

@@ -17,6 +17,7 @@ from .oracle import EMT_ELEMENTS
 from .resources import ResourcesConfig
 from .selection import SelectionConfig
 from .structures import StructureSource
+from .teacher import TeacherConfig
 from .training import TrainingConfig
 from .validation import ValidationConfig
 
@@ -29,6 +30,9 @@ class StageResources(StrictSettings):
 
     oracle: ResourcesConfig = ResourcesConfig()
     """The jobs that label structures."""
+
+    teacher: ResourcesConfig = ResourcesConfig()
+    """The jobs that label structures with the teacher."""
 
     trainer: ResourcesConfig = ResourcesConfig()
     """The jobs that select structures, fit the potential, explore with it, evaluate and validate it."""
@@ -66,6 +70,10 @@ class PipelineConfig(StrictSettings):
 
     oracle: OracleConfig
     """The reference method. By default ASE's effective medium theory, if it supports the elements."""
+
+    teacher: TeacherConfig | None = None
+    """A cheap method, such as a foundation model, that finds the structures to label. The name of its ASE calculator may be
+    given instead of a section. No teacher if empty."""
 
     initial_dataset: list[str] = Field(default_factory=list)
     """Datasets that are added to the generated structures: names (`mlip-auto list`), or PKs or UUIDs of datasets or runs. Their
@@ -109,11 +117,25 @@ class PipelineConfig(StrictSettings):
     def _method_alone(cls, selection: Any) -> Any:
         return {"method": selection} if isinstance(selection, str) else selection
 
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _calculator_alone(cls, teacher: Any) -> Any:
+        return {"oracle": {"type": "ase", "calculator": teacher}} if isinstance(teacher, str) else teacher
+
     @model_validator(mode="after")
-    def _oracle_supports_the_elements(self) -> PipelineConfig:
-        fault = self.oracle.unsupported(self.elements)
-        if fault is not None:
-            raise ValueError(fault)
+    def _methods_support_the_elements(self) -> PipelineConfig:
+        for method in (self.oracle, *([] if self.teacher is None else [self.teacher.oracle])):
+            fault = method.unsupported(self.elements)
+            if fault is not None:
+                raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
+    def _selection_with_a_teacher(self) -> PipelineConfig:
+        if self.teacher is not None and self.selection.method == "none":
+            raise ValueError(
+                "a teacher needs a selection of the structures for the oracle (d_optimal, farthest_point), not 'none'"
+            )
         return self
 
     @model_validator(mode="before")

@@ -1,0 +1,38 @@
+"""Settings of the teacher: a cheap method that finds the structures for the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ..oracles import OracleConfig
+from .base import PositiveInt, StrictSettings
+
+_STRUCTURES_PER_ELEMENT = 500
+
+
+class TeacherConfig(StrictSettings):
+    """A cheap method, such as a foundation model, that saves labels of the oracle.
+
+    A first potential is fitted to many labels of the teacher and explores with the samplers of `exploration`. The structures
+    that it finds join the pool from which the structures for the oracle are selected. Labels of the teacher never enter the
+    dataset.
+    """
+
+    oracle: OracleConfig
+    """The method of the teacher, with the settings of an oracle: `{type: ase, calculator: chgnet}`, for example."""
+
+    n_structures: PositiveInt | Literal["auto"] = "auto"
+    """Number of structures that the teacher labels, or `auto`: 500 for each element. They are generated with the settings of
+    `generator`, except `count`."""
+
+    save_interval: PositiveInt = 50
+    """Every so many steps, a sampler saves a frame for the pool, whatever its extrapolation grade; also its last frame."""
+
+    prior: Literal["auto", "none"] = "auto"
+    """`auto`: the fit to the labels of the oracle may have the functions of the teacher's potential, with a ridge towards its
+    coefficients (delta learning); cross-validation on the labels of the oracle chooses. `none`: the teacher only explores."""
+
+    def count_for(self, elements: Sequence[str]) -> int:
+        """Return the number of structures that the teacher labels."""
+        return _STRUCTURES_PER_ELEMENT * len(elements) if self.n_structures == "auto" else self.n_structures
