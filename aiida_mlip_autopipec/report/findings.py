@@ -270,11 +270,9 @@ def _use_of_teacher(fit: dict[str, Any] | None) -> str:
         else f"{1000 * candidate['validation_energy_rms']:.3g} meV and {candidate['validation_force_rms']:.3g} eV/Å"
         for name, candidate in fit["candidates"].items()
     }
-    use = "also as prior of the fit" if fit["use"] != "exploration only" else "only for exploration"
-    return (
-        f"It was used {use}, by {fit['chosen_by']}: with the prior {errors['prior']}, without {errors['no prior']} (weighted "
-        "as in the fit)."
-    )
+    use = "only for exploration" if fit["use"] == "exploration only" else f"also as prior of the fit ({fit['chosen']})"
+    listed = "; ".join(f"{name} {error}" for name, error in errors.items())
+    return f"It was used {use}, by {fit['chosen_by']}: {listed} (weighted as in the fit)."
 
 
 def _validation(subject: Subject) -> Iterator[Finding]:

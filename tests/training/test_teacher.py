@@ -62,15 +62,15 @@ def test_a_strong_ridge_keeps_the_origin_if_it_is_right() -> None:
     assert unknown.force_error > 5 * known.force_error
 
 
-def labelled(structures: list[Atoms], offset: float = 0.0) -> list[Atoms]:
-    """Return structures with the labels of effective medium theory, and another energy of each atom."""
+def labelled(structures: list[Atoms], offset: float = 0.0, bulk: float = 0.0) -> list[Atoms]:
+    """Return structures with the labels of effective medium theory, and another energy of each atom, or of each in the bulk."""
     found = []
     for atoms in structures:
         computed = Atoms(
             atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=dict(atoms.info)
         )
         computed.calc = EMT()
-        energy = computed.get_potential_energy() + offset * len(atoms)
+        energy = computed.get_potential_energy() + (offset + bulk * (atoms.pbc.all() and len(atoms) > 1)) * len(atoms)
         labels: dict[str, Any] = {"energy": energy, "forces": computed.get_forces()}
         computed.calc = None
         computed.info |= {"split": "train", "group": len(found)}
@@ -136,6 +136,19 @@ def test_few_labels_suffice_with_a_good_teacher(fit: Fit, structures: list[Atoms
     errors = {name: errors_of(tmp_path / name, test, free) for name in ("alone", "taught")}
     assert errors["taught"][0] < 0.7 * errors["alone"][0]
     assert errors["taught"][1] < 0.7 * errors["alone"][1]
+
+
+def test_the_free_atoms_of_the_teacher_may_be_wrong(fit: Fit, structures: list[Atoms]) -> None:
+    fit("teacher", labelled(structures[:70], bulk=1.0), n_functions=60)
+    few = labelled(structures[:30])
+    alone, taught = fit("alone", few, n_functions=15), fit("taught", few, "teacher", n_functions=15)
+    assert taught["teacher"]["chosen"] == "prior with offset"
+    errors = {
+        name: candidate["validation_energy_rms"] * candidate["validation_force_rms"]
+        for name, candidate in taught["teacher"]["candidates"].items()
+    }
+    assert errors["prior with offset"] < errors["prior"] < errors["no prior"]
+    assert taught["reference_energies_eV"] == alone["reference_energies_eV"]
 
 
 def test_a_teacher_that_is_too_simple_changes_nothing(fit: Fit, structures: list[Atoms], tmp_path: Path) -> None:

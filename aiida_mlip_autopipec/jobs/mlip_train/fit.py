@@ -30,7 +30,7 @@ from .radial import choose_radial
 from .repulsion import set_core_repulsion
 from .sanity import check_sanity
 from .settings import FitSettings
-from .teacher import fit_difference, is_better, read_teacher, reference_with_teacher, report_of
+from .teacher import NO_PRIOR, best_of, fit_differences, read_teacher, reference_with_teacher, report_of
 
 POTENTIAL = "potential.yace"
 
@@ -108,10 +108,11 @@ def train(
     if teacher is not None:
         known = read_teacher(teacher, settings, shortest)
         adjusted = reference_with_teacher(known, training, reference)
-        difference = fit_difference(settings, known, training, adjusted, workers, deadline)
-        facts["teacher"] = report_of(solution, difference)
-        if is_better(difference, solution):
-            solution, reference, reasons = difference, adjusted, dict.fromkeys(reasons, "that of the teacher")
+        differences = fit_differences(settings, known, training, adjusted, workers, deadline)
+        candidates = {NO_PRIOR: solution, **differences}
+        facts["teacher"] = report_of(candidates)
+        if (best := best_of(candidates)) != NO_PRIOR:
+            solution, reference, reasons = candidates[best], adjusted, dict.fromkeys(reasons, "that of the teacher")
 
     def checked(configuration: Any) -> _CheckedPotential:
         core = set_core_repulsion(configuration, shortest) if settings.core_repulsion else None

@@ -2,7 +2,8 @@
 
 A linear potential with the functions of the teacher differs from it by the same functions, so that the difference is one linear
 least-squares problem, whose ridge pulls towards the teacher. Both potentials are relative to free atoms, each to those of its
-own labels. Whether the difference predicts hold-out labels better than a fit without teacher, cross-validation decides.
+own labels; where those of the teacher are wrong, an offset for each element makes up for it. Whether the difference predicts
+hold-out labels better than a fit without teacher, cross-validation decides.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,26 @@ from pyace import BBasisConfiguration
 
 from .basis import Basis
 from .checkpoint import TEACHER_FACTORS
-from .data import Frame, ReferenceEnergies, assign_folds
+from .data import Frame, ReferenceEnergies, assign_folds, is_free_atom
 from .design import accumulate
-from .hyperparameters import SIGNIFICANT, FunctionSelection, optimise_hyperparameters
+from .hyperparameters import (
+    DEFAULT_RIDGE,
+    INITIAL_WEIGHTS,
+    RIDGES,
+    SIGNIFICANT,
+    TOLERANCE,
+    FunctionSelection,
+    best_ridge,
+    optimise_hyperparameters,
+)
 from .linear import Solution, penalty_of, with_short_distances
-from .problem import Problem
+from .problem import Problem, Ridge, Weights
 from .repulsion import Pair, set_onsets
 from .rows import RowBuilder
 from .settings import FitSettings
 
-EXPLORATION, PRIOR = "exploration only", "exploration and prior"
-"""For what the teacher is used."""
+NO_PRIOR, PRIOR, PRIOR_WITH_OFFSET = "no prior", "prior", "prior with offset"
+"""The fits that are compared."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +76,15 @@ def read_teacher(path: Path, settings: FitSettings, shortest: Mapping[Pair, floa
     return Teacher(basis, coefficients)
 
 
-def fit_difference(
+def fit_differences(
     settings: FitSettings,
     teacher: Teacher,
     training: Sequence[Frame],
     reference: ReferenceEnergies,
     workers: int,
     deadline: Deadline,
-) -> Solution:
-    """Return the linear fit with all functions of the teacher and a ridge towards its coefficients.
+) -> dict[str, Solution]:
+    """Return the linear fits with all functions of the teacher and a ridge towards its coefficients, by the kind of prior.
 
     :raises ProgramError: of the kind `out_of_time`, at the deadline.
     """
@@ -82,10 +92,70 @@ def fit_difference(
     factors = accumulate(
         teacher.basis, training, assign_folds(training), reference, workers, deadline, folder=TEACHER_FACTORS
     )
-    problem = Problem(factors, penalty_of(teacher.basis), settings.force_weight, origin=teacher.coefficients)
-    selection = FunctionSelection.whole_pool(problem)
-    choice = optimise_hyperparameters(settings, problem, selection, workers)
-    return with_short_distances(settings, Solution(teacher.basis, problem, selection, choice), training, workers)
+    found = {}
+    for name, origin in _origins(teacher, training, reference, workers, deadline).items():
+        problem = Problem(factors, penalty_of(teacher.basis), settings.force_weight, origin=origin)
+        selection = FunctionSelection.whole_pool(problem)
+        choice = optimise_hyperparameters(settings, problem, selection, workers)
+        solution = Solution(teacher.basis, problem, selection, choice)
+        found[name] = with_short_distances(settings, solution, training, workers)
+    return found
+
+
+def _origins(
+    teacher: Teacher, training: Sequence[Frame], reference: ReferenceEnergies, workers: int, deadline: Deadline
+) -> dict[str, np.ndarray]:
+    """Return the coefficients of the teacher, and those that give each atom in a periodic structure another energy.
+
+    The free atoms of a foundation model may be wrong, although its forces are right. The second prior adds the mean difference
+    of the energies by oracle and by teacher, for each element.
+    """
+    periodic = [frame for frame in training if frame.first and frame.atoms.pbc.all() and not is_free_atom(frame.atoms)]
+    origins = {PRIOR: teacher.coefficients}
+    if reference.source == "least_squares" or not periodic:
+        return origins
+    offsets = _offsets(teacher, periodic, reference)
+    log(f"energies of atoms by the oracle minus those by the teacher (eV): {offsets}")
+    moved = teacher.coefficients.copy()
+    for element, offset in offsets.items():
+        moved += offset * _energy_of_each(element, teacher, periodic, reference, workers, deadline)
+    return {**origins, PRIOR_WITH_OFFSET: moved}
+
+
+def _offsets(teacher: Teacher, frames: Sequence[Frame], reference: ReferenceEnergies) -> dict[str, float]:
+    """Return the mean difference (eV) of the energies of oracle and teacher for an atom of each element, by least squares."""
+    builder, elements = RowBuilder(teacher.basis), list(reference.of_element)
+    counts = np.array([[frame.atoms.get_chemical_symbols().count(el) for el in elements] for frame in frames])
+    predicted = np.array([builder.energy_row(frame.atoms) @ teacher.coefficients for frame in frames])
+    energies = np.array([frame.energy - reference.of(frame.atoms) for frame in frames]) - predicted
+    sizes = counts.sum(axis=1)
+    found = np.linalg.lstsq(counts / sizes[:, None], energies / sizes, rcond=None)[0]
+    return dict(zip(elements, found.tolist(), strict=True))
+
+
+def _energy_of_each(
+    element: str,
+    teacher: Teacher,
+    frames: Sequence[Frame],
+    reference: ReferenceEnergies,
+    workers: int,
+    deadline: Deadline,
+) -> np.ndarray:
+    """Return coefficients (m,) with which each atom of an element in these structures has an energy of 1 eV, without forces."""
+    constant = [
+        replace(
+            frame,
+            energy=reference.of(frame.atoms) + frame.atoms.get_chemical_symbols().count(element),
+            forces=np.zeros_like(frame.forces),
+            virial=None if frame.virial is None else np.zeros_like(frame.virial),
+        )
+        for frame in frames
+    ]
+    factors = accumulate(teacher.basis, constant, assign_folds(constant), reference, workers, deadline, trial=True)
+    problem, weights = Problem(factors, penalty_of(teacher.basis), 1.0), Weights(*INITIAL_WEIGHTS)
+    pool = FunctionSelection.whole_pool(problem)
+    ridge = best_ridge(problem, pool, weights, RIDGES, workers).ridge if len(factors) > 1 else DEFAULT_RIDGE
+    return Ridge.of_rows(problem.stack(weights, range(len(factors)), pool.functions), problem.penalty).solve(ridge)
 
 
 def reference_with_teacher(
@@ -97,41 +167,47 @@ def reference_with_teacher(
     """
     if reference.source != "least_squares":
         return reference
-    builder, chosen = RowBuilder(teacher.basis), [frame for frame in training if frame.first]
-    elements = list(reference.of_element)
-    counts = np.array([[frame.atoms.get_chemical_symbols().count(el) for el in elements] for frame in chosen])
-    predicted = np.array([builder.energy_row(frame.atoms) @ teacher.coefficients for frame in chosen])
-    sizes = counts.sum(axis=1)
-    energies = np.array([frame.energy for frame in chosen]) - predicted
-    found = np.linalg.lstsq(counts / sizes[:, None], energies / sizes, rcond=None)[0]
-    return ReferenceEnergies(dict(zip(elements, found.tolist(), strict=True)), reference.source)
+    offsets = _offsets(teacher, [frame for frame in training if frame.first], reference)
+    found = {element: energy + offsets[element] for element, energy in reference.of_element.items()}
+    return ReferenceEnergies(found, reference.source)
 
 
-def report_of(without: Solution, difference: Solution) -> dict[str, Any]:
-    """Return the choice between a fit without and one with the teacher, and the validation errors of both."""
-    better = is_better(difference, without)
-    errors = {"no prior": without, "prior": difference}
-    for name, solution in errors.items():
+def best_of(candidates: Mapping[str, Solution]) -> str:
+    """Return the name of the best fit: the first one, unless another has a validation error that is smaller than by noise.
+
+    The other must not buy smaller errors of the few energies by larger ones of the many forces.
+    """
+    names = list(candidates)
+    without = candidates[names[0]].choice
+
+    def is_better(name: str) -> bool:
+        choice = candidates[name].choice
+        return choice.error < SIGNIFICANT * without.error and choice.force_error <= TOLERANCE * without.force_error
+
+    return min(filter(is_better, names), key=lambda name: candidates[name].choice.error, default=names[0])
+
+
+def report_of(candidates: Mapping[str, Solution]) -> dict[str, Any]:
+    """Return the choice among a fit without prior and fits with the teacher as prior, and their validation errors."""
+    for name, solution in candidates.items():
         log(f"  {name}: validation errors {solution.choice.energy_error:.3g}, {solution.choice.force_error:.3g}")
+    chosen = best_of(candidates)
     return {
-        "use": PRIOR if better else EXPLORATION,
+        "use": "exploration only" if chosen == NO_PRIOR else "exploration and prior",
+        "chosen": chosen,
         "chosen_by": "no cross-validation: too few structures"
-        if math.isnan(without.choice.error)
-        else "cross-validation on the labels of the oracle: the smaller product of the errors of energies and of forces",
+        if math.isnan(candidates[NO_PRIOR].choice.error)
+        else "cross-validation on the labels of the oracle: the smallest product of the errors of energies and of forces, "
+        "without larger errors of forces by a prior",
         "candidates": {
             name: {
                 "n_functions": len(solution.selection.functions),
                 "validation_energy_rms": _finite_or_none(solution.choice.energy_error),
                 "validation_force_rms": _finite_or_none(solution.choice.force_error),
             }
-            for name, solution in errors.items()
+            for name, solution in candidates.items()
         },
     }
-
-
-def is_better(difference: Solution, without: Solution) -> bool:
-    """Tell whether the difference from the teacher has a smaller validation error; not without cross-validation."""
-    return bool(difference.choice.error < SIGNIFICANT * without.choice.error)
 
 
 def _finite_or_none(error: float) -> float | None:
