@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import needless_queries, repeated_lookups, slow_checkpoints
+from . import needless_queries, repeated_lookups, slow_checkpoints, unchanged_jobs
 
 
 def install() -> None:
@@ -10,3 +10,4 @@ def install() -> None:
     needless_queries.install()
     repeated_lookups.install()
     slow_checkpoints.install()
+    unchanged_jobs.install()

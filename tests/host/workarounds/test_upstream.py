@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiida.brokers.zeromq import ZeromqBroker, service
 from aiida.engine.daemon import client
+from aiida.engine.processes.calcjobs.manager import JobsList
 from aiida.manage.configuration import Profile
 from aiida.orm.nodes import links
 from aiida.orm.utils import serialize
@@ -72,3 +73,7 @@ def test_a_row_is_loaded_to_learn_whether_it_is_stored() -> None:
 
 def test_checkpoints_are_written_by_the_emitter_in_python() -> None:
     assert "class AiiDADumper(yaml.Dumper):" in inspect.getsource(serialize)
+
+
+def test_a_process_is_informed_of_its_job_whether_it_has_changed_or_not() -> None:
+    assert inspect.getsource(JobsList).count("_has_job_state_changed") == 1
