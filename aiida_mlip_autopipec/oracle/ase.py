@@ -50,10 +50,14 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
         spec.exit_code(410, "ERROR_CALCULATOR_UNAVAILABLE", message="{reason}")
 
     def divide_into_batches(self) -> None:
-        """Divide the structures into batches, one for each job."""
+        """Divide the structures into batches, one for each job; the largest first, so that none is left at the end."""
         structures = self.inputs.structures
         frames = [(label, step) for label in sorted(structures) for step in range(structures[label].numsteps)]
-        batches = make_batches(frames, self.settings.structures_per_job or STRUCTURES_PER_JOB)
+        sizes = {label: len(node.symbols) for label, node in structures.items()}
+        batches = sorted(
+            make_batches(frames, self.settings.structures_per_job or STRUCTURES_PER_JOB),
+            key=lambda batch: -sum(sizes[label] for label, _ in batch_frames(batch)),
+        )
         self.ctx.waiting = [{"batch": batch, "fruitless": 0} for batch in batches]
         self.ctx.works = {}
         self.ctx.reports = {}

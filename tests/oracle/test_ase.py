@@ -11,6 +11,7 @@ import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 from ase import Atoms
+from ase.build import bulk
 
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
 from aiida_mlip_autopipec.dataset.trajectory import METHOD, frames_with_source, to_atoms, to_trajectories
@@ -137,10 +138,8 @@ def test_a_job_at_its_walltime_keeps_what_it_finished_and_the_rest_goes_on_in_an
 def test_a_job_that_ends_makes_room_for_the_next_while_another_goes_on(
     copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode, tmp_path: Path
 ) -> None:
-    crystals = [copper[0] * (1, 1, 4) for _ in range(4)]
-    for number, atoms in enumerate(crystals):
-        atoms.rattle(0.05, seed=number)
-    # The dimer is the first; its job ends after all others.
+    crystals = [bulk("Cu", a=3.5 + 0.05 * number) for number in range(4)]
+    # The dimer is the largest, so its job is the first; it ends after all others.
     structures = [*dimers(copper[1], 1), *crystals]
     _, node = run_oracle(
         structures,
