@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from .config.errors import UserError
+from .dataset.dimension import in_periodic_cell
 from .properties.calculator import load_calculator
 
 METRICS = "metrics.json"
@@ -91,11 +92,12 @@ class PotentialCalculator(Calculator):
             )
         with_grades = bool(self._of_grades & set(properties))
         calculator = self._graded if with_grades else self._fast
-        copy = self.atoms.copy()
+        # python-ace knows only structures that are periodic in all directions or in none.
+        copy = in_periodic_cell(self.atoms, calculator.cutoff) if self.atoms.pbc.any() else self.atoms.copy()
         copy.calc = calculator
         energy = float(copy.get_potential_energy()) + sum(self._free_atoms[symbol] for symbol in copy.symbols)
         self.results = {"energy": energy, "free_energy": energy, "forces": np.array(copy.get_forces())}
-        if copy.pbc.all():
+        if self.atoms.pbc.all():
             self.results["stress"] = np.array(copy.get_stress())
         if with_grades:
             self._add_grades(np.array(calculator.results["gamma"]))

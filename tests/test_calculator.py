@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, fcc111
 
 from aiida_mlip_autopipec.calculator import load
 from aiida_mlip_autopipec.config.errors import UserError
@@ -39,6 +39,18 @@ def test_results_are_those_of_both_files(fitted: Path, crystal: Atoms) -> None: 
     assert np.allclose(calculator.results["stress"], stress, atol=1e-5)
     assert calculator.get_property("expected_force_errors", crystal).shape == (4,)
     assert isinstance(calculator.get_property("expected_energy_error", crystal), float)
+
+
+def test_a_slab_without_vacuum_is_one_with_vacuum(fitted: Path) -> None:  # noqa: F811
+    slab = fcc111("Cu", (1, 1, 3))
+    slab.rattle(0.05, seed=1)
+    in_vacuum = slab.copy()
+    in_vacuum.center(vacuum=10.0, axis=2)
+    in_vacuum.pbc = True
+    slab.calc, in_vacuum.calc = load(fitted / "potential.yace"), load(fitted / "potential.yace")
+    assert slab.pbc.tolist() == [True, True, False]
+    assert slab.get_potential_energy() == pytest.approx(in_vacuum.get_potential_energy(), abs=1e-8)
+    assert np.allclose(slab.get_forces(), in_vacuum.get_forces(), atol=1e-8)
 
 
 def test_missing_files_are_named(fitted: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -30,6 +30,21 @@ def kind_of(atoms: Atoms) -> Kind:
     return _KINDS[int(connected_directions(atoms).sum())]
 
 
+def in_periodic_cell(atoms: Atoms, vacuum: float) -> Atoms:
+    """Return the structure in a periodic cell, with vacuum along the directions in which it is not periodic.
+
+    Atoms keep their order and, up to a common shift, their positions, so forces need no conversion.
+
+    :param vacuum: in Å, on each side.
+    """
+    cell = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    if not atoms.pbc.all():
+        cell.cell[~atoms.pbc] = 0.0
+        cell.center(vacuum=vacuum, axis=tuple(np.flatnonzero(~atoms.pbc).tolist()))
+        cell.pbc = True
+    return cell
+
+
 def _gap(atoms: Atoms, axis: int) -> float:
     """Return the widest gap (Å) between atoms along the normal of a face of the cell."""
     whole = float(1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.complete().array)[:, axis]))

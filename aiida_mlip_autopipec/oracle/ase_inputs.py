@@ -7,8 +7,8 @@ from typing import Any
 
 from ase import Atoms
 
-from ..dataset.dimension import connected_directions
-from .pw_inputs import in_periodic_cell, kpoint_mesh
+from ..dataset.dimension import connected_directions, in_periodic_cell
+from .pw_inputs import kpoint_mesh
 
 
 def kind_of(atoms: Atoms) -> str:

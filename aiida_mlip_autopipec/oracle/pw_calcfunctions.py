@@ -8,8 +8,8 @@ import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import Data, Dict, Float, List, StructureData, TrajectoryData
 
+from ..dataset.dimension import in_periodic_cell
 from ..dataset.trajectory import attach_labels, to_atoms, to_trajectories
-from .pw_inputs import in_periodic_cell
 
 GPA = 160.21766208
 """GPa in an eV/Å^3, as aiida-quantumespresso converts Ry/bohr^3 to GPa (CODATA 2014)."""

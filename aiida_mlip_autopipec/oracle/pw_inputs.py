@@ -6,32 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
 from ..config.schemas.oracle import MAGNETIC_ELEMENTS, QuantumEspressoOracleConfig
-from ..dataset.dimension import connected_directions, kind_of
+from ..dataset.dimension import connected_directions, in_periodic_cell, kind_of
 
 DEFAULT_MAGNETIZATION = 0.5
 """Default of `starting_magnetization` in a spin-polarised calculation, as a fraction of the valence."""
 
 DENSITY_CUTOFF_RATIO = 4.0
 """Ratio of the cutoffs of density and wave functions, for norm-conserving pseudopotentials."""
-
-
-def in_periodic_cell(atoms: Atoms, vacuum: float) -> Atoms:
-    """Return the structure in a periodic cell, with vacuum along the directions in which it is not periodic.
-
-    Atoms keep their order and, up to a common shift, their positions, so forces need no conversion.
-
-    :param vacuum: in Å, on each side.
-    """
-    cell = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    if not atoms.pbc.all():
-        cell.cell[~atoms.pbc] = 0.0
-        cell.center(vacuum=vacuum, axis=tuple(np.flatnonzero(~atoms.pbc).tolist()))
-        cell.pbc = True
-    return cell
 
 
 def kpoint_mesh(atoms: Atoms, distance: float) -> tuple[int, int, int]:

@@ -10,7 +10,8 @@ from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 
 from aiida_mlip_autopipec.config.schemas.oracle import QuantumEspressoOracleConfig
-from aiida_mlip_autopipec.oracle.pw_inputs import has_spin, in_periodic_cell, kpoint_mesh, pw_parameters
+from aiida_mlip_autopipec.dataset.dimension import in_periodic_cell
+from aiida_mlip_autopipec.oracle.pw_inputs import has_spin, kpoint_mesh, pw_parameters
 
 
 def config(**changes: object) -> QuantumEspressoOracleConfig:
