@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiida.brokers.zeromq import ZeromqBroker, service
 from aiida.engine.daemon import client
+from aiida.engine.processes import process
 from aiida.engine.processes.calcjobs.manager import JobsList
 from aiida.manage.configuration import Profile
 from aiida.orm.nodes import links
@@ -51,6 +52,11 @@ def test_an_empty_address_of_the_broker_is_taken(aiida_profile: Profile, tmp_pat
 def test_the_repository_is_asked_whether_a_file_exists_before_it_is_opened() -> None:
     source = inspect.getsource(disk_object_store.DiskObjectStoreRepositoryBackend)
     assert source.count("if not self.has_object(key):") == 2
+
+
+def test_a_process_looks_up_its_stored_outputs_even_if_it_has_none() -> None:
+    source = inspect.getsource(process).partition("def update_outputs(self)")[2].partition("outputs_new")[0]
+    assert ".all_link_labels()" in source and "if not" not in source
 
 
 def test_the_broker_writes_its_status_only_after_an_interval() -> None:
