@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, while_
@@ -11,7 +12,7 @@ from ..config.schemas.oracle import STRUCTURES_PER_JOB, AseOracleConfig
 from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
 from ..programs.resources import job_metadata, parallel_options
-from ..programs.submit_once import submit_once
+from ..programs.submit_once import called_by_number, submit_once
 from .batches import Batch, batch_frames, make_batches
 from .calculation import AseLabelCalculation
 from .claims import set_claim
@@ -42,6 +43,7 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
                 cls.fill_slots,
                 cls.collect_labels,
             ),
+            cls.attach_labels,
             cls.check_calculator,
             cls.write_report,
             cls.check_failures,
@@ -51,29 +53,35 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
 
     def divide_into_batches(self) -> None:
         """Divide the structures into batches, one for each job; the largest first, so that none is left at the end."""
-        structures = self.inputs.structures
-        frames = [(label, step) for label in sorted(structures) for step in range(structures[label].numsteps)]
-        sizes = {label: len(node.symbols) for label, node in structures.items()}
-        batches = sorted(
-            make_batches(frames, self.settings.structures_per_job or STRUCTURES_PER_JOB),
-            key=lambda batch: -sum(sizes[label] for label, _ in batch_frames(batch)),
-        )
-        self.ctx.waiting = [{"batch": batch, "fruitless": 0} for batch in batches]
+        self.ctx.again = []
         self.ctx.works = {}
-        self.ctx.reports = {}
         self.ctx.given_up = []
         self.ctx.unavailable = None
         self.open_slots()
-        self.report(f"{len(frames)} structures in {len(batches)} jobs")
+        frames = sum(node.numsteps for node in self.inputs.structures.values())
+        self.report(f"{frames} structures in {len(self._batches)} jobs")
+
+    @cached_property
+    def _batches(self) -> list[Batch]:
+        """The batches in the order of their submission; not in the context, which is written after each step."""
+        structures = self.inputs.structures
+        frames = [(label, step) for label in sorted(structures) for step in range(structures[label].numsteps)]
+        sizes = {label: len(node.symbols) for label, node in structures.items()}
+        return sorted(
+            make_batches(frames, self.settings.structures_per_job or STRUCTURES_PER_JOB),
+            key=lambda batch: -sum(sizes[label] for label, _ in batch_frames(batch)),
+        )
 
     def has_waiting(self) -> bool:
         """Return whether batches are left to submit."""
-        return bool(self.ctx.waiting)
+        left = self.ctx.again or self.ctx.submitted < len(self._batches)
+        return bool(left) and self.ctx.unavailable is None
 
     def submit_next(self, number: int) -> CalcJobNode:
         """Submit the job of the next batch."""
         settings = self.settings
-        work = self.ctx.waiting.pop(0)
+        is_first = number < len(self._batches)
+        work: dict[str, Any] = {"batch": self._batches[number], "fruitless": 0} if is_first else self.ctx.again.pop(0)
         metadata = job_metadata(
             self.inputs.resources,
             seconds_per_structure=settings.seconds_per_structure,
@@ -103,19 +111,20 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
         return [structure_key(atoms) for label in steps for atoms in to_atoms(structures[label], steps[label])]
 
     def collect_labels(self) -> None:
-        """Attach the labels of the jobs that have ended; resubmit structures that a job did not reach."""
+        """Resubmit structures that the jobs that have ended did not reach."""
         for number, job in self.take_ended():
             work = self.ctx.works.pop(str(number))
-            if "report" in job.outputs:
-                self.ctx.reports[f"job_{number}"] = job.outputs.report
+            if job.exit_status == AseLabelCalculation.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.status:
+                self.ctx.unavailable = job.exit_message
+            elif self.ctx.unavailable is None:
+                self._resubmit_unlabelled(job, work)
+
+    def attach_labels(self) -> None:
+        """Attach the labels of all jobs; only now, since each step reads the links of the outputs that there are."""
+        for number, job in called_by_number(self.node, "job").items():
             if "labelled" in job.outputs:
                 for label, trajectory in job.outputs.labelled.items():
                     self.out(f"labelled.{label}_{number}", trajectory)
-            if job.exit_status == AseLabelCalculation.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.status:
-                self.ctx.unavailable = job.exit_message
-                self.ctx.waiting = []
-            elif self.ctx.unavailable is None:
-                self._resubmit_unlabelled(job, work)
 
     def check_calculator(self) -> ExitCode | None:
         """Return an exit code if the calculator is missing on the computer of the jobs."""
@@ -145,7 +154,7 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
                 self._record_failed(frames, job, fruitless)
                 continue
             (batch,) = make_batches(frames, len(frames))
-            self.ctx.waiting.append({"batch": batch, "fruitless": fruitless})
+            self.ctx.again.append({"batch": batch, "fruitless": fruitless})
 
     def _record_failed(self, frames: list[tuple[str, int]], job: CalcJobNode, attempts: int) -> None:
         for label, step in frames:
@@ -164,5 +173,7 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
 
     def write_report(self) -> None:
         """Merge the reports of the jobs into one."""
-        self.ctx.report = merge_reports(given_up=Dict({"failed": self.ctx.given_up}), **self.ctx.reports)
+        jobs = called_by_number(self.node, "job")
+        reports = {f"job_{number}": job.outputs.report for number, job in jobs.items() if "report" in job.outputs}
+        self.ctx.report = merge_reports(given_up=Dict({"failed": self.ctx.given_up}), **reports)
         self.out("report", self.ctx.report)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from aiida.common import AttributeDict
+from aiida.common.links import LinkType
 from aiida.engine import ProcessSpec, while_
 from aiida.orm import (
     AbstractCode,
+    CalcFunctionNode,
     CalcJobNode,
     Data,
     Dict,
@@ -29,6 +32,7 @@ from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
 from ..programs.resources import mpi_job_options
 from ..programs.submit_once import submit_once
+from .batches import Frame
 from .claims import CLAIM, set_claim
 from .contract import merge_reports
 from .pw_calcfunctions import collect_pw_labels, make_cells
@@ -61,7 +65,18 @@ class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
         )
 
     def order_by_cost(self) -> None:
-        """Order the structures by cost, the most expensive first, so that no calculation is left alone at the end."""
+        """Order the structures by cost."""
+        self.ctx.cells, self.ctx.frames = {}, {}
+        self.ctx.ended, self.ctx.parts = [], []
+        self.open_slots()
+        self.report(f"{len(self._frames)} structures, at most {self.settings.max_concurrent_jobs} at a time")
+
+    @cached_property
+    def _frames(self) -> list[Frame]:
+        """The structures, the most expensive first, so that no calculation is left alone at the end.
+
+        Not in the context, which is written after each step.
+        """
         settings, structures = self.settings, self.inputs.structures
         valence = {element: float(pseudo.z_valence) for element, pseudo in self.inputs.pseudos.items()}
         costs = {
@@ -69,22 +84,18 @@ class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
             for label in sorted(structures)
             for step, atoms in enumerate(to_atoms(structures[label]))
         }
-        self.ctx.waiting = sorted(costs, key=lambda frame: -costs[frame])
-        self.ctx.cells, self.ctx.frames = {}, {}
-        self.ctx.ended, self.ctx.reports = [], []
-        self.open_slots()
-        self.report(f"{len(costs)} structures, at most {settings.max_concurrent_jobs} at a time")
+        return sorted(costs, key=lambda frame: -costs[frame])
 
     def has_waiting(self) -> bool:
         """Return whether structures are left to submit."""
-        return bool(self.ctx.waiting)
+        return self.ctx.submitted < len(self._frames)
 
     def submit_next(self, number: int) -> WorkChainNode:
         """Submit the calculation of the next structure."""
         if str(number) not in self.ctx.cells:
             self._make_cells(number)
         settings, trajectories = self.settings, self.inputs.structures
-        label, step = self.ctx.waiting.pop(0)
+        label, step = self._frames[number]
         atoms = to_atoms(trajectories[label], [step])[0]
         inputs = self._pw_base_inputs(atoms, settings)
         inputs.pw.structure = self.ctx.cells.pop(str(number))
@@ -97,7 +108,7 @@ class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
     def _make_cells(self, first: int) -> None:
         """Make the cells of the next structures together: one calculation function for all slots."""
         settings = self.settings
-        frames = self.ctx.waiting[: settings.max_concurrent_jobs]
+        frames = self._frames[first : first + settings.max_concurrent_jobs]
         needed = {label: self.inputs.structures[label] for label, _ in frames}
         cells = make_cells(List([list(frame) for frame in frames]), Float(settings.vacuum), **needed)
         self.ctx.cells = {str(first + index): cells[f"cell_{index}"] for index in range(len(frames))}
@@ -142,28 +153,34 @@ class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
         )
 
     def collect_labels(self) -> None:
-        """Store and attach the labels of calculations that have ended, as many together as there are slots."""
+        """Store the labels of calculations that have ended, as many together as there are slots."""
         self.ctx.ended += [(*self.ctx.frames.pop(str(number)), node) for number, node in self.take_ended()]
         if len(self.ctx.ended) < self.settings.max_concurrent_jobs and self.has_work():
             return
-        labelled = _store_labels(self.ctx.ended, self.inputs.method, self.inputs.structures)
+        node = _store_labels(self.ctx.ended, self.inputs.method, self.inputs.structures)
         self.ctx.ended = []
-        done = len(self.ctx.reports)
-        self.ctx.reports.append(labelled.pop("report"))
-        for label, trajectory in labelled.items():
-            self.out(f"labelled.{label}_{done}", trajectory)
+        self.ctx.parts.append(int(node.pk))
 
     def write_report(self) -> None:
-        """Merge the reports of the parts into one."""
-        reports = {f"part_{number}": report for number, report in enumerate(self.ctx.reports)}
+        """Attach the labels, and merge the reports of the parts into one.
+
+        Only now, since each step reads the links of the outputs that there are.
+        """
+        reports = {}
+        for number, pk in enumerate(self.ctx.parts):
+            for link in load_node(pk).base.links.get_outgoing(link_type=LinkType.CREATE).all():
+                if link.link_label == "report":
+                    reports[f"part_{number}"] = link.node
+                else:
+                    self.out(f"labelled.{link.link_label}_{number}", link.node)
         self.ctx.report = merge_reports(given_up=Dict({"failed": []}), **reports)
         self.out("report", self.ctx.report)
 
 
 def _store_labels(
     calculations: Sequence[tuple[str, int, WorkChainNode]], method: Dict, structures: Mapping[str, TrajectoryData]
-) -> dict[str, Any]:
-    """Store the labels and the report of frames, given as (label of the trajectory, step, calculation)."""
+) -> CalcFunctionNode:
+    """Store labels and report of frames, given as (label of the trajectory, step, calculation); return what stored them."""
     records: list[dict[str, Any]] = []
     nodes: dict[str, Data] = {}
     for number, (label, step, calculation) in enumerate(calculations):
@@ -172,7 +189,8 @@ def _store_labels(
         if calculation.is_finished_ok:
             nodes[f"parameters_{number}"] = calculation.outputs.output_parameters
             nodes[f"trajectory_{number}"] = calculation.outputs.output_trajectory
-    return dict(collect_pw_labels(List(records), method, **nodes))
+    _, stored = collect_pw_labels.run_get_node(List(records), method, **nodes)
+    return stored
 
 
 def _outcome(workchain: WorkChainNode) -> dict[str, Any]:

@@ -19,14 +19,32 @@ def submit_once(workchain: WorkChain, process: type[Process], label: str, **inpu
 
     :param label: label of the call link, unique in this WorkChain.
     """
-    links = workchain.node.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK))
-    submitted = [link.node for link in links.all() if link.link_label == label]
-    if submitted:
-        newest = max(submitted, key=lambda node: int(node.pk))
-        if not workchain.runner.is_daemon_runner or _is_taken_up(workchain, newest):
-            return newest
+    newest = called(workchain.node, label)
+    if newest is not None and (not workchain.runner.is_daemon_runner or _is_taken_up(workchain, newest)):
+        return newest
     metadata = {**inputs.pop("metadata", {}), "call_link_label": label}
     return workchain.submit(process, **inputs, metadata=metadata)
+
+
+def called(node: ProcessNode, label: str) -> ProcessNode | None:
+    """Return the newest process that a process has called under a label, or None."""
+    # There may be thousands of links: the filter, in which `_` is any character, leaves only few.
+    links = node.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK), link_label_filter=label)
+    submitted = [link.node for link in links.all() if link.link_label == label]
+    return max(submitted, key=lambda node: int(node.pk), default=None)
+
+
+def called_by_number(node: ProcessNode, name: str) -> dict[int, ProcessNode]:
+    """Return the processes that a process has called as `<name>_<number>`, by number; the newest of each."""
+    links = node.base.links.get_outgoing(
+        link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK), link_label_filter=f"{name}_%"
+    )
+    nodes: dict[int, ProcessNode] = {}
+    for link in sorted(links.all(), key=lambda link: int(link.node.pk)):
+        number = link.link_label.removeprefix(f"{name}_")
+        if number.isdecimal():
+            nodes[int(number)] = link.node
+    return dict(sorted(nodes.items()))
 
 
 def _is_taken_up(workchain: WorkChain, node: ProcessNode) -> bool:

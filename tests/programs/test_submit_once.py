@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiida.engine import ProcessSpec, ToContext, WorkChain, run_get_node
 
-from aiida_mlip_autopipec.programs.submit_once import submit_once
+from aiida_mlip_autopipec.programs.submit_once import called_by_number, submit_once
 
 
 class Child(WorkChain):
@@ -48,3 +48,4 @@ def test_a_repeated_step_submits_nothing_again() -> None:
     assert sorted(called) == ["child_1", "childx1"]
     assert all(child.is_finished_ok for child in called.values())
     assert called["childx1"].label == "another"
+    assert called_by_number(node, "child") == {1: called["child_1"]}
