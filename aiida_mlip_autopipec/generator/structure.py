@@ -40,7 +40,7 @@ class StructureGenerator:
             under which no structure keeps the shortest allowed distance.
         """
         self.check(elements, count)
-        structures = [in_box(Atoms(element), "isolated_atom") for element in sorted(elements)]
+        structures = free_atoms(elements)
         shares = _apportion(self._weights(elements), count - len(structures))
         makers = Families(self.config, sorted(elements)).makers()
         for family, share in shares.items():
@@ -57,7 +57,7 @@ class StructureGenerator:
         :raises ValueError: as in :meth:`generate`.
         """
         self.check(elements, count)
-        structures = [in_box(Atoms(element), "isolated_atom") for element in sorted(elements)]
+        structures = free_atoms(elements)
         for atoms in structures:
             atoms.info["block"] = 0
         makers = Families(self.config, sorted(elements)).makers()
@@ -110,6 +110,11 @@ class StructureGenerator:
 def keeps_distance(atoms: Atoms, fraction: float) -> bool:
     """Return whether all distances are at least a fraction of the sum of the covalent radii."""
     return distances_at_least(atoms, fraction * covalent_radii[atoms.numbers])
+
+
+def free_atoms(elements: Sequence[str]) -> list[Atoms]:
+    """Return the free atom of each element, sorted by element."""
+    return [in_box(Atoms(element), "isolated_atom") for element in sorted(elements)]
 
 
 def _apportion(weights: dict[str, float], count: int) -> dict[str, int]:

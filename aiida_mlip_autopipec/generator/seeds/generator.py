@@ -10,7 +10,7 @@ from ase import Atoms
 
 from ...config.schemas.generator import GeneratorConfig
 from ...dataset.dimension import kind_of
-from ..structure import StructureGenerator, keeps_distance
+from ..structure import StructureGenerator, free_atoms, keeps_distance
 from .variations import SUITABLE, Variations
 
 _ATTEMPTS = 200
@@ -48,7 +48,11 @@ class SeedGenerator:
         others = count - len(self._seeds) - varied
         variations = self._variations()
         return [
-            *StructureGenerator(self._config).generate(self._elements, others),
+            *(
+                free_atoms(self._elements)
+                if others == len(self._elements)
+                else StructureGenerator(self._config).generate(self._elements, others)
+            ),
             *(atoms.copy() for atoms in self._seeds),
             *(next(variations) for _ in range(varied)),
         ]
@@ -59,9 +63,12 @@ class SeedGenerator:
         varied = self._number_varied(count)
         blocks = math.ceil(count / block)
         others = count - len(self._seeds) - varied
-        pool = StructureGenerator(self._config).generate_pool(
-            self._elements, others, times, max(1, math.ceil(others / blocks))
-        )
+        if others == len(self._elements):
+            pool = [_in_block(atoms, 0) for atoms in free_atoms(self._elements)]
+        else:
+            pool = StructureGenerator(self._config).generate_pool(
+                self._elements, others, times, max(1, math.ceil(others / blocks))
+            )
         pool += [_in_block(atoms.copy(), 0) for atoms in self._seeds]
         variations = self._variations()
         for number in range(blocks):
@@ -73,8 +80,8 @@ class SeedGenerator:
         if not self._varied:
             return 0
         free = count - len(self._elements) - len(self._seeds)
-        # The generator of the elements needs one structure beside the free atoms.
-        return min(round(self._config.seed_share * free), free - 1)
+        # The generator of the elements needs one structure beside the free atoms, or nothing is asked of it.
+        return free if self._config.seed_share == 1.0 else min(round(self._config.seed_share * free), free - 1)
 
     def _variations(self) -> Iterator[Atoms]:
         """Yield variations without end: seeds by their weights, and for each seed its kinds by theirs."""

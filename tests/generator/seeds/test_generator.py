@@ -73,6 +73,14 @@ def test_a_pool_holds_the_given_structures_once() -> None:
     assert len(pool) > 80
 
 
+def test_a_seed_share_of_one_leaves_only_free_atoms_besides() -> None:
+    generator = SeedGenerator(GeneratorConfig(seed_share=1.0), ["H", "O"], seeds_of(molecule("H2O")))
+    for structures in (generator.generate(20), generator.generate_pool(20, 2, 10)):
+        other = [atoms for atoms in structures if "origin" not in atoms.info]
+        assert [atoms.info["family"] for atoms in other] == ["isolated_atom"] * 2
+    assert len(generator.generate(20)) == 20
+
+
 def test_too_small_a_count_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at least 3 are needed"):
         SeedGenerator(GeneratorConfig(), ["Cu"], seeds_of(bulk("Cu"))).check(2)
