@@ -137,3 +137,16 @@ def test_sizes_fall_step_by_step() -> None:
     sizes = falling_sizes(100, 30)
     assert (sizes[0], sizes[-1]) == (100, 30)
     assert all(int(0.9 * above) <= below < above for above, below in pairwise(sizes))
+
+
+def test_elimination_survives_rounding_errors_of_fewer_structures_than_functions() -> None:
+    random = np.random.default_rng(3)
+    values = random.normal(size=(60, 40)) @ random.normal(size=(40, 120))
+    columns = np.column_stack([values, values @ random.normal(size=120)])
+    # As for a hold-out fold: the difference of two sums.
+    products = columns.T @ columns - columns[:50].T @ columns[:50]
+    assert np.linalg.eigvalsh(products[:-1, :-1]).min() < 0
+    left, coefficients = list(eliminate(products, np.ones(120), [50, 5], 1e-18))[-1]
+    assert len(left) == 5 and np.isfinite(coefficients).all()
+    with pytest.raises(np.linalg.LinAlgError, match="not finite"):
+        list(eliminate(products * np.nan, np.ones(120), [5], 1e-18))

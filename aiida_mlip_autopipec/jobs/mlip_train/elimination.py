@@ -25,7 +25,9 @@ def eliminate(
 
     :param products: [X | y]^T [X | y], (m + 1, m + 1).
     :param penalty: penalty of each function in the prior (m,).
-    :param ridge: ridge strength, relative to the norm of the normal matrix.
+    :param ridge: ridge strength, relative to the norm of the normal matrix. A larger one is used if rounding errors make the
+        normal matrix indefinite.
+    :raises LinAlgError: if `products` is not finite.
     """
     scale = np.append(column_scale(np.sqrt(np.diag(products)[:-1]), penalty), 1.0)
     scaled = products * np.outer(scale, scale)
@@ -34,9 +36,7 @@ def eliminate(
     remaining = np.arange(len(penalty))
     for size in sizes:
         while True:
-            submatrix = normal[np.ix_(remaining, remaining)]
-            np.fill_diagonal(submatrix, np.diag(submatrix) + floor)
-            inverse = _inverse(submatrix)
+            inverse, floor = _regularised_inverse(normal, remaining, floor)
             coefficients = inverse @ target[remaining]
             if len(remaining) <= size:
                 break
@@ -54,12 +54,25 @@ def falling_sizes(largest: int, smallest: int) -> list[int]:
     return sizes
 
 
-def _inverse(matrix: np.ndarray) -> np.ndarray:
-    """Return the inverse of a positive definite matrix, which is overwritten."""
+def _regularised_inverse(normal: np.ndarray, remaining: np.ndarray, floor: float) -> tuple[np.ndarray, float]:
+    """Return the inverse of the normal matrix of the remaining functions with a ridge, and the ridge that made it definite."""
+    if not np.isfinite(floor) or floor <= 0.0:
+        raise np.linalg.LinAlgError("the normal matrix is not finite, or zero")
+    while True:
+        submatrix = normal[np.ix_(remaining, remaining)]
+        np.fill_diagonal(submatrix, np.diag(submatrix) + floor)
+        inverse = _inverse(submatrix)
+        if inverse is not None:
+            return inverse, floor
+        floor *= 10.0
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray | None:
+    """Return the inverse of a positive definite matrix, which is overwritten, or None if it is not positive definite."""
     # The transpose of a symmetric matrix has the memory order of LAPACK, which avoids a copy.
     factor, failed = lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)
     if failed:
-        raise np.linalg.LinAlgError("the normal matrix is not positive definite")
+        return None
     inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
     lower = np.tril(inverse)
     del inverse
