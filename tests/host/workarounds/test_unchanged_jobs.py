@@ -19,9 +19,7 @@ from aiida_mlip_autopipec.host.workarounds import unchanged_jobs
 
 
 @pytest.fixture
-def localhost(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch) -> AuthInfo:
-    monkeypatch.setattr(unchanged_jobs, "_installed", False)
-    monkeypatch.setattr(JobsList, "_get_jobs_from_scheduler", JobsList._get_jobs_from_scheduler)
+def localhost(aiida_profile: Profile) -> AuthInfo:
     unchanged_jobs.install()
     return ensure_computer("localhost").get_authinfo(User.collection.get_default())
 
