@@ -64,7 +64,7 @@ class OracleWorkChain(EndsWithBroker, WorkChain):
         spec.exit_code(
             TOO_MANY_FAILURES,
             "ERROR_TOO_MANY_FAILURES",
-            message="{failed} of {asked} labels failed, more than the {allowed:.0%} allowed by "
+            message="{failed} of {asked} labels failed, more than the {percent:.0f} % allowed by "
             "`max_failed_fraction`. Most frequent reason: {reason}",
         )
 
@@ -84,7 +84,7 @@ class OracleWorkChain(EndsWithBroker, WorkChain):
         return self.exit_codes.ERROR_TOO_MANY_FAILURES.format(
             failed=len(failed),
             asked=report["asked"],
-            allowed=allowed,
+            percent=100.0 * allowed,
             reason=max(reasons, key=reasons.count) if reasons else "none",
         )
 
