@@ -17,6 +17,7 @@ os.environ["AIIDA_PATH"] = tempfile.mkdtemp(prefix="aiida-")
 
 from aiida import orm
 from aiida.engine import run_get_node
+from aiida.manage import get_manager
 from aiida.manage.configuration import Profile
 from ase import Atoms
 from ase.build import bulk
@@ -151,6 +152,16 @@ def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profi
             # As in a profile that `mlip-auto` makes.
             enable_write_ahead_log(profile)
         yield profile
+
+
+def leave_broker() -> None:
+    """Disconnect this process from its broker: it connects to that of the daemon when it needs one again.
+
+    The temporary profile has a broker without daemon, to which a test before may have connected.
+    """
+    manager = get_manager()
+    manager.reset_broker()
+    manager.reset_runner()
 
 
 @pytest.fixture

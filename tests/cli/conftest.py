@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from aiida_mlip_autopipec.app import main
 
-from ..conftest import Command
+from ..conftest import Command, leave_broker
 from ..waiting import PATIENCE
 
 Run = Callable[..., Result]
@@ -39,6 +39,7 @@ def run_here(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 @pytest.fixture(scope="session")
 def daemon_here(aiida_profile: Profile) -> Iterator[None]:
     """Stop the daemon of the temporary profile at the end; the first command that needs it starts it."""
+    leave_broker()
     yield
     client = get_daemon_client(aiida_profile.name)
     if client.is_daemon_running:

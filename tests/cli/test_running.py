@@ -11,7 +11,6 @@ import pytest
 import yaml
 from aiida.cmdline.commands.cmd_verdi import verdi
 from aiida.engine.daemon.client import get_daemon_client
-from aiida.manage import get_manager
 from aiida.manage.configuration import Profile
 from ase.build import bulk
 from ase.io import read, write
@@ -19,7 +18,7 @@ from click.testing import CliRunner
 
 from aiida_mlip_autopipec.host.daemon import broker_folder
 
-from ..conftest import Command
+from ..conftest import Command, leave_broker
 from ..waiting import PATIENCE, wait_for
 
 SMALL: dict[str, Any] = {
@@ -67,9 +66,7 @@ def test_a_run_that_is_killed_lost_and_paused_goes_on_with_its_labels(
     again = submitted(resumed)
     wait_for("the labels it had", lambda: "10 of 20 labelled" in mlip_auto("status", again).stdout)
     get_daemon_client().stop_daemon(wait=True, timeout=round(PATIENCE))
-    # The next command has no connection to the broker that was stopped.
-    get_manager().reset_broker()
-    get_manager().reset_runner()
+    leave_broker()
     tasks = list((broker_folder() / "storage" / "tasks").glob("*/*.json"))
     assert tasks
     for task in tasks:

@@ -31,6 +31,7 @@ from aiida_mlip_autopipec.oracle.prepare import prepare_oracle
 from aiida_mlip_autopipec.oracle.workchain import LabellingWorkChain
 from aiida_mlip_autopipec.runs.progress import labels_stage
 
+from ..conftest import leave_broker
 from ..waiting import PATIENCE, wait_for
 from .conftest import ROOT, dimers
 
@@ -140,6 +141,7 @@ def computed(node: orm.WorkChainNode) -> list[str]:
 def daemon(aiida_profile: Profile) -> Iterator[DaemonClient]:
     """A daemon with two workers."""
     client = ensure_daemon()
+    leave_broker()
     client.increase_workers(1)
     yield client
     client.stop_daemon(wait=True, timeout=round(PATIENCE))
