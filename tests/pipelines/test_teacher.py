@@ -40,9 +40,13 @@ SETTINGS: dict[str, Any] = {
     "generator": {"count": 20, "max_atoms": 4},
     # A small pool, so that explored frames are selected too.
     "selection": {"pool": 1, "n_functions": 40},
-    # Another method than in the other tests, which would reuse these labels.
-    "oracle": {"parameters": {"asap_cutoff": True}},
-    "teacher": {"oracle": {"type": "ase", "calculator": "emt"}, "n_structures": 24, "save_interval": 20},
+    # Labels of other tests, by these methods, are not reused: the jobs are counted.
+    "oracle": {"parameters": {"asap_cutoff": True}, "reuse": False},
+    "teacher": {
+        "oracle": {"type": "ase", "calculator": "emt", "reuse": False},
+        "n_structures": 24,
+        "save_interval": 20,
+    },
     "training": {"n_functions": 15, "cutoff": 5.0, "order": 3, "test_fraction": 0.2},
     "exploration": {"walkers": WALKERS, "max_atoms": 8, "steps": 60, "melt_quench_steps": 60},
     "learning": {"start": 20, "labels_per_round": 3, "max_labels": 23, "fewest_fresh": 1},
