@@ -1,9 +1,8 @@
-"""Fewer lookups in the repository's own database, and of outputs that a process does not have yet.
+"""Fewer lookups in the repository's own database.
 
 The key of a stored file is its SHA-256 hash. aiida-core 2.9 nevertheless asks the repository whether a file exists before
 it returns its hash or opens it, and for each question opens and closes the database of the repository. That took a third of
-the processor time of a run. At each of its steps a process reads from the database which outputs it has stored; without
-outputs there is nothing to compare them with.
+the processor time of a run.
 """
 
 from __future__ import annotations
@@ -18,19 +17,14 @@ _installed = False
 
 
 def install() -> None:
-    """Let the repository return the hash of a file by its key, and open a file without a question before.
-
-    A process without outputs looks up none.
-    """
+    """Let the repository return the hash of a file by its key, and open a file without a question before."""
     global _installed
     if _installed or not are_needed():
         return
-    from aiida.engine import Process
     from aiida.repository.backend import DiskObjectStoreRepositoryBackend
     from disk_objectstore.exceptions import NotExistent
 
     with_lookup = DiskObjectStoreRepositoryBackend.get_object_hash
-    store_new_outputs = Process.update_outputs
 
     def get_object_hash(self: DiskObjectStoreRepositoryBackend, key: str) -> str:
         return key if self._container.hash_type == "sha256" else with_lookup(self, key)
@@ -44,11 +38,6 @@ def install() -> None:
                 raise FileNotFoundError(f"object with key `{key}` does not exist.") from error
             yield stream
 
-    def update_outputs(self: Process) -> None:
-        if self.outputs:
-            store_new_outputs(self)
-
-    Process.update_outputs = update_outputs
     DiskObjectStoreRepositoryBackend.get_object_hash = get_object_hash
     DiskObjectStoreRepositoryBackend.open = open_object
     _installed = True

@@ -6,7 +6,6 @@ import io
 
 import pytest
 from aiida import orm
-from aiida.engine import Process
 from aiida.manage import get_manager
 from aiida.manage.configuration import Profile
 
@@ -22,7 +21,6 @@ def test_hashes_and_contents_are_the_same(aiida_profile: Profile, monkeypatch: p
     monkeypatch.setattr(repeated_lookups, "_installed", False)
     monkeypatch.setattr(Backend, "get_object_hash", Backend.get_object_hash)
     monkeypatch.setattr(Backend, "open", Backend.open)
-    monkeypatch.setattr(Process, "update_outputs", Process.update_outputs)
     before = repository.get_object_hash(key), node.base.caching.compute_hash()
     repeated_lookups.install()
     assert (repository.get_object_hash(key), node.base.caching.compute_hash()) == before
