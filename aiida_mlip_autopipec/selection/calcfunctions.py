@@ -75,11 +75,12 @@ def take_selected(selection: SinglefileData, **candidates: Data) -> dict[str, Da
     return {**to_trajectories(frames.values()), "report": Dict({**found, "chosen": selected, "left_out": not_selected})}
 
 
-def _frames_at(node: Data, steps: Sequence[int]) -> list[Atoms]:
+def _frames_at(node: Data, steps: Sequence[int] | None = None) -> list[Atoms]:
+    """Return the structures of a trajectory or pool at some steps, by default all."""
     if isinstance(node, TrajectoryData):
         return to_atoms(node, steps)
     frames = read_frames(node)
-    return [frames[step] for step in steps]
+    return frames if steps is None else [frames[step] for step in steps]
 
 
 def _with_position(record: Mapping[str, Any], positions: Sequence[tuple[str, int]]) -> dict[str, Any]:
@@ -93,11 +94,7 @@ def _with_prefix(structures: Mapping[str, Data], prefix: str) -> dict[str, Data]
 
 
 def _unlabelled(name: str, structures: Mapping[str, Data]) -> SinglefileData:
-    frames = [
-        atoms
-        for node in structures.values()
-        for atoms in (to_atoms(node) if isinstance(node, TrajectoryData) else read_frames(node))
-    ]
+    frames = [atoms for node in structures.values() for atoms in _frames_at(node)]
     for atoms in frames:
         atoms.calc = None
     return frames_file(name, frames)
