@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from aiida import orm
-from aiida.common.links import LinkType
 
 from .calls import N_FRAMES, n_frames
 from .origins import given_structures
-from .sources import CHUNK, GENERATED_BY, SELECTED_BY, Sources, runs_of, sources
+from .sources import GENERATED_BY, SELECTED_BY, Sources, sources
 from .teachers import OF_TEACHER, calculations_of_teachers
+from .walks import CALL_LINKS, DATA_LINKS, Call, calls_above, calls_of, follow
 
 POTENTIAL = "potential.yace"
 """Name of the file of a potential."""
-
-_DATA_LINKS = [LinkType.INPUT_CALC.value, LinkType.CREATE.value]
-_CALL_LINKS = [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value]
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,9 @@ def trace(potential: orm.Node) -> Provenance:
     Needs a few queries for each generation of processes, whatever the number of structures. Processes that only a teacher
     needed have :data:`~.teachers.OF_TEACHER` in their label; their structures are not counted.
     """
-    processes = _mark_teachers(_ancestor_processes(potential))
-    runs = runs_of([row["id"] for row in processes])
-    processes = [{**row, "run": runs.get(row["id"])} for row in processes]
+    processes = _ancestor_processes(potential)
+    calls = calls_of([row["id"] for row in processes])
+    processes = [{**row, "run": _run_of(row["id"], calls)} for row in _mark_teachers(processes, calls)]
     own = [row for row in processes if row["run"] == processes[-1]["run"]]
     codes = _codes_of(processes)
     return Provenance(
@@ -123,9 +121,14 @@ def _ancestors_of(calculations: list[int]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _mark_teachers(processes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _run_of(calculation: int, calls: Mapping[int, Call]) -> int | None:
+    """Return the PK of the run of a calculation, which is the topmost caller; None if nothing called it."""
+    return next((call.caller for call in reversed(list(calls_above(calculation, calls)))), None)
+
+
+def _mark_teachers(processes: list[dict[str, Any]], calls: Mapping[int, Call]) -> list[dict[str, Any]]:
     """Return the processes, with a mark in the label of those of a teacher and of those behind them."""
-    taught = calculations_of_teachers([row["id"] for row in processes])
+    taught = calculations_of_teachers([row["id"] for row in processes], calls)
     if not taught:
         return processes
     taught |= {row["id"] for row in _ancestors_of(sorted(taught))}
@@ -264,7 +267,7 @@ def dependent_potentials(node: orm.Node) -> list[PotentialSummary]:
 
 def _called(node: orm.Node) -> set[int]:
     """Return the PKs of the processes that a run called, and of those that these called."""
-    return _follow([node.pk], _CALL_LINKS) if isinstance(node, orm.WorkflowNode) else set()
+    return follow([node.pk], CALL_LINKS) if isinstance(node, orm.WorkflowNode) else set()
 
 
 def _descendants(pks: list[int]) -> set[int]:
@@ -273,23 +276,7 @@ def _descendants(pks: list[int]) -> set[int]:
     AiiDA's query of all descendants follows every path, which takes a minute for the 500 nodes of an active learning
     run.
     """
-    return {*pks, *_follow(pks, _DATA_LINKS)}
-
-
-def _follow(pks: list[int], links: list[str]) -> set[int]:
-    """Return the PKs of the nodes at the ends of links, and of links from there."""
-    found: set[int] = set()
-    generation = pks
-    while generation:
-        children: set[int] = set()
-        for start in range(0, len(generation), CHUNK):
-            query = orm.QueryBuilder()
-            query.append(orm.Node, filters={"id": {"in": generation[start : start + CHUNK]}}, tag="parent")
-            query.append(orm.Node, with_incoming="parent", edge_filters={"type": {"in": links}}, project="id")
-            children.update(query.distinct().all(flat=True))
-        generation = sorted(children - found)
-        found |= children
-    return found
+    return {*pks, *follow(pks, DATA_LINKS)}
 
 
 def _rms(errors: dict[str, float] | None) -> tuple[float, float] | None:

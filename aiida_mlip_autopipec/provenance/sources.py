@@ -7,17 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiida import orm
-from aiida.common.links import LinkType
 
 from .calls import N_FRAMES, n_frames
 from .origins import given_structures
+from .walks import chunks
 
 GENERATED_BY, SELECTED_BY, REUSED_BY = "generate_structures", "take_selected", "reuse_labels"
-
-CHUNK = 10_000
-"""Number of nodes in one query; SQLite allows about 30,000 values."""
-
-_CALLS = [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value]
 
 
 @dataclass(frozen=True)
@@ -63,27 +58,6 @@ class Sources:
         return asdict(self)
 
 
-def runs_of(pks: Sequence[int]) -> dict[int, int]:
-    """Map calculations to the runs that called them, both by PK; calculations without a caller are not in it."""
-    callers: dict[int, int] = {}
-    below = sorted(pks)
-    while below:
-        found: dict[int, int] = {}
-        for chunk in _chunks(below):
-            query = orm.QueryBuilder()
-            query.append(orm.ProcessNode, filters={"id": {"in": chunk}}, tag="called", project=["id"])
-            calls = {"type": {"in": _CALLS}}
-            query.append(orm.WorkflowNode, with_outgoing="called", edge_filters=calls, project=["id"])
-            found |= dict(query.iterall())
-        callers |= found
-        below = sorted(set(found.values()) - callers.keys())
-
-    def topmost(pk: int) -> int:
-        return topmost(callers[pk]) if pk in callers else pk
-
-    return {pk: topmost(pk) for pk in pks if pk in callers}
-
-
 def sources(processes: Sequence[Mapping[str, Any]]) -> Sources:
     """Return the runs and datasets behind a potential.
 
@@ -105,7 +79,7 @@ def _run_sources(processes: Sequence[Mapping[str, Any]]) -> dict[int, RunSource]
     counts = [(makers[pk], count) for pk, _, _, _, count in _created(list(makers))]
     pks = sorted({row["run"] for row in processes if row["run"] is not None})
     found = {}
-    for chunk in _chunks(pks):
+    for chunk in chunks(pks):
         query = orm.QueryBuilder().append(
             orm.ProcessNode, filters={"id": {"in": chunk}}, project=["id", "uuid", "label", "attributes.process_label"]
         )
@@ -128,7 +102,7 @@ def _run_sources(processes: Sequence[Mapping[str, Any]]) -> dict[int, RunSource]
 def _created(pks: Sequence[int]) -> list[tuple[int, str, str, str, int]]:
     """Return PK of the calculation, link label, UUID, label and number of structures of the structures that were created."""
     rows = []
-    for chunk in _chunks(pks):
+    for chunk in chunks(pks):
         query = orm.QueryBuilder()
         query.append(orm.CalculationNode, filters={"id": {"in": chunk}}, tag="maker", project=["id"])
         query.append(orm.Data, with_incoming="maker", project=["uuid", "label", *N_FRAMES], edge_project=["label"])
@@ -144,13 +118,13 @@ def _datasets(pks: Sequence[int]) -> Iterator[DatasetSource]:
     from ..dataset.library import DatasetGroup
 
     counts: dict[int, int] = {}
-    for chunk in _chunks(pks):
+    for chunk in chunks(pks):
         query = orm.QueryBuilder().append(orm.CalculationNode, filters={"id": {"in": chunk}}, tag="reader")
         query.append(orm.TrajectoryData, with_outgoing="reader", project=["id", "attributes.array|steps"])
         counts |= {pk: steps[0] for pk, steps in query.iterall()}
     made: set[int] = set()
     names: dict[int, tuple[str, str]] = {}
-    for chunk in _chunks(list(counts)):
+    for chunk in chunks(list(counts)):
         query = orm.QueryBuilder().append(orm.TrajectoryData, filters={"id": {"in": chunk}}, tag="read", project=["id"])
         query.append(orm.CalculationNode, with_outgoing="read")
         made.update(query.all(flat=True))
@@ -163,8 +137,3 @@ def _datasets(pks: Sequence[int]) -> Iterator[DatasetSource]:
         of_name[key] = of_name.get(key, 0) + counts[pk]
     for (name, files), count in sorted(of_name.items()):
         yield DatasetSource(name, count, files)
-
-
-def _chunks(pks: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(pks), CHUNK):
-        yield list(pks[start : start + CHUNK])
