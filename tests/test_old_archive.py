@@ -22,8 +22,8 @@ from ase import Atoms
 from click.testing import CliRunner, Result
 
 from aiida_mlip_autopipec.app import main
+from aiida_mlip_autopipec.dataset.frame_files import read_frames
 from aiida_mlip_autopipec.dataset.trajectory import to_atoms
-from aiida_mlip_autopipec.programs.files import read_frames
 from aiida_mlip_autopipec.provenance.queries import trace
 
 ARCHIVE = Path(__file__).parent / "data" / "archive_0_1_0.aiida"

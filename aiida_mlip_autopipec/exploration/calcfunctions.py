@@ -12,9 +12,10 @@ from aiida.orm import Dict, Float, Int, List, SinglefileData, TrajectoryData
 from ase import Atoms
 
 from ..config.schemas.exploration import ExplorationConfig
+from ..dataset.frame_files import frames_file, read_frames
 from ..dataset.trajectory import all_frames, to_trajectories
 from ..programs.catalogue import EXPLORE_STRUCTURES
-from ..programs.files import frames_file, json_file, read_frames
+from ..programs.files import json_file
 from .samplers import divide_among_jobs, make_samplers
 
 SAMPLER_FILE_PREFIX = "walkers_"

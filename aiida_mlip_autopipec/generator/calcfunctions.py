@@ -10,8 +10,8 @@ from ase import Atoms
 
 from ..config.schemas.generator import GeneratorConfig
 from ..config.schemas.selection import SelectionConfig
+from ..dataset.frame_files import POOL, pool_file
 from ..dataset.trajectory import all_frames, to_trajectories
-from ..programs.files import POOL, pool_file
 from .seeds.generator import SeedGenerator
 from .structure import StructureGenerator
 

@@ -9,9 +9,10 @@ from aiida.orm import Dict, Float, SinglefileData, Str, TrajectoryData
 from ase import Atoms
 
 from ..config.schemas.learning import LearningConfig
+from ..dataset.frame_files import frames_file
 from ..dataset.trajectory import all_frames
 from ..programs.catalogue import VALIDATE_POTENTIAL
-from ..programs.files import frames_file, read_arrays
+from ..programs.files import read_arrays
 from . import history as rounds
 
 

@@ -7,29 +7,28 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiida.engine import ProcessBuilder
-from aiida.orm import Bool, Dict, Float, Int, List, Str, TrajectoryData, WorkChainNode
+from aiida.orm import Bool, Dict, List, Str, TrajectoryData, WorkChainNode
 from ase import Atoms
 
 from ..config.errors import UserError, shown
 from ..config.identifiers import is_beyond_any_pk
 from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
 from ..config.schemas.structures import StructureSource
-from ..dataset.calcfunctions import curate_labels
+from ..dataset.frame_files import labelled_file
 from ..dataset.intake import check_stored
 from ..dataset.library import OWN_METHOD, find_datasets, load_dataset
-from ..dataset.trajectory import METHOD, all_frames, to_trajectories
+from ..dataset.trajectory import METHOD, all_frames
 from ..generator.seeds.generator import SeedGenerator
 from ..generator.structure import StructureGenerator
 from ..host.computers import prepare_resources
 from ..oracle.identity import IDENTITY, unknown_warning
 from ..oracle.prepare import prepare_oracle
-from ..programs.calcfunctions import failed
 from ..programs.codes import ensure_code
-from ..training.workchain import PaceTrainWorkChain
 from ..validation.workchain import ValidationWorkChain
 from .active_learning import ActiveLearningWorkChain
 from .learning_state import learning_state
 from .one_shot import OneShotWorkChain
+from .own_data import OwnDataWorkChain
 from .potentials import Potential, run_of
 from .structures import phases_of, previous_seeds, seed_trajectories
 from .taught import taught_config
@@ -187,29 +186,20 @@ def _check_method(trajectory: TrajectoryData, name: str, *methods: dict[str, Any
 
 
 def build_training(structures: Sequence[Atoms], config: TrainingRunConfig, name: str) -> ProcessBuilder:
-    """Return the builder of a :class:`PaceTrainWorkChain` for the user's own data, after storing and curating them.
+    """Return the builder of an :class:`OwnDataWorkChain` for the user's own data.
 
     :param structures: as :func:`~..dataset.intake.intake` returns them.
     :param name: name of the data, for lists of runs.
-    :raises UserError: if the computer is unknown or not configured, or the curated data have no training structure.
+    :raises UserError: if the computer is unknown or not configured, or all structures are test structures.
     """
-    resources = prepare_resources(config.resources)
-    outputs, node = curate_labels.run_get_node(
-        settings=Dict(config.curation.model_dump(mode="json")),
-        test_fraction=Float(config.test_fraction),
-        seed=Int(config.seed),
-        **to_trajectories(structures, OWN_METHOD),
-    )
-    if failed(node):
-        raise UserError(f"{name}: {node.exit_message}")
-    if outputs.pop("report")["n_train"] == 0:
+    if all(atoms.info.get("split") == "test" for atoms in structures):
         raise UserError(f"{name}: all structures are test structures by their 'split'; there is no training structure")
-    builder = PaceTrainWorkChain.get_builder()
-    builder.dataset = outputs
-    builder.settings = Dict(config.training().model_dump(mode="json"))
-    builder.resources = Dict(resources.model_dump(mode="json"))
-    builder.code = ensure_code("pace_train")
-    builder.max_iterations = Int(1 + config.max_restarts)
+    resources = prepare_resources(config.resources)
+    builder = OwnDataWorkChain.get_builder()
+    builder.labelled = labelled_file(structures, name)
+    builder.config = Dict(config.model_dump(mode="json"))
+    builder.trainer.resources = Dict(resources.model_dump(mode="json"))
+    builder.trainer.code = ensure_code("pace_train")
     builder.metadata.label = f"train {name}"
     return builder
 

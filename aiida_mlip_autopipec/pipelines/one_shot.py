@@ -11,12 +11,12 @@ from aiida.orm import AbstractCode, Bool, Data, Dict, Float, Int, List, Singlefi
 from ..config.schemas.pipeline import PipelineConfig
 from ..config.schemas.selection import SelectionConfig
 from ..dataset.calcfunctions import curate_labels
+from ..dataset.frame_files import count_structures
 from ..dataset.trajectory import count_frames
 from ..generator.calcfunctions import generate_structures
 from ..host.workarounds.lost_connection import EndsWithBroker
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.calcfunctions import failed
-from ..programs.files import count_structures
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from ..selection.workchain import SelectionWorkChain

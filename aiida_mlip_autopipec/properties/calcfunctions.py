@@ -12,7 +12,7 @@ from aiida.orm import Dict, SinglefileData
 from ase import Atoms
 
 from ..config.schemas.properties import PropertiesConfig
-from ..programs.files import frames_file, read_frames
+from ..dataset.frame_files import frames_file, read_frames
 from .calculator import load_calculator
 from .compute import compute_properties
 

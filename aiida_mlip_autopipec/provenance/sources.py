@@ -113,19 +113,27 @@ def _created(pks: Sequence[int]) -> list[tuple[int, str, str, str, int]]:
 
 
 def _datasets(pks: Sequence[int]) -> Iterator[DatasetSource]:
-    """Yield the datasets of trajectories that calculations read and that no calculation made."""
+    """Yield the datasets of trajectories and files that calculations read and that no calculation made."""
     # It imports ASE, which the display of a run does not need.
     from ..dataset.library import DatasetGroup
 
     counts: dict[int, int] = {}
+    names: dict[int, tuple[str, str]] = {}
     for chunk in chunks(pks):
         query = orm.QueryBuilder().append(orm.CalculationNode, filters={"id": {"in": chunk}}, tag="reader")
-        query.append(orm.TrajectoryData, with_outgoing="reader", project=["id", "attributes.array|steps"])
-        counts |= {pk: steps[0] for pk, steps in query.iterall()}
+        query.append(
+            (orm.TrajectoryData, orm.SinglefileData),
+            with_outgoing="reader",
+            project=["id", "label", "attributes.filename", *N_FRAMES],
+        )
+        for pk, label, filename, *shape in query.iterall():
+            if any(shape):
+                counts[pk] = n_frames(*shape)
+                if filename:
+                    names[pk] = ("", label)
     made: set[int] = set()
-    names: dict[int, tuple[str, str]] = {}
     for chunk in chunks(list(counts)):
-        query = orm.QueryBuilder().append(orm.TrajectoryData, filters={"id": {"in": chunk}}, tag="read", project=["id"])
+        query = orm.QueryBuilder().append(orm.Data, filters={"id": {"in": chunk}}, tag="read", project=["id"])
         query.append(orm.CalculationNode, with_outgoing="read")
         made.update(query.all(flat=True))
         query = orm.QueryBuilder().append(orm.TrajectoryData, filters={"id": {"in": chunk}}, tag="read", project=["id"])

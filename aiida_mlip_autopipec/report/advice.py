@@ -10,7 +10,9 @@ from ..config.schemas.generator import FamilyWeights
 from ..config.schemas.variations import VariationWeights
 from .model import Subject
 
-ONE_SHOT, LEARNING, TRAINING = "OneShotWorkChain", "ActiveLearningWorkChain", "PaceTrainWorkChain"
+ONE_SHOT, LEARNING = "OneShotWorkChain", "ActiveLearningWorkChain"
+OWN_DATA = ("OwnDataWorkChain", "PaceTrainWorkChain")
+"""Runs of `mlip-auto train`; the second one those of earlier versions."""
 
 CUTOFF_SHELLS = 2.5
 """A cutoff of this many nearest-neighbour distances includes the third shell of close-packed crystals."""
@@ -24,7 +26,7 @@ class Advice:
         self._made_by = subject.made_by
         content: Any = yaml.safe_load(subject.config) if subject.config else {}
         self._training: dict[str, Any] = (
-            (content if self._made_by == TRAINING else content.get("training")) or {}
+            (content if self._made_by in OWN_DATA else content.get("training")) or {}
             if isinstance(content, dict)
             else {}
         )
@@ -35,7 +37,7 @@ class Advice:
 
     def setting(self, name: str) -> str:
         """Return the name of a setting of the fit, with the section `training` unless the command is `train`."""
-        return name if self._made_by == TRAINING else f"training.{name}"
+        return name if self._made_by in OWN_DATA else f"training.{name}"
 
     def more_structures(self, which: str = "") -> str:
         """Return advice to add training structures.
@@ -95,6 +97,6 @@ class Advice:
 
     def test_structures(self) -> str:
         """Return advice to get independent test structures."""
-        if self._made_by == TRAINING:
+        if self._made_by in OWN_DATA:
             return "Test on structures that are not in the training data (--test FILE, or test_fraction above 0)."
         return f"Set {self.setting('test_fraction')} above 0."

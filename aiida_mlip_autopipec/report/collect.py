@@ -15,11 +15,12 @@ from pydantic import BaseModel, ValidationError
 
 from ..config.schemas.pipeline import PipelineConfig, TrainingRunConfig
 from ..dataset.calcfunctions import curate_labels
-from ..programs.files import POOL, read_arrays, read_frames
+from ..dataset.frame_files import POOL, read_frames
+from ..programs.files import read_arrays
 from ..provenance.calls import TEACH, called_by
 from ..provenance.queries import ProcessSummary, trace
 from ..training.calcfunctions import write_training_files
-from ..training.workchain import PaceTrainWorkChain
+from .advice import OWN_DATA
 from .model import Process, StageTime, Subject, Validation
 from .properties import Literature, Properties, properties_section
 from .structures import measure_coverage, tabulate
@@ -152,8 +153,9 @@ def _settings(run: orm.ProcessNode | None, curation: Mapping[str, Any]) -> tuple
     """Return the settings that differ from the defaults, all settings as YAML, and the command that uses them."""
     if run is None:
         return {}, "", ""
-    if run.process_label == PaceTrainWorkChain.__name__:
-        settings = {**run.inputs.settings.get_dict(), **curation}
+    if run.process_label in OWN_DATA:
+        given = run.inputs.config if "config" in run.inputs else run.inputs.settings
+        settings = {**given.get_dict(), **curation}
         changed = {"fit to": run.label.removeprefix("train "), **_changed_settings(TrainingRunConfig, settings)}
         export = f"mlip-auto export {run.uuid} data.extxyz"
         return changed, _yaml(settings), f"{export} && mlip-auto train data.extxyz --config TRAINING.yaml"

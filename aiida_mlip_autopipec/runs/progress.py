@@ -17,9 +17,9 @@ from ..oracle.claims import PROGRESS
 from ..provenance.calls import TEACH, called_by, count_input_frames, created_frames, has_input, output_of
 from ..provenance.queries import GENERATED_BY
 
-ONE_SHOT, LEARNING = "OneShotWorkChain", "ActiveLearningWorkChain"
+ONE_SHOT, LEARNING, OWN_DATA = "OneShotWorkChain", "ActiveLearningWorkChain", "OwnDataWorkChain"
 TRAINING, VALIDATION = "PaceTrainWorkChain", "ValidationWorkChain"
-"""Processes that are runs unless another process called them."""
+"""Processes that are runs unless another process called them. `mlip-auto train` of earlier versions submitted a `TRAINING`."""
 
 START_SECONDS = 60.0
 """Time in which a daemon that is not busy starts a process."""
@@ -27,7 +27,7 @@ START_SECONDS = 60.0
 _PREPARING = (None, "uploading", "unstashing", "submitting")
 """States of a job before the scheduler has it; AiiDA calls `unstashing` also what follows an upload."""
 
-_RUNS = (ONE_SHOT, LEARNING, TRAINING, VALIDATION)
+_RUNS = (ONE_SHOT, LEARNING, OWN_DATA, TRAINING, VALIDATION)
 
 
 Known = TypeVar("Known")
@@ -121,6 +121,8 @@ def stages(run: orm.WorkChainNode) -> list[Stage]:
     if run.process_label == TRAINING:
         return [_training_dataset(run), fit_stage(run)]
     called = called_by(run)
+    if run.process_label == OWN_DATA:
+        return _first_unfinished(run, [_dataset(run), fit_stage(called.get("train"))])
     if run.process_label == VALIDATION:
         return _first_unfinished(run, [labels_stage(called.get("label")), validation_stage(run)])
     found = [

@@ -11,9 +11,10 @@ from aiida.orm import Data, Dict, Int, SinglefileData, TrajectoryData
 from ase import Atoms
 
 from ..config.schemas.selection import SelectionConfig
+from ..dataset.frame_files import count_structures, frames_file, read_frames
 from ..dataset.trajectory import to_atoms, to_trajectories
 from ..programs.catalogue import SELECT_STRUCTURES
-from ..programs.files import count_structures, frames_file, json_file, read_frames
+from ..programs.files import json_file
 
 CANDIDATE, KNOWN = "candidate_", "known_"
 """Prefixes of the names of the inputs of :func:`write_selection_files`."""

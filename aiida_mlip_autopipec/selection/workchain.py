@@ -7,8 +7,8 @@ from aiida.orm import Dict, Int, SinglefileData, TrajectoryData
 
 from ..config.schemas.resources import ResourcesConfig
 from ..config.schemas.selection import SelectionConfig
+from ..dataset.frame_files import count_structures
 from ..programs.catalogue import SELECT_STRUCTURES
-from ..programs.files import count_structures
 from ..programs.program import output_file
 from ..programs.restart import ProgramWorkChain
 from ..programs.settings import validates

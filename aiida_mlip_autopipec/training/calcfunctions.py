@@ -6,9 +6,10 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict, SinglefileData, TrajectoryData
 
 from ..config.schemas.training import TrainingConfig
+from ..dataset.frame_files import frames_file
 from ..dataset.trajectory import all_frames
 from ..programs.catalogue import PACE_TRAIN
-from ..programs.files import frames_file, text_file
+from ..programs.files import text_file
 from .pacemaker_input import input_yaml
 
 

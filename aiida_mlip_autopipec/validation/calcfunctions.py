@@ -12,9 +12,10 @@ from aiida.orm import ArrayData, Data, Dict, List, SinglefileData, TrajectoryDat
 from ase import Atoms
 
 from ..config.schemas.validation import ValidationConfig
+from ..dataset.frame_files import frames_file
 from ..dataset.trajectory import all_frames, attach_labels, frames_with_source, to_trajectories
 from ..programs.catalogue import VALIDATE_POTENTIAL
-from ..programs.files import frames_file, json_file, read_arrays
+from ..programs.files import json_file, read_arrays
 from .crystals import SizedCrystal, at_equilibrium, crystals_of
 from .measurement import NotMeasurableError
 from .plan import Plan

@@ -13,10 +13,10 @@ from ase.build import bulk
 
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
+from aiida_mlip_autopipec.dataset.frame_files import count_structures, read_frames
 from aiida_mlip_autopipec.dataset.trajectory import count_frames, frames_with_source, to_atoms
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
-from aiida_mlip_autopipec.programs.files import count_structures, read_frames
 from aiida_mlip_autopipec.provenance.queries import trace
 from aiida_mlip_autopipec.runs.progress import stages
 

@@ -12,10 +12,10 @@ from aiida.manage.configuration import Profile
 
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
+from aiida_mlip_autopipec.dataset.frame_files import count_structures
 from aiida_mlip_autopipec.dataset.trajectory import METHOD, all_frames, count_frames
 from aiida_mlip_autopipec.pipelines.builders import build_learning, build_one_shot
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
-from aiida_mlip_autopipec.programs.files import count_structures
 from aiida_mlip_autopipec.provenance.calls import TEACH, called_by
 from aiida_mlip_autopipec.provenance.queries import trace
 from aiida_mlip_autopipec.provenance.teachers import OF_TEACHER

@@ -14,10 +14,10 @@ from ase.build import bulk
 
 from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
 from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
+from aiida_mlip_autopipec.dataset.frame_files import POOL, pool_file
 from aiida_mlip_autopipec.dataset.trajectory import all_frames, count_frames, to_atoms, to_trajectories
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 from aiida_mlip_autopipec.programs.codes import ensure_code
-from aiida_mlip_autopipec.programs.files import POOL, pool_file
 from aiida_mlip_autopipec.selection.workchain import SelectionWorkChain
 
 from ..training.conftest import with_prepended
