@@ -23,7 +23,7 @@ from .config.errors import UserError, safe_message
 from .host import verdi
 from .host.workarounds.waiting_database import why_waiting
 
-# AiiDA warns that it creates the folder of its configuration, which is no matter for concern.
+# AiiDA warns when it creates the folder of its configuration; the user need not know.
 warnings.filterwarnings("ignore", message="Creating AiiDA configuration folder")
 
 
@@ -52,15 +52,15 @@ class _Group(click.Group):
             if reason is None:
                 raise
             raise click.ClickException(
-                f"{reason}: try this command again when it is not. Runs wait, and go on then"
+                f"{reason}: try this command again later. Runs wait and continue when the problem is solved"
             ) from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlip-auto")
 def main() -> None:
-    """From elements and a reference method to a machine-learned interatomic potential, every step on record."""
-    # AiiDA looks for `verdi`, which starts its daemon, when it is imported; it stands beside this Python, on no PATH perhaps.
+    """Make machine-learned interatomic potentials from elements and a reference method; AiiDA records every step."""
+    # When AiiDA is imported, it searches the PATH for `verdi`, which is in the folder of this Python.
     programs = str(Path(sys.executable).parent)
     if programs not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
@@ -86,22 +86,22 @@ _SUMMARIES = {
     "import": "Store labelled structures as a dataset",
     "init": "Write a CONFIG.yaml with all settings",
     "kill": "Kill a run and its jobs",
-    "learn": "Potential with few labels, active learning",
+    "learn": "Potential by active learning (few labels)",
     "list": "List stored datasets and potentials",
     "properties": "Compute properties with a potential",
     "provenance": "Show what a potential was made of",
     "report": "Write the report on a potential",
-    "resume": "Continue a paused, lost or failed run",
-    "run": "Potential for elements or structures",
+    "resume": "Resume a paused, lost or failed run",
+    "run": "Potential from elements or structures",
     "setup": "Set up profile, computers and codes",
     "status": "Show runs, or the stages of a run",
-    "submit": "Start a run and return at once",
-    "touched": "List potentials that depend on a node",
+    "submit": "As run, but return at once",
+    "touched": "List potentials made from a node",
     "train": "Fit a potential to your own labels",
     "validate": "Check a potential against its oracle",
     "watch": "Display a run, write its results",
 }
-"""Summaries of the commands, short enough for one line of a terminal; the first sentences of their helps are longer."""
+"""Summaries of the commands for the list of commands, each short enough for one line of a terminal."""
 
 for _command in (
     daemon_verdi,

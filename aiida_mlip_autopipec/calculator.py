@@ -1,4 +1,4 @@
-"""A potential as an ASE calculator: energies that include the free atoms, and the expected error of each prediction."""
+"""A potential as an ASE calculator: energies that include the free-atom energies, and the expected error of each prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a setting may be, in words, from its type and limits."""
+"""The allowed values of a setting as text, from its type and limits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 _LARGE = 1e12
-"""Upper limits from here on only exclude infinity, and are not told."""
+"""Upper limits at or above this value only exclude infinity, and are not shown."""
 
 _TYPES = {bool: "true or false", str: "a text", int: "a whole number", float: "a number", dict: "a section of keys"}
 
 
 def expected(field: FieldInfo) -> str:
-    """Return what a field may be, such as `a number from 2 to 15, or 'auto'`; empty if words are missing."""
+    """Return the allowed values of a field, such as `a number from 2 to 15, or 'auto'`; empty if they cannot be described."""
     return _in_words(field.annotation, field.metadata)
 
 

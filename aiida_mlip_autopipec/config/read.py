@@ -167,7 +167,7 @@ _TOLD_BY_TYPE = (
     "less_than",
     "less_than_equal",
 )
-"""Ends of pydantic's names of errors that what the setting may be tells better."""
+"""Ends of the names of pydantic's errors whose message is replaced by the allowed values of the setting."""
 
 
 def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any], listed: set[str]) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Recipes: what a code or a foundation model needs besides its name, so that `oracle.calculator: NAME` alone labels structures.
 
-A recipe holds defaults only: whatever a config sets has precedence. Recipes are found by entry points of the group
+A recipe holds defaults only: the settings of a config have precedence. Recipes are found by entry points of the group
 :data:`GROUP`, whose name is that of the calculator and whose object is a :class:`Recipe`.
 """
 

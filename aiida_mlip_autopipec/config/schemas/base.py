@@ -82,7 +82,7 @@ class StrictSettings(BaseModel):
             return value
         kept = "\n\t" if _SEVERAL_LINES in field.metadata else ""
         if _any_item(value, lambda item: _has_control_characters(item, kept)):
-            raise ValueError("control characters are not allowed" + ("" if kept else ", line ends and tabs neither"))
+            raise ValueError("control characters" + ("" if kept else ", line ends and tabs") + " are not allowed")
         return value
 
 
@@ -125,7 +125,7 @@ def plain(value: Any, where: str = "", depth: int = 0) -> Any:
     :raises ValueError: naming the place of an invalid value.
     """
     if depth > 20:
-        raise ValueError(f"{where}: nested too deep")
+        raise ValueError(f"{where}: nested more than 20 levels deep")
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str) or _has_control_characters(key):
@@ -142,7 +142,7 @@ def plain(value: Any, where: str = "", depth: int = 0) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise ValueError(
-        f"{where}: {shown(value)} is not allowed: finite numbers, text, true, false, lists and mappings are"
+        f"{where}: {shown(value)} is not allowed: use finite numbers, text, true, false, lists and mappings"
     )
 
 

@@ -75,10 +75,10 @@ class ExplorationConfig(StrictSettings):
     """Number of samplers of each kind in a round."""
 
     temperatures: tuple[PositiveFloat, ...] = Field(default=(300.0, 600.0, 1000.0, 1500.0, 2500.0), min_length=1)
-    """Temperatures, in K, of molecular dynamics; the MD runs take them in turn, different ones in each round."""
+    """Temperatures, in K, of molecular dynamics. The MD runs use them in turn, and start with a different one in each round."""
 
     pressures: tuple[float, ...] = Field(default=(0.0, 5.0, 20.0), min_length=1)
-    """Pressures, in GPa, of molecular dynamics at constant pressure and of relaxations, which take them in turn."""
+    """Pressures, in GPa, of molecular dynamics at constant pressure and of relaxations, which use them in turn."""
 
     steps: PositiveInt = 1000
     """Number of steps of an MD run."""
@@ -127,8 +127,8 @@ class ExplorationConfig(StrictSettings):
     """A sampler saves its next frame when the grade has grown by this factor since the last saved frame."""
 
     save_interval: PositiveInt | None = None
-    """Every so many steps, a sampler saves a frame whatever its grade; also its last frame. If empty, only frames of a large
-    grade are saved."""
+    """Number of steps after which a sampler saves a frame, whatever its grade; the last frame is saved too. If empty, only
+    frames of a large grade are saved."""
 
     min_distance_fraction: float = Field(default=0.6, ge=0.3, le=1.0)
     """A sampler stops when atoms come closer than this fraction of the sum of their covalent radii, 0.3 to 1."""
@@ -163,11 +163,11 @@ class ExplorationConfig(StrictSettings):
     @model_validator(mode="after")
     def _lammps_for_its_input(self) -> ExplorationConfig:
         if self.lammps_input.strip() and self.lammps is None:
-            raise ValueError("lammps_input needs lammps, the program that runs it")
+            raise ValueError("lammps_input needs the setting lammps, the path of the LAMMPS program that runs it")
         return self
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> ExplorationConfig:
         if self.stop_grade < self.select_grade:
-            raise ValueError(f"stop_grade ({self.stop_grade:g}) is below select_grade ({self.select_grade:g})")
+            raise ValueError(f"stop_grade ({self.stop_grade:g}) must not be below select_grade ({self.select_grade:g})")
         return self

@@ -13,9 +13,10 @@ _START_PER_ELEMENT, _MOST_PER_ELEMENT = 40, 200
 
 
 class LearningConfig(StrictSettings):
-    """Active learning: the potential explores, structures with large extrapolation grades are labelled, it is fitted again.
+    """Active learning: in each round, MD runs and other samplers use the newest potential, structures with large extrapolation
+    grades are labelled, and a new potential is fitted.
 
-    It stops when exploration finds no structure above the limit of the grade, when the error on new labels is below the
+    The run stops when exploration finds no structure above the limit of the grade, when the error on new labels is below the
     target, or when the budget of labels is used up.
     """
 
@@ -35,7 +36,7 @@ class LearningConfig(StrictSettings):
     the largest extrapolation grades, so the error on typical structures is smaller."""
 
     fewest_fresh: PositiveInt = Field(default=5)
-    """Minimum number of new labels in a round for their error to be compared with the target."""
+    """If a round has fewer new labels than this, their error is not compared with the target."""
 
     def start_for(self, elements: Sequence[str]) -> int:
         """Return the number of structures labelled before the first exploration."""

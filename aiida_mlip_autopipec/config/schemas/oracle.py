@@ -154,7 +154,8 @@ class AseOracleConfig(OracleBase):
     def method(self, identity: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the identity of the labels: everything that changes an energy, and nothing else.
 
-        :param identity: of the code and the files that the keywords do not tell; without it, as version 0.1.0 stored it.
+        :param identity: identity of the code and of the files that `parameters` do not contain. If it is None, the identity
+            has the form that version 0.1.0 stored.
         """
         # Settings that are not set are left out: labels that were computed before they existed have the same identity.
         given = {"parameters_by_kind", "kpoints_distance", "vacuum", "magnetic_moments"}
@@ -256,7 +257,7 @@ class QuantumEspressoOracleConfig(OracleBase):
     @model_validator(mode="before")
     @classmethod
     def _settings_of_the_level(cls, data: Any) -> Any:
-        """Set what the level determines, here and not later: a config that is stored with its run says all it means."""
+        """Set the settings that the level determines, so that the config stored with a run contains their values."""
         if not isinstance(data, dict) or data.get("level") not in LEVELS:
             return data
         settings = pw_protocol(data["level"])

@@ -63,7 +63,7 @@ class PipelineConfig(StrictSettings):
     `weight` and `role` (`seed`, `as_is`, `phase`). A source may also be just the path of a file."""
 
     generator: GeneratorConfig = GeneratorConfig()
-    """The structures to label."""
+    """The structures to generate."""
 
     selection: SelectionConfig = SelectionConfig()
     """Which of the generated structures are labelled. The name of a `method` may be given instead of a section."""
@@ -86,7 +86,7 @@ class PipelineConfig(StrictSettings):
     """The fit of the potential."""
 
     validation: ValidationConfig = ValidationConfig()
-    """How the potential is checked against the oracle, by `mlip-auto validate` and `mlip-auto run --validate`."""
+    """How `mlip-auto validate` and `mlip-auto run --validate` compare the potential with the oracle."""
 
     exploration: ExplorationConfig = ExplorationConfig()
     """How `mlip-auto learn` searches for structures with a large extrapolation grade."""

@@ -142,7 +142,7 @@ class LiquidSettings(StrictSettings):
     """Smallest number of atoms."""
 
     steps: PositiveInt = 4000
-    """Number of MD steps over which is averaged, after the same number of steps of equilibration."""
+    """Number of MD steps of the average, after the same number of steps of equilibration."""
 
     timestep: PositiveFloat = 2.0
     """Time step, in fs."""

@@ -86,22 +86,23 @@ class ComputerConfig(StrictSettings):
     """Label of the computer in AiiDA, in `resources`, and in ~/.ssh/config."""
 
     host: str = Field(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:-]*$")
-    """Name or address of its login node."""
+    """Name or address of the login node."""
 
     user: Name | None = None
     """Your user name on the computer; if empty, that of ~/.ssh/config."""
 
     port: Port | None = None
-    """Port of its SSH server; if empty, that of ~/.ssh/config, or 22."""
+    """Port of the SSH server; if empty, that of ~/.ssh/config, or 22."""
 
     key: Path | None = None
     """File of your private key, readable only by you; if empty, that of ~/.ssh/config."""
 
     work_folder: str = Field(pattern=r"^/[^\s'\"`$;&|<>\\]*$")
-    """Folder for the files of jobs, accessible from all its nodes; `{username}` is replaced by your user name."""
+    """Folder for the files of jobs, accessible from all nodes of the computer; `{username}` is replaced by your user name."""
 
     scheduler: Literal["slurm", "pbspro", "torque", "sge", "lsf", "direct", "hyperqueue"] = "slurm"
-    """Its scheduler; `direct` for none; `hyperqueue` for jobs packed into allocations (`pip install aiida-hyperqueue`)."""
+    """Scheduler of the computer; `direct` if it has none; `hyperqueue` to run many jobs inside one allocation (`pip install
+    aiida-hyperqueue`)."""
 
     queue: SchedulerName | None = None
     """Default queue or partition of jobs."""
@@ -117,7 +118,7 @@ class ComputerConfig(StrictSettings):
     """Command that starts an MPI program (pw.x)."""
 
     cores: PositiveInt = 1
-    """Cores of a node."""
+    """Number of cores of a node."""
 
     safe_interval: NonNegativeFloat = 10.0
     """Minimum interval between two logins, in seconds."""

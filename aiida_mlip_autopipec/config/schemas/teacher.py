@@ -27,11 +27,12 @@ class TeacherConfig(StrictSettings):
     `generator`, except `count`."""
 
     save_interval: PositiveInt = 50
-    """Every so many steps, a sampler saves a frame for the pool, whatever its extrapolation grade; also its last frame."""
+    """Number of steps after which a sampler saves a frame for the pool, whatever its extrapolation grade; the last frame is
+    saved too."""
 
     prior: Literal["auto", "none"] = "auto"
-    """`auto`: the fit to the labels of the oracle may have the functions of the teacher's potential, with a ridge towards its
-    coefficients (delta learning); cross-validation on the labels of the oracle chooses. `none`: the teacher only explores."""
+    """`auto`: cross-validation on the labels of the oracle decides whether the fit uses the teacher's potential as prior: the
+    same functions, and a ridge towards its coefficients (delta learning). `none`: the teacher is used only for exploration."""
 
     def count_for(self, elements: Sequence[str]) -> int:
         """Return the number of structures that the teacher labels."""

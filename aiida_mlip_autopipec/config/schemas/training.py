@@ -22,7 +22,7 @@ class TrainingConfig(StrictSettings):
     of python-ace, with a nonlinear embedding, in hours."""
 
     cutoff: Annotated[float, Field(ge=2.0, le=15.0)] | Auto = "auto"
-    """Cutoff, in Å: the distance up to which atoms interact, 2 to 15, or `auto`: chosen from 4 to 8 by cross-validation."""
+    """Cutoff, in Å: the distance up to which atoms interact, 2 to 15, or `auto`: chosen from 3 to 8 by cross-validation."""
 
     order: int = Field(default=6, ge=1, le=6)
     """Highest correlation order, 1 to 6: the number of neighbours in a basis function, one less than its body order."""

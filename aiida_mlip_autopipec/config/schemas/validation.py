@@ -109,8 +109,8 @@ class ValidationConfig(StrictSettings):
     phases are given."""
 
     search_range: float = Field(default=0.08, ge=0.04, le=0.25)
-    """How far from the lattice constant of the potential the oracle may have its energy minimum, relative; beyond it, the
-    oracle has no minimum and the crystal is not compared."""
+    """The energy minimum of the oracle is searched for up to this relative distance from the lattice constant of the
+    potential. If there is none, the crystal is not compared."""
 
     max_miller_index: int = Field(default=1, ge=1, le=3)
     """Largest Miller index of the surfaces, in the conventional cell."""
@@ -128,7 +128,7 @@ class ValidationConfig(StrictSettings):
     """Largest number of atoms in a cell that the oracle computes, at least 8."""
 
     dynamics: DynamicsConfig = DynamicsConfig()
-    """The molecular dynamics."""
+    """Molecular dynamics with the potential."""
 
     limits: ValidationLimits = ValidationLimits()
     """Limits of the checks."""
