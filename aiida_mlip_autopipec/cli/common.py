@@ -148,7 +148,7 @@ def table(rows: Sequence[Sequence[str]], headers: Sequence[str] = (), align: Seq
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Import AiiDA: the many objects that this makes live to the end, and a search for garbage among them takes 0.25 s."""
+    """Import AiiDA without garbage collection: the objects it creates are never freed, and collecting them takes 0.25 s."""
     gc.disable()
     try:
         yield
@@ -174,12 +174,12 @@ def load_profile(name: str | None, make: bool = True) -> None:
 
 
 def check_identifier(identifier: str) -> None:
-    """Check that an identifier is no number beyond all PKs.
+    """Check that an identifier is not a number larger than all PKs.
 
     :raises UserError: if it is.
     """
     if is_beyond_any_pk(identifier):
-        raise UserError(f"{shown(identifier)} is no PK: the largest possible is {LARGEST_PK}")
+        raise UserError(f"{shown(identifier)} is not a PK: the largest possible one is {LARGEST_PK}")
 
 
 def check_name(name: str) -> None:
@@ -204,7 +204,7 @@ def load_node(identifier: str) -> orm.Node:
         return load_node(identifier)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
         raise UserError(
-            f"{shown(identifier)} names no single node of this profile: {error}; `mlip-auto status` lists the runs, "
+            f"{shown(identifier)} does not identify a node of this profile: {error}; `mlip-auto status` lists the runs, "
             "`mlip-auto list` the datasets and potentials"
         ) from error
 

@@ -24,14 +24,16 @@ def _numbers(_context: click.Context, option: click.Parameter, text: str | None)
     try:
         return None if text is None else [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise UserError(f"--{option.name}: numbers with commas between them, such as 30,40,50") from error
+        raise UserError(f"--{option.name}: give numbers separated by commas, such as 30,40,50") from error
 
 
 @click.command()
 @click.argument("config_file", type=file_argument, metavar="CONFIG.yaml")
-@click.option("--energy", type=float, metavar="meV/ATOM", help="Largest error of the energy; by default 1.")
-@click.option("--force", type=float, metavar="meV/Å", help="Largest error of a force; by default 5.")
-@click.option("--stress", type=float, metavar="meV/Å^3", help="Largest error of the stress; by default not considered.")
+@click.option("--energy", type=float, metavar="meV/ATOM", help="Target: largest error of the energy; by default 1.")
+@click.option("--force", type=float, metavar="meV/Å", help="Target: largest error of a force component; by default 5.")
+@click.option(
+    "--stress", type=float, metavar="meV/Å^3", help="Target: largest error of a stress component; by default none."
+)
 @click.option("--cutoffs", callback=_numbers, metavar="A,B,...", help="Cutoffs to try, in the oracle's unit.")
 @click.option("--distances", callback=_numbers, metavar="A,B,...", help="Distances of k-points to try, in 1/Å.")
 @click.option(
@@ -51,9 +53,10 @@ def converge(
 ) -> None:
     """Find the cheapest cutoff and k-points of the oracle whose labels reach a target, and write them into CONFIG.yaml.
 
-    A few structures are computed with growing cutoff and number of k-points. The table and the plot (convergence.svg beside
-    CONFIG.yaml) show errors against the finest settings, and the cost. Labels are stored in the database, and reused if the
-    command is repeated. Comments in CONFIG.yaml are kept. Exit status 1, without a change, if no setting reaches the target.
+    A few structures are computed with growing cutoff and number of k-points. The table and the plot (convergence.svg in the
+    folder of CONFIG.yaml) show the errors relative to the finest settings, and the cost. Labels are stored in the database, and
+    reused if the command is repeated. Comments in CONFIG.yaml are kept. If no setting reaches the target, CONFIG.yaml is not
+    changed, and the exit status is 1.
     """
     from ..config.read import parse_settings, read_yaml
     from ..config.schemas.convergence import ConvergenceConfig
@@ -80,7 +83,8 @@ def converge(
         "force (meV/Å)",
         "stress (meV/Å^3)",
     )
-    say(table(rows(measured), [*heads, "s a label"], ["right"] * 6))
+    say("Errors relative to the finest setting, and time per label:")
+    say(table(rows(measured), [*heads, "s per label"], ["right"] * 6))
     plot = config_file.parent / PLOT
     write_bytes(plot, _plot(measured, cutoff, target))
     say(f"Wrote {plot}.")
@@ -92,7 +96,7 @@ def converge(
     setting, errors = found
     say(
         f"Cheapest: {cutoff.name} {setting.cutoff:g} {cutoff.unit}, k-points {setting.distance:g} 1/Å; estimated errors "
-        f"{errors.energy:.2f} meV/atom, {errors.force:.2f} meV/Å, {errors.stress:.2f} meV/Å^3; {errors.seconds:.2f} s a label"
+        f"{errors.energy:.2f} meV/atom, {errors.force:.2f} meV/Å, {errors.stress:.2f} meV/Å^3; {errors.seconds:.2f} s per label"
     )
     if not dry_run:
         _write(config_file, settings_of(setting, cutoff))

@@ -79,7 +79,7 @@ def import_files(
 def export(identifier: str, file: Path, program: str | None, profile: str | None) -> None:
     """Write a dataset, the dataset of a run, or a potential to a new FILE; the suffix determines the format.
 
-    With --format, FILE is a new folder: for LAMMPS, the potential and inputs that run as they are; for MACE, DeePMD-kit, NequIP
+    With --format, FILE is a new folder: for LAMMPS, the potential and complete inputs; for MACE, DeePMD-kit, NequIP
     and pacemaker, the dataset. `citation` writes a text for a methods section, with versions and references.
     """
     load_profile(profile, make=False)

@@ -35,13 +35,13 @@ _ARGUMENTS = [
         "--target-force-rmse",
         type=click.FloatRange(min=0.0, min_open=True),
         metavar="X",
-        help="Target for the error of the forces on new labels, in eV/Å.",
+        help="Target for the root mean square error of the forces on new labels, in eV/Å.",
     ),
     click.option(
         "--from",
         "previous",
         metavar="PK|UUID",
-        help="Continue from this run of `learn`, with its settings unless overridden.",
+        help="Continue this ended run of `learn`; its settings apply unless others are given.",
     ),
     click.option("--detach", is_flag=True, help="Return at once; `mlip-auto status` shows the run."),
 ]
@@ -118,7 +118,9 @@ def _load_learning(identifier: str) -> orm.WorkChainNode:
     if run.process_label != LEARNING:
         raise UserError(f"run {run.pk} is a {run.process_label}; --from takes a run of `mlip-auto learn`")
     if not run.is_terminated:
-        raise UserError(f"run {run.pk} is still active: mlip-auto status {run.pk}")
+        raise UserError(
+            f"run {run.pk} is still active, and --from continues only ended runs: mlip-auto status {run.pk}"
+        )
     return run
 
 

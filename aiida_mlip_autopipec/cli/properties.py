@@ -118,7 +118,9 @@ def _check_elements(structures: Mapping[str, Atoms], elements: tuple[str, ...]) 
     for name, atoms in structures.items():
         unknown = sorted(set(atoms.symbols) - set(elements))
         if unknown:
-            raise UserError(f"{name}: has {', '.join(unknown)}, but the potential is for {', '.join(elements)}")
+            raise UserError(
+                f"{name}: has {', '.join(unknown)}, but the elements of the potential are {', '.join(elements)}"
+            )
 
 
 def _write(results: Any, output: Path) -> None:

@@ -122,7 +122,7 @@ def _daemon_remarks(run: orm.WorkChainNode) -> list[str]:
     if run.is_terminated:
         return []
     if not is_running():
-        return [f"The daemon is not running, so the run is stopped: mlip-auto resume {run.pk} starts the daemon"]
+        return [f"The run does not continue, since the daemon is not running: mlip-auto resume {run.pk} starts it"]
     waiting = not_started_of(run)
     lines = [
         f"Not started since {node.ctime.astimezone():%H:%M}: {node.process_label} {node.pk} waits for a worker of the daemon"
@@ -138,7 +138,7 @@ def _explain(run: orm.WorkChainNode) -> None:
     list_failures(run)
     explain_failure(run)
     if run.is_terminated and not run.is_finished_ok:
-        click.echo(f"To start it again, with all labels reused: mlip-auto resume {run.pk}", err=True)
+        click.echo(f"To resume it, with all existing labels reused: mlip-auto resume {run.pk}", err=True)
 
 
 def _list_runs() -> None:
@@ -161,10 +161,10 @@ def _list_runs() -> None:
 @click.argument("identifier", metavar="PK|UUID")
 @profile_option
 def resume(identifier: str, profile: str | None) -> None:
-    """Resume a run: paused processes continue, and tasks lost by the daemon are sent again; a run that failed or was killed is
-    started again with the same inputs.
+    """Resume a run: paused processes continue, and processes lost by the daemon are submitted to it again. If a run failed or
+    was killed, a new run with the same inputs is submitted.
 
-    A run that is started again reuses existing labels, unless its config forbids it.
+    The new run reuses existing labels, unless its config forbids it.
     """
     load_profile(profile, make=False)
     from ..host.daemon import ensure_daemon
@@ -180,7 +180,7 @@ def resume(identifier: str, profile: str | None) -> None:
         return
     if revived := resubmit_lost(run):
         names = ", ".join(f"{node.process_label} {node.pk}" for node in revived)
-        click.echo(f"Run {run.pk} continues: the daemon had lost {names}, and has it again.")
+        click.echo(f"Run {run.pk} continues: {names}, lost by the daemon, submitted again.")
         if not run.is_terminated:
             return
     again = submit_to_daemon(lambda: restart_builder(run))
@@ -201,4 +201,4 @@ def kill(identifier: str, profile: str | None) -> None:
     run = load_run(identifier)
     ensure_daemon()
     kill_run(run)
-    click.echo(f"Run {run.pk} and its jobs are killed. To start it again: mlip-auto resume {run.pk}")
+    click.echo(f"Run {run.pk} and its jobs are killed. To resume it: mlip-auto resume {run.pk}")

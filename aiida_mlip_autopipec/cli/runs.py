@@ -128,7 +128,11 @@ def train(
 @click.command()
 @click.argument("potential", metavar="POTENTIAL")
 @click.option(
-    "--config", "config_file", type=file_argument, metavar="CONFIG.yaml", help="Oracle, limits, resources, elements."
+    "--config",
+    "config_file",
+    type=file_argument,
+    metavar="CONFIG.yaml",
+    help="Settings, such as the oracle, the limits and the resources.",
 )
 @click.option(
     "--structures",
@@ -136,7 +140,7 @@ def train(
     multiple=True,
     type=file_argument,
     metavar="FILE",
-    help="File with phases to validate, beside the structures of the role `phase`; may be repeated.",
+    help="File with phases to validate, in addition to structures with the role `phase`; may be repeated.",
 )
 @click.option("--level", type=click.Choice(["quick", "standard", "full"]), help="Level of the validation.")
 @click.option("--no-reuse", is_flag=True, help="Compute all labels again, also those that this profile holds.")
@@ -153,11 +157,11 @@ def validate(
 ) -> None:
     """Check a potential against its oracle: equations of state, elastic constants, defects, dimers, phonons, dynamics.
 
-    POTENTIAL is a PK, UUID or label (also of a run), or a .yace file; with the .yaml and .asi files of the same name beside it,
-    extrapolation grades are checked too. Settings that are not in CONFIG.yaml (see `mlip-auto init`) are those of the run that
-    made the potential, also its phases. Phases are compared in place of crystals guessed from the elements, and by their
-    energies above the convex hull too. A quantity that the oracle does not have, since a crystal has no energy minimum or is
-    unstable, is not comparable and does not fail. Exit status: 0 if no check fails, 3 if one does.
+    POTENTIAL is a PK, UUID or label (also of a run), or a .yace file; if the .yaml and .asi files of the same name are in its
+    folder, extrapolation grades are checked too. Settings that are not in CONFIG.yaml (see `mlip-auto init`), and phases, are
+    those of the run that made the potential. Phases replace the crystals that are guessed from the elements, and their energies
+    above the convex hull are compared too. If a crystal has no energy minimum or is unstable by the oracle, its quantities are
+    not comparable and do not fail. Exit status: 0 if no check fails, 3 if one does.
     """
     from ..config.read import read_yaml
 
@@ -197,8 +201,8 @@ def _validation_config(
     given = {**given, **(content or {})}
     if "oracle" not in given:
         raise UserError(
-            "no run of this profile made this potential, so its oracle is not known: name the reference method under the key "
-            "'oracle' of a --config file (see `mlip-auto init`)"
+            "no run of this profile made this potential, so its oracle is not known: set the key 'oracle' in a --config file "
+            "(see `mlip-auto init`)"
         )
     given.setdefault("elements", list(potential.elements))
     if level is not None:

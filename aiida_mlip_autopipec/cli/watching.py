@@ -173,7 +173,7 @@ def list_failures(run: orm.WorkChainNode) -> None:
     for reason, failed in by_reason.items():
         names = ", ".join(f"{failure['label']}[{failure['step']}]" for failure in failed[:5])
         more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
-        click.echo(f"No label: {names}{more}: {reason.splitlines()[0]} (calculation {failed[0]['calculation']})")
+        click.echo(f"Failed label: {names}{more}: {reason.splitlines()[0]} (calculation {failed[0]['calculation']})")
 
 
 def _print_errors(metrics: dict[str, Any]) -> None:
@@ -199,7 +199,7 @@ def _print_errors(metrics: dict[str, Any]) -> None:
     if metrics["reference_energies_source"] == "least_squares":
         click.echo(
             f"Energies of the potential are relative to fitted offsets: {energies}. The data hold no isolated atom of every "
-            "element, so cohesive energies mean nothing."
+            "element, so cohesive energies are meaningless."
         )
     else:
         source = metrics["reference_energies_source"].replace("_", " ")

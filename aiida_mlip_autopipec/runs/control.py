@@ -57,7 +57,9 @@ def restart_builder(run: orm.WorkChainNode) -> ProcessBuilder:
     :raises UserError: if the run is still active, or finished successfully.
     """
     if run.is_finished_ok:
-        raise UserError(f"run {run.pk} is done: mlip-auto watch {run.pk} --output DIR writes its results")
+        raise UserError(
+            f"run {run.pk} has finished successfully: mlip-auto watch {run.pk} --output DIR writes its results"
+        )
     if not run.is_terminated:
         raise UserError(
             f"run {run.pk} is running, and none of its processes is paused or lost: mlip-auto status {run.pk}"

@@ -38,7 +38,9 @@ def find_cutoff(config: PipelineConfig) -> Cutoff:
     complete = oracle.settings.model_validate(inputs["settings"].get_dict())
     cutoff = None if oracle.cutoff is None else oracle.cutoff(complete)
     if cutoff is None or "kpoints_distance" not in oracle.settings.model_fields:
-        raise UserError(f"oracle: {config.oracle.title} has no cutoff that could be converged")
+        raise UserError(
+            f"oracle: {config.oracle.title} has no cutoff that could be converged; pw.x, gpaw, cp2k, abinit and vasp have one"
+        )
     return cutoff
 
 

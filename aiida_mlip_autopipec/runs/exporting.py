@@ -69,7 +69,9 @@ def citation_of(node: orm.Node) -> str:
     potential = stored_potential(node).file
     metrics = _metrics(potential)
     if metrics is None:
-        raise UserError(f"node {node.pk}: the fit of this potential is not in this profile, so nothing is known of it")
+        raise UserError(
+            f"node {node.pk}: the fit of this potential is not in this profile, so its provenance is unknown"
+        )
     origin = trace(potential)
     return citation(
         Facts(

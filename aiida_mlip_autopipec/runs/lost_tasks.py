@@ -91,7 +91,10 @@ def _resubmit_to_embedded(nodes: list[orm.ProcessNode]) -> list[orm.ProcessNode]
     foreign = [node for node in lost if _has_worker(node) is not False]
     if foreign:
         names = ", ".join(f"{node.process_label} {node.pk}" for node in foreign)
-        raise UserError(f"{names}: run by another program than the daemon, which still answers; wait for it or stop it")
+        raise UserError(
+            f"{names}: a program other than the daemon still executes this process (for example `verdi run`); wait until it "
+            "ends, or stop it"
+        )
     for node in lost:
         future = get_manager().get_process_controller().continue_process(node.pk, nowait=False, no_reply=False)
         try:

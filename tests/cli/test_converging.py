@@ -60,4 +60,4 @@ def test_an_oracle_without_cutoff_is_an_error(run_program: Command, tmp_path: Pa
     done = run_program("mlip-auto", "converge", config)
     assert done.returncode == 1 and "oracle: emt has no cutoff that could be converged" in done.stderr
     done = run_program("mlip-auto", "converge", config, "--cutoffs", "10,x")
-    assert done.returncode == 1 and "--cutoffs: numbers with commas between them" in done.stderr
+    assert done.returncode == 1 and "--cutoffs: give numbers separated by commas" in done.stderr

@@ -107,7 +107,7 @@ def test_the_dataset_of_a_run(mlip_auto, finished_run: orm.WorkChainNode, tmp_pa
     assert again.exit_code == 1 and "run.extxyz exists already and is not changed" in again.output
     assert len(read(tmp_path / "run.extxyz", ":")) == finished_run.outputs.curation_report["n_kept"]
     missing = mlip_auto("export", "no-such-thing", "x.extxyz")
-    assert missing.exit_code == 1 and "is no dataset" in missing.output
+    assert missing.exit_code == 1 and "is not a dataset" in missing.output
 
 
 def test_what_a_calculation_has_touched(mlip_auto, finished_run: orm.WorkChainNode) -> None:
@@ -161,7 +161,7 @@ def test_a_stored_dataset_is_added_to_what_is_generated_and_what_differs_is_told
     assert node.outputs.curation_report["n_input"] == small_config.generator.count + 6
     sources = {atoms.info["source_uuid"] for atoms in frames_with_source(node.inputs.initial_dataset)}
     assert sources <= {trajectory.uuid for trajectory in load_dataset("more").values()}
-    with pytest.raises(UserError, match="is no dataset"):
+    with pytest.raises(UserError, match="is not a dataset"):
         build_one_shot(config.model_copy(update={"initial_dataset": ["nothing"]}))
     with pytest.raises(UserError, match="not among the elements"):
         build_one_shot(PipelineConfig(elements=["Al"], initial_dataset=["more"]))
@@ -205,8 +205,8 @@ def test_import_says_what_it_repairs_and_doubts(mlip_auto, generated: list[Atoms
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("\nCu ", "\nD ", "frame 0: D (deuterium) is no chemical element: write H"),
-        ("\nCu ", "\nCu1 ", "frame 0: 'Cu1' is no chemical element: write Cu"),
+        ("\nCu ", "\nD ", "frame 0: D (deuterium) is not a chemical element: write H"),
+        ("\nCu ", "\nCu1 ", "frame 0: 'Cu1' is not a chemical element: write Cu"),
         ("\nCu ", "\nX ", "6 of 6 structures cannot be used: frame 0"),
         ('pbc="T T T"', 'pbc="T T T" split=holdout', "split is 'holdout'; allowed: train"),
         ("energy=", "enthalpy=", "no energy"),

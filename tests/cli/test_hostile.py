@@ -56,7 +56,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Failing:
         (["init", "folder"], "is a directory"),
         (["init", "a" * 300], "File name too long"),
         (["init", f"{ESCAPE}/x"], "\\x1b[2J"),
-        (["init", "-e", ESCAPE], "control characters are not allowed"),
+        (["init", "-e", ESCAPE], "control characters, line ends and tabs are not allowed"),
         (["init", "-e", "Cu" * 50_000], "not a chemical element"),
         (["run", "folder"], "is a directory"),
         (["run", "pipe"], "not a regular file"),
@@ -64,7 +64,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Failing:
         (["run", "-e", "Cu", "--output", "file"], "is a file"),
         (["run", "-e", "Cu", "--output", "file/x"], "cannot be written to"),
         (["train", "folder"], "is a directory"),
-        (["setup", "profile", "--name", ESCAPE], "control characters are not allowed"),
+        (["setup", "profile", "--name", ESCAPE], "control characters, line ends and tabs are not allowed"),
         (["setup", "codes", "hpc", "--pw", "/pw\n.x"], "executable"),
         (["setup", "check", ESCAPE, "--no-jobs"], "computer"),
         (["setup", "check", "--wait", "nan"], "wait: nan is not allowed"),
@@ -83,11 +83,11 @@ def test_what_cannot_be_used_ends_in_a_message(failing: Failing, arguments: list
 @pytest.mark.parametrize(
     ("identifier", "message"),
     [
-        (ESCAPE, "names no single node"),
-        ("9" * 30, "is no PK"),
-        ("9" * 5000, "is no PK"),
-        ("", "names no single node"),
-        ("nothing", "'nothing' names no single node"),
+        (ESCAPE, "does not identify a node"),
+        ("9" * 30, "is not a PK"),
+        ("9" * 5000, "is not a PK"),
+        ("", "does not identify a node"),
+        ("nothing", "'nothing' does not identify a node"),
     ],
     ids=["escape", "30", "5000", "empty", "unknown"],
 )
@@ -99,7 +99,7 @@ def test_what_names_no_node_ends_in_a_message(
 
 def test_no_dataset_is_exported_under_a_number_that_no_node_has(failing: Failing, aiida_profile: Profile) -> None:
     for file in ("x.extxyz", "x.yace"):
-        assert "is no PK" in failing("export", "9" * 30, file, "--profile", aiida_profile.name)
+        assert "is not a PK" in failing("export", "9" * 30, file, "--profile", aiida_profile.name)
 
 
 def test_a_planted_link_is_neither_followed_nor_replaced(tmp_path: Path) -> None:
@@ -130,5 +130,5 @@ def test_a_name_is_printed_without_its_control_characters(tmp_path: Path, monkey
 @pytest.mark.usefixtures("aiida_profile")
 def test_an_initial_dataset_of_an_impossible_number_is_named() -> None:
     config = PipelineConfig(elements=["Cu"], initial_dataset=["9" * 30])
-    with pytest.raises(UserError, match=r"initial_dataset: '9+' is no dataset"):
+    with pytest.raises(UserError, match=r"initial_dataset: '9+' is not a dataset"):
         build_one_shot(config)

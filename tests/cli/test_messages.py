@@ -84,7 +84,7 @@ def test_a_wrong_file_is_explained_without_a_traceback(
         (["run", "--element", "Cu", "--profile", "nobody"], "there is no AiiDA profile 'nobody'"),
         (["run", "--element", "Cu", "--output", "/proc/here"], "cannot be written to"),
         (["watch", "999999"], "`mlip-auto status` lists the runs"),
-        (["provenance", "no-such-node"], "names no single node"),
+        (["provenance", "no-such-node"], "does not identify a node"),
     ],
 )
 def test_wrong_arguments_are_explained(mlip_auto: Run, tmp_path: Path, arguments: list[str], message: str) -> None:

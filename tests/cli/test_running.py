@@ -147,11 +147,11 @@ def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_pa
     [
         (["submit"], "name a CONFIG.yaml or an --element"),
         (["status", "--watch"], "needs the PK of a run"),
-        (["resume", "999999"], "names no single node"),
-        (["kill", "999999"], "names no single node"),
+        (["resume", "999999"], "does not identify a node"),
+        (["kill", "999999"], "does not identify a node"),
         (["validate", "missing.yace"], "cannot be read"),
         (["validate", "text.yace"], "names no elements"),
-        (["validate", "987654"], "names no single node"),
+        (["validate", "987654"], "does not identify a node"),
     ],
 )
 def test_wrong_arguments_are_explained(mlip_auto: Command, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -133,7 +133,7 @@ def test_a_task_that_is_lost_is_given_again(machine: Machine, undisturbed: bytes
     for task in machine.home.glob(".aiida/broker/*/storage/tasks/*/*.json"):
         if json.loads(task.read_text())["body"]["args"]["pid"] == int(run.pk):
             task.unlink()
-    assert f"the daemon had lost OneShotWorkChain {run.pk}, and has it again" in machine.mlip_auto("resume", run.pk)
+    assert f"OneShotWorkChain {run.pk}, lost by the daemon, submitted again" in machine.mlip_auto("resume", run.pk)
     assert "none of its processes is paused or lost" in machine.call("mlip-auto", "resume", run.pk).stderr
     run.release()
     run.assert_whole(undisturbed)
