@@ -4,6 +4,6 @@ STOP_REASONS = {
     "explored": "exploration found no structure beyond the limit (converged)",
     "target": "the error on new labels is below the target",
     "budget": "the budget of labels is used up",
-    "failed": "it failed",
+    "failed": "the run failed",
 }
 """Text for each stop reason of active learning."""

@@ -15,7 +15,7 @@ OWN_DATA = ("OwnDataWorkChain", "PaceTrainWorkChain")
 """Runs of `mlip-auto train`; the second one those of earlier versions."""
 
 CUTOFF_SHELLS = 2.5
-"""A cutoff of this many nearest-neighbour distances includes the third shell of close-packed crystals."""
+"""A cutoff of this number of nearest-neighbour distances includes the third shell of close-packed crystals."""
 
 
 class Advice:

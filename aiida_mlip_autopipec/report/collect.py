@@ -89,7 +89,7 @@ def _find_potential(node: orm.Node) -> orm.Node:
 def _missing_potential(node: orm.Node) -> str:
     if isinstance(node, orm.ProcessNode):
         return f"{node.process_label} {node.pk} has no potential (mlip-auto status {node.pk})"
-    return f"node {node.pk} is no potential made by a fit (mlip-auto list)"
+    return f"node {node.pk} is not a potential made by a fit of this package: mlip-auto list shows those"
 
 
 def _topmost_caller(process: orm.ProcessNode | None) -> orm.ProcessNode | None:

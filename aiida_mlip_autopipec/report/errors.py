@@ -75,7 +75,7 @@ def _level(error: float, limits: tuple[float, float]) -> Level:
 
 
 def three_digits(value: float) -> str:
-    """Return a number with three_digits significant digits: without exponent if it is large, and 0 if it is negligible."""
+    """Return a number with three significant digits: without exponent if it is large, and 0 if it is negligible."""
     if abs(value) < NEGLIGIBLE:
         return "0"
     return (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")

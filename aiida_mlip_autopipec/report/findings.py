@@ -118,7 +118,7 @@ def _few_tests(subject: Subject) -> Iterator[Finding]:
     test = TrainTestErrors.of(subject).test
     if test is not None and test.n_structures < MIN_TEST_STRUCTURES:
         yield Finding(
-            "look", f"There are only {_structures(test.n_structures)} to test on: the test errors are uncertain."
+            "look", f"There are only {_structures(test.n_structures)} in the test set: the test errors are uncertain."
         )
 
 
@@ -148,8 +148,9 @@ def _expected_errors(subject: Subject) -> Iterator[Finding]:
     )
     yield Finding(
         "look" if too_small else "note",
-        f"Expected errors, checked on {_structures(covered['n_structures'])} of the test: {'; '.join(parts)} expected errors "
-        f"({NORMAL_COVERAGE} for normal errors)." + (" They are too small: multiply them by two." if too_small else ""),
+        f"Expected errors, checked on {_structures(covered['n_structures'])} of the test set: {'; '.join(parts)} expected "
+        f"errors ({NORMAL_COVERAGE} for normally distributed errors)."
+        + (" The expected errors are too small: multiply them by two." if too_small else ""),
     )
 
 
@@ -206,8 +207,7 @@ def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
     if oracle.get("failed"):
         yield Finding(
             "look",
-            f"{len(oracle['failed'])} of {oracle['asked']} structures have no label, because the oracle failed: "
-            "see the omitted structures.",
+            f"{len(oracle['failed'])} of {oracle['asked']} structures have failed labels: see the omitted structures.",
         )
     count = subject.curation.get("contradicting_labels", 0)
     if count and not (diagnosis is not None and diagnosis.text.startswith("Label noise:")):
@@ -261,18 +261,18 @@ def _teacher(subject: Subject) -> Iterator[Finding]:
 
 
 def _use_of_teacher(fit: dict[str, Any] | None) -> str:
-    """Return for what the fit used the potential of the teacher, with the errors that decided."""
+    """Return whether the fit used the potential of the teacher as prior, with the validation errors of the choice."""
     if fit is None:
         return "It was used only for exploration."
     errors = {
         name: "no errors"
         if candidate["validation_force_rms"] is None
-        else f"{1000 * candidate['validation_energy_rms']:.3g} meV and {candidate['validation_force_rms']:.3g} eV/Å"
+        else f"{1000 * candidate['validation_energy_rms']:.3g} meV/√atom and {candidate['validation_force_rms']:.3g} eV/Å"
         for name, candidate in fit["candidates"].items()
     }
     use = "only for exploration" if fit["use"] == "exploration only" else f"also as prior of the fit ({fit['chosen']})"
-    listed = "; ".join(f"{name} {error}" for name, error in errors.items())
-    return f"It was used {use}, by {fit['chosen_by']}: {listed} (weighted as in the fit)."
+    listed = "; ".join(f"{name}: {error}" for name, error in errors.items())
+    return f"It was used {use}. Reason: {fit['chosen_by']}. Validation errors, weighted as in the fit: {listed}."
 
 
 def _validation(subject: Subject) -> Iterator[Finding]:

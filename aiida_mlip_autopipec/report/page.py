@@ -147,7 +147,7 @@ def _flat(content: Any, prefix: str = "") -> dict[str, str]:
 
 
 def _in_words(value: Any) -> str:
-    """Return a value of the settings as text: of lists the items, of mappings keys and values."""
+    """Return a value of the settings as text: the items of a list, the keys and values of a mapping."""
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_in_words(item)}" for key, item in value.items())
     if isinstance(value, list):
@@ -159,7 +159,7 @@ def _left_out(subject: Subject) -> list[OmittedStructures]:
     """Return the failed labels and the structures that curation rejected, by reason."""
     by_reason: dict[str, list[dict[str, str]]] = defaultdict(list)
     for failure in subject.oracle.get("failed", []):
-        by_reason[f"no label: {failure['kind']}"].append(
+        by_reason[f"failed label: {failure['kind'].replace('_', ' ')}"].append(
             {
                 "what": f"{failure['label']}[{failure['step']}]",
                 "kind": str(failure["family"]),

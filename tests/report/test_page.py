@@ -55,7 +55,13 @@ def test_what_was_left_out_is_told_with_its_reason(finished_run: orm.WorkChainNo
         | {"source_uuid": "def", "source_step": 7}
     ] * 60
     page = render(subject)
-    for text in ("no label: timeout", "calculation abc", "force too large", "trajectory def, step 7", "and 10 more"):
+    for text in (
+        "failed label: timeout",
+        "calculation abc",
+        "force too large",
+        "trajectory def, step 7",
+        "and 10 more",
+    ):
         assert text in page
 
 
