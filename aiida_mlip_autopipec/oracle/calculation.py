@@ -37,12 +37,20 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         spec.input("method", valid_type=Dict, help="`calculator` and `parameters`: the identity of the labels.")
         spec.input("metadata.options.seconds_per_structure", valid_type=(int, float), required=False)
         spec.input(
-            "metadata.options.command", valid_type=str, required=False, help="Starts the code of the calculator."
+            "metadata.options.command",
+            valid_type=str,
+            required=False,
+            help="Command that starts the code of the calculator.",
         )
         spec.input(
             "metadata.options.batch_size", valid_type=int, required=False, help="Structures computed at the same time."
         )
-        spec.input("metadata.options.mpirun", valid_type=list, required=False, help="Words before the command.")
+        spec.input(
+            "metadata.options.mpirun",
+            valid_type=list,
+            required=False,
+            help="Words before the command, such as `mpirun -np 4`.",
+        )
         spec.input("metadata.options.output_filename", valid_type=str, default=cls.LOG)
         spec.inputs["metadata"]["options"]["parser_name"].default = "mlip_autopipec.ase_label"
         spec.inputs["metadata"]["options"]["resources"].default = {
@@ -54,7 +62,9 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         spec.output_namespace(
             "labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures, by label."
         )
-        spec.output("report", valid_type=Dict, help="Counts, failed labels with reasons, structures left.")
+        spec.output(
+            "report", valid_type=Dict, help="Counts, failed labels with reasons, structures without a label so far."
+        )
         spec.exit_code(
             300,
             "ERROR_NO_LABELS",

@@ -71,7 +71,7 @@ def default_structures(elements: Sequence[str]) -> list[Atoms]:
         try:
             crystal = bulk(element)
         except (ValueError, RuntimeError, KeyError) as error:
-            raise UserError(f"there is no simple crystal of {element}: name structures by --structures FILE") from error
+            raise UserError(f"ASE has no simple crystal of {element}: give structures by --structures FILE") from error
         if len(crystal) == 1:
             # A lone atom has no forces.
             crystal = crystal * (2, 1, 1)
@@ -135,7 +135,7 @@ def cheapest(measured: Measured, target: ConvergenceConfig) -> tuple[Setting, Er
 
 
 def _rising(ladder: Mapping[Setting, Errors]) -> list[float]:
-    """Return the costs along a ladder without the noise by which a finer setting would be cheaper."""
+    """Return the costs along a ladder; a cost below that of a coarser setting is noise, and is raised to it."""
     return [float(cost) for cost in np.maximum.accumulate([errors.seconds for errors in ladder.values()])]
 
 

@@ -85,13 +85,13 @@ def unknown_warning(method: Mapping[str, Any]) -> str | None:
     if reason is None:
         return None
     return (
-        f"oracle: what computes the labels cannot be identified ({reason}), so no other run reuses them; "
-        "to reuse them, give the method a name: oracle.identity"
+        f"oracle: the code that computes the labels cannot be identified ({reason}), so other runs cannot reuse them; "
+        "to allow it, give the method a name with the setting oracle.identity"
     )
 
 
 def is_the_same_ase(method: Mapping[str, Any], versions: Mapping[str, Any]) -> bool:
-    """Tell whether a label of version 0.1.0 was computed by the same method: nothing but ASE itself computes it.
+    """Tell whether a label of version 0.1.0 was computed by the same method: a calculator of ASE that uses no other code.
 
     :param method: with its identity.
     :param versions: of the job that computed the label.
@@ -101,9 +101,9 @@ def is_the_same_ase(method: Mapping[str, Any], versions: Mapping[str, Any]) -> b
 
 
 def unchanged_since(method: Mapping[str, Any]) -> float:
-    """Return the time (s since 1970) of the last change of the executable of pw.x, or infinity if it cannot be known.
+    """Return the time (s since 1970) of the last change of the executable of pw.x, or infinity if it is unknown.
 
-    It computed the labels of version 0.1.0 that were stored later.
+    Labels of version 0.1.0 that were stored later were computed by this executable.
 
     :param method: with its identity.
     """
@@ -124,7 +124,7 @@ def _named(config: OracleBase, found: dict[str, Any], unknown: str | None) -> di
     if config.identity is not None:
         return {"name": config.identity, **found}
     if unknown is not None:
-        # Equal to no other: what cannot be identified may have changed.
+        # A unique identity, since an unidentified method may have changed between runs.
         return {"unknown": unknown, "run": uuid4().hex}
     return found
 

@@ -1,4 +1,4 @@
-"""Builds the inputs of an oracle from its settings; everything missing is an error before anything is submitted."""
+"""Builds the inputs of an oracle from its settings; a missing computer, code or file is an error before submission."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ..dataset.dimension import in_periodic_cell
 from ..dataset.trajectory import attach_labels, to_atoms, to_trajectories
 
 GPA = 160.21766208
-"""GPa in an eV/Å^3, as aiida-quantumespresso converts Ry/bohr^3 to GPa (CODATA 2014)."""
+"""GPa per eV/Å^3, as aiida-quantumespresso converts Ry/bohr^3 to GPa (CODATA 2014)."""
 
 
 @calcfunction

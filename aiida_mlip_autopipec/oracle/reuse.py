@@ -64,7 +64,7 @@ def find_older_labels(keys: Mapping[str, Sequence[str]], method: Mapping[str, An
     if IDENTITY not in method:
         return {}
     found = find_labels(keys, method_id(older))
-    # Asked of a computer: once for all labels.
+    # Determined on a computer, so only once for all labels.
     since = unchanged_since(method) if found and method.get("type") != "ase" else math.inf
     return {
         label: same

@@ -96,7 +96,7 @@ class LabellingWorkChain(EndsWithBroker, WorkChain):
         return bool(self.inputs.reuse.value)
 
     def claim_all(self) -> None:
-        """Claim all structures, without a look at other runs."""
+        """Claim all structures, whether or not other runs have claimed them."""
         self.ctx.claimed, self.ctx.open = self.ctx.open, {}
 
     def look_up(self) -> None:
@@ -250,7 +250,7 @@ class LabellingWorkChain(EndsWithBroker, WorkChain):
         return None
 
     def _failures_are_allowed(self, oracle: ProcessNode, report: Dict) -> bool:
-        """Return whether the oracle had too many failed labels of its own, but not too many when reused labels count."""
+        """Return whether the oracle exceeded the fraction of failed labels, but not if the reused labels are counted too."""
         if oracle.exit_status != TOO_MANY_FAILURES or not report["reused"]:
             return False
         allowed = self.inputs.oracle["settings"].get("max_failed_fraction", 0.0)

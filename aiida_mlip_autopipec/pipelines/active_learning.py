@@ -46,7 +46,7 @@ CUTOFF_GROWTH = 2.0
 
 
 class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
-    """Make a potential from elements and a reference method by active learning."""
+    """Makes a potential from elements and a reference method by active learning."""
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -59,7 +59,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
             valid_type=TrajectoryData,
             dynamic=True,
             required=False,
-            help="Labels added to all datasets.",
+            help="Labelled structures added to the dataset of each round.",
         )
         spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
         spec.input("selector", valid_type=AbstractCode, help="The portable code `select_structures`.")
@@ -70,12 +70,14 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
         spec.input_namespace(
             "previous", required=False, populate_defaults=False, help="State of the run that this run continues."
         )
-        spec.input("previous.history", valid_type=Dict, help="Its `learning`.")
-        spec.input("previous.oracle_report", valid_type=Dict, help="The sum of its reports of the oracle.")
-        spec.input_namespace("previous.labelled", valid_type=TrajectoryData, dynamic=True, help="All its labels.")
-        spec.input_namespace("previous.fit", valid_type=Data, dynamic=True, help="Outputs of its last fit.")
+        spec.input("previous.history", valid_type=Dict, help="The output `learning` of that run.")
+        spec.input("previous.oracle_report", valid_type=Dict, help="The sum of the reports of the oracle in that run.")
         spec.input_namespace(
-            "previous.teacher", valid_type=Data, dynamic=True, required=False, help="What its teacher gave."
+            "previous.labelled", valid_type=TrajectoryData, dynamic=True, help="All labelled structures of that run."
+        )
+        spec.input_namespace("previous.fit", valid_type=Data, dynamic=True, help="Outputs of the last fit of that run.")
+        spec.input_namespace(
+            "previous.teacher", valid_type=Data, dynamic=True, required=False, help="The outputs `teacher` of that run."
         )
 
         spec.outline(
@@ -110,9 +112,11 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
         spec.output(
             "oracle_report",
             valid_type=Dict,
-            help="Labels of all rounds: requested, labelled, failed with reasons.",
+            help="Of all rounds: number of requested and labelled structures, and failed labels with reasons.",
         )
-        spec.output("curation_report", valid_type=Dict, help="Structures: kept, and rejected with reasons.")
+        spec.output(
+            "curation_report", valid_type=Dict, help="Number of kept structures, and rejected ones with reasons."
+        )
         spec.expose_outputs(PaceTrainWorkChain, exclude=("remote_folder", "retrieved"))
         spec.output(
             "learning", valid_type=Dict, help="`rounds`, `points` of grade and error, and `ended`, the stop reason."
@@ -125,7 +129,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
         spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
         spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
         spec.exit_code(
-            440, "ERROR_NOT_VALIDATED", message="the potential is made, but could not be validated: {reason}"
+            440, "ERROR_NOT_VALIDATED", message="the potential was fitted, but its validation failed: {reason}"
         )
         spec.exit_code(450, "ERROR_EXPLORATION_FAILED", message="exploration failed: {reason}")
         spec.exit_code(460, "ERROR_SELECTION_FAILED", message="selection failed: {reason}")

@@ -131,7 +131,9 @@ def _prepare_teacher(config: PipelineConfig, method: dict[str, Any], warn: Calla
     taught = taught_config(config)
     inputs = _prepare_oracle(taught, warn)
     if inputs["method"].get_dict() == method:
-        raise UserError(f"teacher.oracle: {taught.oracle.title} with these settings is the oracle; name another method")
+        raise UserError(
+            f"teacher.oracle: {taught.oracle.title} with these settings is the method of the oracle; set another method"
+        )
     _check_generator(taught, taught.generator.count_for(config.elements), {})
     return {"oracle": inputs, "explorer": ensure_code("explore_structures")}
 
@@ -153,7 +155,7 @@ def _initial_dataset(
     for number, name in enumerate(config.initial_dataset):
         # The name of a dataset may be a number.
         if is_beyond_any_pk(name) and name not in {dataset.name for dataset in find_datasets()}:
-            raise UserError(f"initial_dataset: {shown(name)} is no dataset: no PK is so large")
+            raise UserError(f"initial_dataset: {shown(name)} is not a dataset: the number is larger than any PK")
         try:
             trajectories = load_dataset(name)
         except ValueError as error:

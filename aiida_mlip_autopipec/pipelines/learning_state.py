@@ -21,7 +21,7 @@ class LearningState:
     :ivar labelled: all its labels, including those of the runs that it continues, by unique names.
     :ivar fit: outputs of its last fit.
     :ivar reports: reports of the oracle by round.
-    :ivar teacher: what its teacher gave; empty without a teacher.
+    :ivar teacher: the outputs `teacher`; empty without a teacher.
     """
 
     history: orm.Dict
@@ -59,7 +59,7 @@ def learning_state(run: orm.WorkChainNode) -> LearningState | None:
 
 
 def _teacher(run: orm.WorkChainNode) -> dict[str, orm.Data]:
-    """Return what the teacher gave at the start of a run, or of the run that it continues."""
+    """Return the outputs `teacher` of the start of a run, or of the run that it continues."""
     if "previous" in run.inputs:
         return dict(run.inputs.previous.get("teacher", {}))
     outputs = called_by(run)["start"].outputs

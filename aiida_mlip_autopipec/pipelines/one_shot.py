@@ -25,7 +25,7 @@ from .taught import TaughtRun
 
 
 class OneShotWorkChain(EndsWithBroker, TaughtRun):
-    """Make a potential from elements and a reference method in one pass."""
+    """Makes a potential from elements and a reference method without active learning."""
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -91,15 +91,20 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
             help="The generated or selected structures, by label.",
         )
         spec.output(
-            "selection_report", valid_type=Dict, required=False, help="Selected structures with step and reason."
+            "selection_report",
+            valid_type=Dict,
+            required=False,
+            help="Selected structures, in the order of selection, with reason and score.",
         )
         spec.output_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset, by label.")
         spec.output(
             "oracle_report",
             valid_type=Dict,
-            help="Labels: requested, labelled, failed with reasons.",
+            help="Number of requested and labelled structures, and failed labels with reasons.",
         )
-        spec.output("curation_report", valid_type=Dict, help="Structures: kept, and rejected with reasons.")
+        spec.output(
+            "curation_report", valid_type=Dict, help="Number of kept structures, and rejected ones with reasons."
+        )
         spec.expose_outputs(PaceTrainWorkChain, exclude=("remote_folder", "retrieved"))
         spec.output(
             "validation", valid_type=Dict, required=False, help="The verdict on the potential, if it was validated."
@@ -110,7 +115,7 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
         spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
         spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
         spec.exit_code(
-            440, "ERROR_NOT_VALIDATED", message="the potential is made, but could not be validated: {reason}"
+            440, "ERROR_NOT_VALIDATED", message="the potential was fitted, but its validation failed: {reason}"
         )
 
     @property
@@ -182,7 +187,7 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
         return ToContext(labelling=node)
 
     def curate(self) -> ExitCode | None:
-        """Make the dataset of the labelled structures."""
+        """Curate the labelled structures into a dataset."""
         labelling, config = self.ctx.labelling, self.config
         if "report" in labelling.outputs:
             self.out("oracle_report", labelling.outputs.report)

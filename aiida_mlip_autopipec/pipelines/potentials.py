@@ -33,7 +33,9 @@ def stored_potential(node: orm.Node) -> Potential:
     if isinstance(node, orm.ProcessNode) and "potential" in node.outputs:
         node = node.outputs.potential
     if not isinstance(node, orm.SinglefileData):
-        raise UserError(f"node {node.pk} is a {type(node).__name__}, no potential: `mlip-auto list` shows potentials")
+        raise UserError(
+            f"node {node.pk} is a {type(node).__name__}, not a potential: `mlip-auto list` shows potentials"
+        )
     return Potential(node, elements_of(node.get_content(mode="rb"), f"node {node.pk}"), _active_set_of(node))
 
 
@@ -62,7 +64,7 @@ def elements_of(content: bytes, origin: str) -> tuple[str, ...]:
     found = _ELEMENTS.search(content.decode("utf-8", errors="replace"))
     symbols = [word.strip().strip("'\"") for word in found.group(1).split(",")] if found else []
     if not any(symbols):
-        raise UserError(f"{origin}: is no potential in the form of a .yace file: it names no elements")
+        raise UserError(f"{origin}: is not a potential in the format of .yace files: it names no elements")
     return tuple(symbols)
 
 

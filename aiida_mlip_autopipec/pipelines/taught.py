@@ -39,7 +39,7 @@ def taught_config(config: PipelineConfig) -> PipelineConfig:
 
 
 def prior_of(config: PipelineConfig, outputs: Mapping[str, Data]) -> dict[str, SinglefileData]:
-    """Return the input `teacher` of a fit to labels of the oracle, from what the teacher gave; empty if it is no prior."""
+    """Return the input `teacher` of a fit to labels of the oracle from the outputs `teacher`; empty without a prior."""
     if not outputs or config.teacher is None or config.teacher.prior == "none":
         return {}
     return {"teacher": outputs["potential_yaml"]}
@@ -71,7 +71,7 @@ def declare_teacher(spec: ProcessSpec) -> None:
         valid_type=Data,
         dynamic=True,
         required=False,
-        help="What the teacher gave: `potential_yaml` and `metrics` of the fit to its labels, its `oracle_report`, and "
+        help="Results of the teacher: `potential_yaml` and `metrics` of the fit to its labels, its `oracle_report`, and "
         "`exploration`, the report on the samplers.",
     )
 

@@ -31,7 +31,7 @@ def job_metadata(resources: Dict, **options: Any) -> dict[str, Any]:
 def _options(config: ResourcesConfig, computer: Computer) -> dict[str, Any]:
     options = config.options()
     if computer.scheduler_type == HYPERQUEUE:
-        # HyperQueue uses cores and memory; queue and account are those of its allocations.
+        # HyperQueue uses only cores and memory of a job; queue and account are set for its allocations.
         resources = {"num_cpus": config.cores or 1, "memory_mb": config.memory_mb}
         options["resources"] = {name: value for name, value in resources.items() if value is not None}
         for name in ("max_memory_kb", "queue_name", "account", "qos", "custom_scheduler_commands"):

@@ -14,8 +14,8 @@ from ..host.tasks import send_missing_tasks
 def submit_once(workchain: WorkChain, process: type[Process], label: str, **inputs: Any) -> ProcessNode:
     """Submit a process, or return the process that an interrupted execution of the same step has submitted.
 
-    A worker that is killed while it submits may leave a node without a checkpoint, which no worker can run: it is marked as
-    killed, and the process is submitted anew. If only the task was not sent yet, it is sent now.
+    A worker that is killed while it submits may leave a node without a checkpoint, which no worker can run: this node is
+    marked as killed, and the process is submitted anew. If only the task was not sent yet, it is sent now.
 
     :param label: label of the call link, unique in this WorkChain.
     """

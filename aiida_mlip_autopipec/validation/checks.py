@@ -29,7 +29,7 @@ class Check:
 
     :param name: name of the limit in `ValidationLimits`.
     :param oracle: None without a value of the oracle, as in dynamics.
-    :param passed: None if the quantity is not comparable: the oracle has none, as for a crystal that is unstable by it.
+    :param passed: None if the quantity is not comparable, for example because the crystal is unstable by the oracle.
     """
 
     name: str

@@ -45,7 +45,7 @@ def check_dynamics(
         within(
             "closest_approach",
             name,
-            "closest approach / neighbours",
+            "smallest / nearest-neighbour distance",
             "",
             nearest,
             limits.closest_approach,
@@ -60,7 +60,7 @@ def check_dynamics(
         )
     stopped = str(record["stopped"])
     if stopped:
-        checks.append(Check("dynamics", name, "runs to its end", "", None, None, None, None, False, stopped))
+        checks.append(Check("dynamics", name, "MD run completed", "", None, None, None, None, False, stopped))
     return checks, _curves(name, record)
 
 

@@ -128,8 +128,8 @@ class CrystalCurves:
         if int(np.argmin(energies)) in (0, len(energies) - 1):
             self._check_for_minimum(crystal, labels, energies)
             raise NotMeasurableError(
-                f"no minimum between {min(volumes) / len(crystal.cell):.2f} and {max(volumes) / len(crystal.cell):.2f} "
-                "Å^3/atom, around that of the potential"
+                f"no energy minimum between {min(volumes) / len(crystal.cell):.2f} and "
+                f"{max(volumes) / len(crystal.cell):.2f} Å^3/atom, the range around the minimum of the potential"
             )
         try:
             with warnings.catch_warnings():
@@ -142,7 +142,7 @@ class CrystalCurves:
         return _Minimum(volume, energy / len(crystal.cell), modulus / units.GPa)
 
     def _check_for_minimum(self, crystal: SizedCrystal, labels: Labels, energies: list[float]) -> None:
-        """Raise an UndefinedError if the energies, lowest at an end of the points, fall on to the end of the search range."""
+        """Raise an UndefinedError if the energy is lowest at an end of the points and still lower at the end of the range."""
         sign = -1 if int(np.argmin(energies)) == 0 else 1
         far = energy_or_nan(labels, _far_name(crystal, sign))
         if self.search_range is not None and far < min(energies):
@@ -222,7 +222,7 @@ def _length(crystal: SizedCrystal, volume: float) -> tuple[str, str, float]:
     if np.allclose(lengths, lengths[0]) and np.allclose(cell.cell.angles(), 90):
         return "a", "Å", float(lengths[0]) * (volume / crystal.cell.get_volume()) ** (1 / 3)
     # The shape of the cell is that of the potential; its lattice parameters follow from stresses.
-    return "V^(1/3) per atom", "Å", (volume / len(crystal.cell)) ** (1 / 3)
+    return "(V/atom)^(1/3)", "Å", (volume / len(crystal.cell)) ** (1 / 3)
 
 
 def eos_name(crystal: SizedCrystal, step: int) -> str:

@@ -35,7 +35,7 @@ class Quantity:
     :param scale: divisor of a relative deviation, by default the absolute value.
     :param curve: (n,) if given, the deviation is the root mean square deviation of the curves at the points where the curve of
         the oracle is at most `ceiling`.
-    :param undefined: whether the crystal has no such quantity, for the given `reason`; the value may be finite.
+    :param undefined: whether the quantity is not defined for the crystal, for the given `reason`; the value may be finite.
     """
 
     kind: str

@@ -80,7 +80,7 @@ def test_default_structures_have_forces_and_different_volumes() -> None:
     structures = default_structures(["Cu", "Si"])
     assert [len(atoms) for atoms in structures] == [2, 2, 2, 2]
     assert structures[0].get_volume() < structures[1].get_volume()
-    with pytest.raises(UserError, match="no simple crystal of N: name structures by --structures FILE"):
+    with pytest.raises(UserError, match="no simple crystal of N: give structures by --structures FILE"):
         default_structures(["N"])
 
 

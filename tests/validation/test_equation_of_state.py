@@ -77,4 +77,4 @@ def test_a_minimum_that_is_not_among_the_sizes_is_no_minimum(copper_crystals: di
     assert "has no label" in str(curves.measure(labels).quantities[0].reason)
     larger = CrystalCurves([SizedCrystal("Cu fcc", "fcc", bulk("Cu", a=4.0))], {"Cu": "Cu fcc"})
     lattice = larger.measure(labelled(larger.structures())).quantities[0]
-    assert np.isnan(lattice.value) and "no minimum between" in str(lattice.reason)
+    assert np.isnan(lattice.value) and "no energy minimum between" in str(lattice.reason)
