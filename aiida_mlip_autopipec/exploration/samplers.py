@@ -33,7 +33,7 @@ _GIVEN_STARTS = {
     "surface": "slab",
     "cluster": "molecule",
 }
-"""What the user's structures are from which every second sampler of a kind starts."""
+"""For each kind of sampler, the kind of the user's structures from which every second sampler starts."""
 
 _NEAR_EQUILIBRIUM = (0.9, 1.1)
 _ISOTROPIC = 0.6

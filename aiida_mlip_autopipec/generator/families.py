@@ -49,7 +49,7 @@ RANDOM_ATOMS = 8
 """Number of atoms of random symmetric crystals, before they are doubled."""
 
 RANDOM_VARIANTS = 4
-"""Number of structures made of a random crystal, which takes much longer to find than any of them."""
+"""Number of structures made from each random crystal. The search for the crystal takes much longer than making a structure."""
 
 CLOSEST_HOT = (0.7, 0.85)
 """Range of the shortest distance in hot structures, relative to the sum of the covalent radii; that of liquid copper at
@@ -108,7 +108,7 @@ class Families:
         if len(elements) > 1:
             groups += [ordered_crystals(elements), dilute_crystals(elements, self._size(16))]
             alloys = alloy_crystals(elements, self.config.prototypes, self._size(16), random)
-            # Of many elements, mixtures are most of what a potential must know.
+            # With many elements, most environments are those of mixtures.
             parts = len(elements) - 1
             groups += [alloys[number::parts] for number in range(parts) if alloys[number::parts]]
         if len(elements) > 2:

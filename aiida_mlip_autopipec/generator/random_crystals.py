@@ -26,7 +26,7 @@ _SPECIAL_COORDINATES = np.array((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75))
 _SPECIAL_FRACTION = 0.6
 _MAX_SITES = 3
 _MISSES = 6
-"""Number of sites in turn that do not fit into a formula, after which another space group is tried."""
+"""Number of consecutive sites that do not fit into a formula, after which another space group is tried."""
 
 _VOLUME_RANGE = (1.0, 1.6)
 """Range of the volume per atom relative to close packing."""

@@ -37,7 +37,7 @@ class StructureGenerator:
         A larger count gives the same structures and more, since each kind has its own random numbers.
 
         :raises ValueError: for an unknown or repeated element, a count not larger than the number of elements, or settings
-            under which no structure keeps the shortest allowed distance.
+            under which every structure has a distance below the shortest allowed one.
         """
         self.check(elements, count)
         structures = free_atoms(elements)
@@ -96,14 +96,15 @@ class StructureGenerator:
         return weights if len(elements) > 1 else {**weights, "random": 0.0}
 
     def _valid(self, make: Callable[[], Atoms], family: str) -> Atoms:
-        """Return the next structure that keeps the shortest allowed distance."""
+        """Return the next structure without distances below the shortest allowed one."""
         for _ in range(_ATTEMPTS):
             atoms = make()
             if keeps_distance(atoms, self.config.min_distance_fraction):
                 return atoms[np.argsort(atoms.get_chemical_symbols(), kind="stable")]
         raise ValueError(
-            f"none of {_ATTEMPTS} structures of the kind '{family}' keeps the shortest distance: lower "
-            "min_distance_fraction, max_rattle or max_strain, or raise the smallest volume of volume_range"
+            f"in each of {_ATTEMPTS} generated structures of the kind '{family}', two atoms are closer than "
+            "min_distance_fraction allows: lower min_distance_fraction, max_rattle or max_strain, or raise the smallest volume "
+            "of volume_range"
         )
 
 

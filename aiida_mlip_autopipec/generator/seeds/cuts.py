@@ -1,4 +1,4 @@
-"""What is cut out of crystals: slabs and clusters."""
+"""Slabs and clusters that are cut out of crystals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Structures to label from the user's own structures: these, variations of them, and those of the elements."""
+"""Structures to label from the user's own structures: the given ones, variations of them, and structures of the elements."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class SeedGenerator:
         if not self._varied:
             return 0
         free = count - len(self._elements) - len(self._seeds)
-        # The generator of the elements needs one structure beside the free atoms, or nothing is asked of it.
+        # StructureGenerator makes the free atoms and at least one more structure; with a share of 1 it is not used.
         return free if self._config.seed_share == 1.0 else min(round(self._config.seed_share * free), free - 1)
 
     def _variations(self) -> Iterator[Atoms]:
@@ -100,7 +100,7 @@ class SeedGenerator:
         return (names[index] for index in _in_proportion([weights[name] for name in names]))
 
     def _valid(self, maker: Variations, seed: Atoms, kinds: Iterator[str], random: np.random.Generator) -> Atoms:
-        """Return the next variation that keeps the shortest allowed distance and has an atom at all."""
+        """Return the next variation with at least one atom and without distances below the shortest allowed one."""
         for _ in range(_ATTEMPTS):
             kind = next(kinds)
             atoms = maker.make(kind, seed, random)
@@ -109,8 +109,8 @@ class SeedGenerator:
                 atoms.info = {"family": f"{seed.info['seed']}_{kind}", "origin": seed.info["origin"]}
                 return atoms
         raise ValueError(
-            f"{seed.info['origin']}: none of {_ATTEMPTS} variations keeps the shortest distance: lower "
-            "min_distance_fraction, max_rattle or max_strain"
+            f"{seed.info['origin']}: in each of {_ATTEMPTS} variations, two atoms are closer than min_distance_fraction "
+            "allows: lower min_distance_fraction, max_rattle or max_strain"
         )
 
 

@@ -17,7 +17,8 @@ _BOND = 1.25
 
 
 def stretched(molecule: Atoms, random: np.random.Generator) -> Atoms:
-    """Return a molecule with a random bond stretched; what is bonded to one of its ends moves along, unless it is in a ring."""
+    """Return a molecule with a random bond stretched; the atoms bonded to one of its ends move with it, unless it is in a
+    ring."""
     first, second = neighbor_list("ij", molecule, list(covalent_radii[molecule.numbers] * _BOND))
     changed = molecule.copy()
     if not len(first):

@@ -1,4 +1,4 @@
-"""The variations of a seed by kind; which kinds suit it follows from what it is."""
+"""The variations of a seed by kind; a crystal, slab, chain or molecule has different kinds."""
 
 from __future__ import annotations
 
