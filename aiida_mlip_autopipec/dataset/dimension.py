@@ -1,4 +1,4 @@
-"""What a structure is: a crystal, a slab, a chain or a molecule."""
+"""The kind of a structure: crystal, slab, chain or molecule."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def connected_directions(atoms: Atoms) -> np.ndarray:
 
 
 def kind_of(atoms: Atoms) -> Kind:
-    """Return what a structure is, by the number of directions along which it continues."""
+    """Return the kind of a structure, from the number of directions along which it continues."""
     return _KINDS[int(connected_directions(atoms).sum())]
 
 

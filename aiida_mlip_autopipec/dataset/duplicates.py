@@ -29,8 +29,8 @@ class Duplicates:
     """Equal structures among n.
 
     :ivar representative: (n,) for each structure the index of the one that stands for it: itself, or an equal one that
-        comes earlier. No two representatives are equal. A free atom counts as earlier than all others, for reference
-        energies rest on it.
+        comes earlier. No two representatives are equal. A free atom counts as earlier than all others, because the reference
+        energy follows from it.
     :ivar group: (n,) number of the group, counted by first appearance. Equal structures share a group, and so do those
         linked by a chain of equal ones.
     """

@@ -1,4 +1,4 @@
-"""Which structures are the same structure.
+"""The fingerprint of a structure, and the distance between two structures, by which duplicates are found.
 
 Each atom has a row: its sorted distances to the atoms of each species. The rows of all atoms, as a set weighted by
 concentration, are the fingerprint of a structure. It is the pointwise distance distribution (PDD) of D. Widdowson and
@@ -99,7 +99,7 @@ def _composition(atoms: Atoms) -> list[tuple[int, int]]:
 
 
 def kind_of(atoms: Atoms) -> Kind:
-    """Return what equal structures agree in exactly."""
+    """Return the properties that are identical in equal structures."""
     composition = _composition(atoms)
     dimension = int(np.count_nonzero(atoms.pbc))
     multiple = gcd(*(count for _, count in composition)) if dimension else 1
@@ -232,7 +232,7 @@ def widen(rows: np.ndarray, width: int, fill: float) -> np.ndarray:
 
 
 def distance(first: Fingerprint, second: Fingerprint) -> float:
-    """Return how far two structures are from being equal, in Å; infinite if they are of different kinds.
+    """Return the distance between two structures, in Å: 0 if they are equal, infinite if they are of different kinds.
 
     It is the smallest t for which the atoms of both fall into classes of equal concentration, linked by rows no entry
     of which differs by more than t: at least the Hausdorff distance between the sets of rows, at most the bottleneck

@@ -11,7 +11,7 @@ _COMPACT = 1.5
 """Product of the lengths of the cell vectors over the volume above which a cell is reduced (1.41 for primitive fcc)."""
 
 _SWEEPS = 200
-"""Most sweeps of the reduction, which takes a few: a bound on what rounding can do, since any basis will serve."""
+"""Maximum number of sweeps of the reduction. A few suffice; the maximum guards against endless rounding errors."""
 
 
 def compact_lattice(atoms: Atoms) -> np.ndarray:

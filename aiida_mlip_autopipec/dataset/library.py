@@ -90,7 +90,7 @@ def load_dataset(identifier: str) -> dict[str, orm.TrajectoryData]:
         node = orm.load_node(identifier)
     except (NotExistent, MultipleObjectsError, ValueError):
         names = ", ".join(dataset.name for dataset in find_datasets()) or "none"
-        raise ValueError(f"'{identifier}' is no dataset, run or trajectory (datasets: {names})") from None
+        raise ValueError(f"'{identifier}' is not a dataset, run or trajectory (datasets: {names})") from None
     if isinstance(node, orm.TrajectoryData):
         return {node.label or f"trajectory_{node.pk}": node}
     if isinstance(node, orm.WorkChainNode) and "dataset" in node.outputs:

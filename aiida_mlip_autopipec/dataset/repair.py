@@ -58,7 +58,7 @@ def repair(atoms: Atoms) -> Repaired:
       that the virial stays the same.
     - The vectors of a left-handed cell are negated, which does not change the lattice.
 
-    :raises UnusableError: if positions or cell are not finite, an atom is no chemical element, a periodic direction has
+    :raises UnusableError: if positions or cell are not finite, an atom is not a chemical element, a periodic direction has
         no cell vector, the cell has no volume or is thinner than :data:`MIN_HEIGHT`, or two atoms are at the same
         place.
     """
@@ -97,7 +97,7 @@ def _check_atoms(atoms: Atoms) -> None:
         first = int(invalid[0])
         number = int(atoms.numbers[first])
         species = "'X', a ghost or dummy atom" if number == 0 else f"of the atomic number {number}"
-        raise UnusableError(f"atom {first} is {species}: no chemical element; remove such structures or atoms")
+        raise UnusableError(f"atom {first} is {species}, not a chemical element; remove such structures or atoms")
 
 
 def _check_cell(atoms: Atoms) -> None:
@@ -160,7 +160,7 @@ def _made_periodic(atoms: Atoms) -> tuple[Atoms, str]:
     change = f"{kind}, made periodic in all directions with at least {VACUUM:g} Å of vacuum"
     if has_stress:
         change += (
-            "; their stress is left out, for their cells have no volume"
+            "; their stress is removed, because their cells have no volume"
             if factor is None
             else "; their stress scaled to the new volume"
         )

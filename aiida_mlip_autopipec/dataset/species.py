@@ -14,11 +14,13 @@ _ISOTOPES = {"D": "deuterium", "T": "tritium"}
 def explain_species(label: str) -> str:
     """Return a message on an atom label that is not a chemical symbol, with the symbol to write instead."""
     if label in _ISOTOPES:
-        return f"{label} ({_ISOTOPES[label]}) is no chemical element: write H, which has the same energies and forces"
+        return (
+            f"{label} ({_ISOTOPES[label]}) is not a chemical element: write H, which has the same energies and forces"
+        )
     letters = re.match("[A-Za-z]*", label)
     prefixes = [letters.group()[:length].capitalize() for length in (2, 1)] if letters else []
     suggestion = next((symbol for symbol in prefixes if symbol in atomic_numbers and symbol != "X"), None)
-    return f"{label!r:.40} is no chemical element{f': write {suggestion}' if suggestion else ''}"
+    return f"{label!r:.40} is not a chemical element{f': write {suggestion}' if suggestion else ''}"
 
 
 def elements_of(structures: Iterable[Atoms]) -> list[str]:

@@ -111,7 +111,7 @@ def test_stored_structures_are_checked_alike() -> None:
         ("Cu1", "'Cu1'.*write Cu"),
         ("fe_2", "write Fe"),
         ("HW1", "write H"),
-        ("Qq", "'Qq' is no chemical element$"),
+        ("Qq", "'Qq' is not a chemical element$"),
     ],
 )
 def test_labels_that_are_no_elements(label: str, words: str) -> None:

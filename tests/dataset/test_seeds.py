@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, content: str | 
     [
         (Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 0.4]], cell=[9, 9, 9], pbc=True), "atom 0.*atom 1.*overlap"),
         (bulk("Cu").repeat(6), "216 atoms, but at most 200"),
-        (Atoms("X", cell=[9, 9, 9], pbc=True), "no chemical element"),
+        (Atoms("X", cell=[9, 9, 9], pbc=True), "not a chemical element"),
         (Atoms("Cu", pbc=True), "no vector"),
     ],
 )

@@ -207,7 +207,7 @@ def _format_of(path: Path) -> _Format:
         found = [(head.find(start), format_) for start, format_ in _PROGRAMS.items() if start in head]
         if not found:
             raise ValueError(
-                f"{path}: is no output of pw.x, CP2K or FHI-aims: it contains none of {', '.join(_PROGRAMS)}"
+                f"{path}: is not an output of pw.x, CP2K or FHI-aims: it contains none of {', '.join(_PROGRAMS)}"
             )
         return min(found, key=lambda pair: pair[0])[1]
     raise ValueError(f"{path}: the name must end in one of {', '.join(READ_NAMES)}")

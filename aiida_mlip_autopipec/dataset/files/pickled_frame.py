@@ -134,7 +134,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
         stand_in = _ALLOWED.get(("builtins" if module == "__builtin__" else module, name))
         if stand_in is None:
-            raise ForeignObjectError(f"it contains {module}.{name}, which is no part of a data frame of structures")
+            raise ForeignObjectError(f"it contains {module}.{name}, which is not part of a data frame of structures")
         return stand_in
 
 

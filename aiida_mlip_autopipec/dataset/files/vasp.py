@@ -1,7 +1,7 @@
 """Outputs of VASP, every ionic step whose electronic steps have converged.
 
 A step counts as not converged if it used all allowed electronic steps (NELM), even if the last one reached EDIFF,
-because vasprun.xml does not tell.
+because vasprun.xml does not say whether it converged.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def read_vasprun(path: Path) -> Iterator[RawFrame | SkippedStep]:
                 element.clear()
     except ElementTree.ParseError as error:
         if error.code not in _TRUNCATED or not symbols:
-            raise ValueError(f"is no complete XML: {error}") from error
+            raise ValueError(f"is not a complete XML file: {error}") from error
         if open_step or steps == 0:
             yield _CUT_OFF
     if not symbols:

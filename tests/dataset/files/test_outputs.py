@@ -454,7 +454,7 @@ def test_runs_of_aims_in_one_file_are_separate(tmp_path: Path) -> None:
 def test_an_output_of_no_known_program_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "job.out"
     path.write_text("hello\n")
-    with pytest.raises(ValueError, match=r"job\.out: is no output of pw\.x, CP2K or FHI-aims"):
+    with pytest.raises(ValueError, match=r"job\.out: is not an output of pw\.x, CP2K or FHI-aims"):
         read_file(path)
 
 
