@@ -39,7 +39,8 @@ def worker_pool(workers: int, share: Any) -> Iterator[MapFunction]:
         except BrokenProcessPool as error:
             raise ProgramError(
                 "killed",
-                "a worker process was killed, most often because memory ran out: ask for fewer cores or functions",
+                "a worker process was killed, most often because memory ran out: request more memory or fewer cores, or set "
+                "fewer functions",
             ) from error
         finally:
             executor.shutdown(wait=True, cancel_futures=True)

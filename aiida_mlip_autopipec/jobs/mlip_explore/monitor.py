@@ -15,7 +15,8 @@ STOP_GRADE, UNKNOWN_START = "stop_grade", "unknown_start"
 """Stop reasons for a grade above `stop_grade`: after some steps, or already at the start."""
 
 COLDEST = 1000.0
-"""K; lowest temperature in the limit: a start far from a minimum heats up several times this, however cold the thermostat."""
+"""K; lowest temperature for which the limit is computed: a start far from an energy minimum heats up even if the thermostat is
+colder."""
 
 
 class Monitor:
@@ -24,7 +25,7 @@ class Monitor:
     It saves the first frame whose grade is at least `select_grade`, then each frame whose grade has grown by `growth`, and the
     last frame below `stop_grade`. If a step jumps from below `select_grade` to above `stop_grade`, the frame after it is saved:
     it was reached from a structure for which the potential is reliable, and is not unphysical. With a `save_interval`, it also
-    saves a frame whenever so many steps have passed since the last one.
+    saves a frame whenever that number of steps has passed since the last one.
     """
 
     def __init__(self, sampler: Sampler, limits: Limits) -> None:

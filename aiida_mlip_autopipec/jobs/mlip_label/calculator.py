@@ -19,7 +19,7 @@ for it; so do all that write and read files."""
 
 
 MOLECULES_ONLY = frozenset({"orca", "psi4"})
-"""Calculators that ignore the cell: what they give for a periodic structure is no label."""
+"""Calculators that ignore the cell: their results for periodic structures are not labels."""
 
 
 def make_calculator(method: dict[str, Any], parameters: dict[str, Any], atoms: Atoms | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a code has converged: read from its calculator and from what it wrote."""
+"""Whether a code has converged, from its calculator and from its output files."""
 
 from __future__ import annotations
 

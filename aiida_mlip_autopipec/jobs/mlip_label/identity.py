@@ -1,9 +1,9 @@
-"""The identity of a calculator: everything on this computer that changes an energy and that its keywords do not tell.
+"""The identity of a calculator: everything on this computer that changes an energy and is not in its keyword arguments.
 
     python3 identity.py '{"calculator": ..., "parameters": {...}, "files": [...], "elements": [...]}'
 
 Prints JSON: `packages` with the version of the package of the calculator, or the hash of its source where it has no version;
-`code`, the hashes of the external programs that it starts; `version`, what the external program says of itself; `files`, the
+`code`, the hashes of the external programs that it starts; `version`, which the external program prints; `files`, the
 hash of each file that it reads, by path; and `unknown`, why the identity cannot be known, or null. Files are those named in
 `parameters` and `files`, the weights of a model, and those of the folders in the calculator's own environment variables and in
 ASE's configuration. Nothing is computed.
@@ -67,7 +67,7 @@ _WORDS = re.compile(r"[A-Za-z]+")
 
 
 class UnknownIdentityError(Exception):
-    """The identity of the calculator cannot be known; the message tells why."""
+    """The identity of the calculator cannot be determined; the message is the reason."""
 
 
 def identify(request: dict[str, Any]) -> dict[str, Any]:

@@ -81,8 +81,8 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
         if atoms_of[scarcest] < int(requested):
             raise ProgramError(
                 "too_few_atoms",
-                f"{requested} functions per element, but only {atoms_of[scarcest]} atoms of {scarcest} to train on: ask for "
-                "fewer functions (n_functions), or label more structures",
+                f"{requested} functions per element, but the training structures have only {atoms_of[scarcest]} atoms of "
+                f"{scarcest}: set fewer functions (n_functions), or label more structures",
             )
         return max(int(requested), min(supported, POOL_RATIO * int(requested))), int(requested)
     affordable = int(MAX_WORK / max(1.0, _mean_neighbours(training, cutoff)))

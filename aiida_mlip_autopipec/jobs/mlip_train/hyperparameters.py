@@ -41,8 +41,8 @@ The best strength depends on the labels: exact labels determine small coefficien
 """
 
 FEW_FUNCTIONS, MANY_STRUCTURES = 600, 40
-"""With at most so many functions and at least so many structures, all candidates are tried, and functions are selected again
-with the optimised weights.
+"""With at most this number of functions and at least this number of structures, all candidates are tried, and functions are
+selected again with the optimised weights.
 
 This takes seconds, and finds the minimum even if the error is not smooth. Otherwise a search stops when the error rises: with
 more functions to save time, with fewer structures because their errors are too uncertain for a wide search.

@@ -88,7 +88,7 @@ class Solution:
         return self.basis.reduced(functions, np.pad(coefficients, (0, len(functions) - len(coefficients))))
 
     def _check_contributions(self, coefficients: np.ndarray) -> None:
-        """Raise if a function contributes far more to the energies than they are, so that others must cancel it."""
+        """Raise an error if a function contributes much more than the energies, so that other functions must cancel it."""
         squares, number = np.zeros(len(self.problem.penalty) + 1), 0
         # In one pass: the factors are read from files at each access.
         for factors in self.problem.factors:
@@ -102,9 +102,9 @@ class Solution:
         if not largest <= MAX_CONTRIBUTION:
             raise ProgramError(
                 "unphysical",
-                f"the potential is not usable: a function contributes {largest:.3g} times the energies of the training "
-                "structures, which other functions cancel. The structures do not determine the functions: add structures with "
-                "displaced atoms, ask for fewer functions (n_functions) or a larger ridge",
+                f"the potential is not usable: one basis function contributes {largest:.3g} times the energies of the training "
+                "structures, and other functions cancel this. The structures do not determine all functions: add structures "
+                "with displaced atoms, set fewer functions (n_functions) or a larger ridge",
             )
 
     def report(self) -> dict[str, Any]:

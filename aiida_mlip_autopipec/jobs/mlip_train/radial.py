@@ -26,7 +26,7 @@ INITIAL_RANGE = (4.0, 8.0)
 """Shortest and longest initial cutoff (Å)."""
 
 SHELL_STEP, MIN_STEP = 0.2, 0.3
-"""Step from one candidate to the next: a number of nearest-neighbour distances, and at least so many Å."""
+"""Step from one candidate to the next: a number of nearest-neighbour distances, and at least this distance in Å."""
 
 SHORTEST_SHELLS, CUTOFF_RANGE = 1.4, (3.0, 8.0)
 """Limits of the search: the shortest cutoff in nearest-neighbour distances, and the shortest and longest in Å."""

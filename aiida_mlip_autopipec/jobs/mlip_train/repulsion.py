@@ -250,7 +250,7 @@ def set_core_repulsion(configuration: Any, shortest: Mapping[Pair, float]) -> di
 
 
 def _repulsive_from(pair: Pair, r_onset: float, shortest: float, distances: np.ndarray, energies: np.ndarray) -> float:
-    """Return the onset (Å), moved beyond all distances in the gap at which the fitted dimer is not repulsive."""
+    """Return the onset (Å), moved beyond all distances below the data at which the fitted dimer is not repulsive."""
     too_short = min(BONDED * radii_sum(*pair), shortest)
     in_gap = (distances >= r_onset) & (distances < too_short)
     falling = np.diff(energies, append=energies[-1]) < 0
@@ -287,8 +287,8 @@ def _core_parameters(pair: Pair, r_onset: float, distances: np.ndarray, fitted: 
         energy, force = 1.3 * energy, 1.3 * force
     raise ProgramError(
         "unphysical",
-        f"the potential is not usable: {'-'.join(pair)} attract each other closer than {r_onset:.2f} Å, and no core repulsion "
-        "mends it; the data have too few structures with short distances of this pair, or fewer functions are needed",
+        f"the potential is not usable: {' and '.join(pair)} atoms attract each other below {r_onset:.2f} Å, and no core "
+        "repulsion corrects this: add structures with short distances of this pair, or set fewer functions (n_functions)",
     )
 
 

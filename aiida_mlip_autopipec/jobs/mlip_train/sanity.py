@@ -57,7 +57,7 @@ def check_sanity(yace: Path, training: Sequence[Frame], reference: ReferenceEner
                 f"the potential is not usable: displacing the atoms of a training structure ({frame.atoms.symbols}, "
                 f"{frame.family}) by {RATTLE} Å changes its energy by {change:.3g} eV/atom "
                 f"and gives a force of {float(np.abs(forces_moved).max()):.3g} eV/Å. The structures do not determine all "
-                "functions: add structures with displaced atoms, ask for fewer functions (n_functions) or a larger ridge",
+                "functions: add structures with displaced atoms, set fewer functions (n_functions) or a larger ridge",
             )
 
 
@@ -76,8 +76,8 @@ def _check_errors(
         if not rmse <= LARGEST_RELATIVE_ERROR * spread:
             raise ProgramError(
                 "unphysical",
-                f"the potential is not usable: the error of its {name} on the training structures is {rmse:.3g} {unit}, more "
-                f"than {LARGEST_RELATIVE_ERROR:g} times the labels themselves ({spread:.3g} {unit})",
+                f"the potential is not usable: the RMSE of its {name} on the training structures is {rmse:.3g} {unit}, more "
+                f"than {LARGEST_RELATIVE_ERROR:g} times the root mean square of the labels ({spread:.3g} {unit})",
             )
 
 

@@ -1,9 +1,9 @@
-"""The potential of a teacher as the origin of a fit: the fit solves for the difference from its coefficients.
+"""The potential of a teacher as the prior of a fit: the fit solves for the difference from its coefficients.
 
-A linear potential with the functions of the teacher differs from it by the same functions, so that the difference is one linear
-least-squares problem, whose ridge pulls towards the teacher. Both potentials are relative to free atoms, each to those of its
-own labels; where those of the teacher are wrong, an offset for each element makes up for it. Whether the difference predicts
-hold-out labels better than a fit without teacher, cross-validation decides.
+With the same functions as the teacher's potential, the difference is one linear least-squares problem, whose ridge pulls the
+coefficients towards those of the teacher. The energies of both potentials are relative to the free atoms of their own labels;
+if the free-atom energies of the teacher are wrong, an offset for each element corrects them. Cross-validation on hold-out
+labels decides between fits with and without this prior.
 """
 
 from __future__ import annotations
@@ -105,10 +105,10 @@ def fit_differences(
 def _origins(
     teacher: Teacher, training: Sequence[Frame], reference: ReferenceEnergies, workers: int, deadline: Deadline
 ) -> dict[str, np.ndarray]:
-    """Return the coefficients of the teacher, and those that give each atom in a periodic structure another energy.
+    """Return the coefficients of the teacher, and the same with an offset of the energy of each atom in periodic structures.
 
-    The free atoms of a foundation model may be wrong, although its forces are right. The second prior adds the mean difference
-    of the energies by oracle and by teacher, for each element.
+    The free-atom energies of a foundation model may be wrong even if its forces are accurate. The second prior adds the mean
+    difference of the energies by oracle and by teacher, for each element.
     """
     periodic = [frame for frame in training if frame.first and frame.atoms.pbc.all() and not is_free_atom(frame.atoms)]
     origins = {PRIOR: teacher.coefficients}
