@@ -25,7 +25,7 @@ REFERENCES = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of the making of a potential.
+    """Facts on a potential, from its provenance.
 
     :param metrics: the metrics of its fit.
     :param oracle: settings of the reference method; empty if the labels came from files.

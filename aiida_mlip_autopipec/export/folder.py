@@ -14,7 +14,7 @@ from ..config.errors import UserError
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` at the end.
 
-    :raises UserError: if the path exists already and is no empty folder, or cannot be written.
+    :raises UserError: if the path exists already and is not an empty folder, or cannot be written.
     """
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
         raise UserError(f"{path} exists already: name a folder that does not exist yet")

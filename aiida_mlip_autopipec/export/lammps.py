@@ -1,4 +1,4 @@
-"""A folder for LAMMPS: the potential, a start structure, and inputs that run as they are."""
+"""A folder for LAMMPS: the potential, a start structure, and complete inputs."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _readme(files: LammpsFiles, inputs: Sequence[str]) -> str:
     return f"""\
 ACE potential for {", ".join(files.elements)}, for LAMMPS with the package ML-PACE.
 
-{", ".join(inputs)} run as they are: lmp -in {inputs[0]}
+{", ".join(inputs)} run without changes: lmp -in {inputs[0]}
 The inputs start from {START}, a crystal at an estimated lattice constant: put your own structure in its place.
 
 Units: "metal" of LAMMPS, which are Å, eV, eV/Å, ps, K and bar.

@@ -36,7 +36,10 @@ class Defects(Property):
         chemical = element_energies(structures, calculator)
         missing = sorted(set(crystal.symbols) - set(chemical))
         if missing:
-            raise NotComputableError(f"the chemical potential of {', '.join(missing)} needs a crystal of this element")
+            raise NotComputableError(
+                f"the chemical potential of {', '.join(missing)} needs a crystal of each of these elements: add them to the "
+                "structures"
+            )
         values, notes = [], [f"{len(perfect)} atoms in the supercell, constant volume"]
         for what, defect in self._defects(crystal, perfect):
             try:

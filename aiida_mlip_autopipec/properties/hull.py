@@ -27,7 +27,7 @@ class Hull(Property):
         pure = element_energies(structures, calculator)
         missing = [element for element in elements if element not in pure]
         if missing:
-            raise NotComputableError(f"the hull needs a crystal of {', '.join(missing)}")
+            raise NotComputableError(f"the hull needs a crystal of {', '.join(missing)}: add it to the structures")
         formation = {key: _formation(atoms, pure, calculator) for key, atoms in structures.items()}
         atoms = structures[name]
         values = [Value("energy of formation", formation[name] / len(atoms), "eV/atom")]

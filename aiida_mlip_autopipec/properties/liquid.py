@@ -51,7 +51,7 @@ class Liquid(Property):
         g = np.mean([each[:n_bins] for each in distributions], axis=0)
         r = (np.arange(n_bins) + 0.5) * _BIN
         if not n_bins:
-            raise NotComputableError("the cell is too small for g(r): give more atoms")
+            raise NotComputableError("the cell is too small for g(r): set more `atoms`")
         values = [
             Value("temperature", float(temperature), "K"),
             Value("density", float(np.mean(densities)), "g/cm^3", block_error(np.array(densities))),
@@ -63,7 +63,7 @@ class Liquid(Property):
 
 
 def grown(cell: Atoms, n_atoms: int) -> Atoms:
-    """Return the smallest supercell, of shape as cubic as possible, with at least so many atoms."""
+    """Return the smallest supercell, of shape as cubic as possible, with at least `n_atoms` atoms."""
     while len(cell) < n_atoms:
         copies = [1, 1, 1]
         copies[int(np.argmin(cell.cell.lengths()))] = 2

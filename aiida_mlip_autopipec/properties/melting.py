@@ -50,7 +50,7 @@ class Melting(Property):
             notes.append(f"from {temperature:.0f} K: {'the liquid froze' if solid > 0.5 else 'the crystal melted'}")
             # Frozen: the melting point is above the start, and latent heat has raised the temperature; melted: the opposite.
             temperature = (temperature + float(last.mean())) / 2
-        raise NotComputableError(f"no coexistence ({'; '.join(notes)}): give more atoms, or another temperature")
+        raise NotComputableError(f"no coexistence ({'; '.join(notes)}): set more `atoms`, or another `temperature`")
 
     def _coexistence(
         self, crystal: Atoms, temperature: float, calculator: Any, attempt: int

@@ -1,4 +1,4 @@
-"""A property, and what it gives: quantities with units, and plots."""
+"""A property and its results: quantities with units, and plots."""
 
 from __future__ import annotations
 

@@ -63,9 +63,9 @@ class StackingFault(Property):
         plane = self.settings.plane or ((1, 1, 0) if body_centred else (1, 1, 1))
         slip = self.settings.slip or _SLIPS.get(plane)
         if slip is None:
-            raise NotComputableError("give the slip for this plane")
+            raise NotComputableError(f"there is no default slip on the plane {plane}: set stacking_fault.slip")
         if abs(np.dot(plane, slip)) > 1e-6:
-            raise NotComputableError(f"the slip {slip} is not in the plane {plane}")
+            raise NotComputableError(f"the slip {slip} is not in the plane {plane}: their scalar product must be 0")
         return plane, slip
 
     def _energy(self, block: Atoms, shift: np.ndarray, calculator: Any) -> float:

@@ -1,4 +1,4 @@
-"""Questions to one process: what it has called, its inputs and outputs, each by one query."""
+"""Queries about one process: the processes that it called, its inputs and outputs, each by one query."""
 
 from __future__ import annotations
 

@@ -259,7 +259,7 @@ def dependent_potentials(node: orm.Node) -> list[PotentialSummary]:
     """Return the potentials that depend on a node, newest first.
 
     :param node: any node, such as structures, a calculation, a code or a pseudopotential; a potential depends on itself, and
-        on a run depends what its calculations made.
+        the outputs of the calculations of a run depend on the run.
     """
     descendants = _descendants([node.pk, *_called(node)])
     return [potential for potential in find_potentials() if potential.pk in descendants]

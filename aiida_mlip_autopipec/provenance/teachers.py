@@ -1,4 +1,4 @@
-"""Which calculations behind a potential are those of a teacher, and not of the oracle."""
+"""Search for the calculations behind a potential that belong to a teacher, not to the oracle."""
 
 from __future__ import annotations
 

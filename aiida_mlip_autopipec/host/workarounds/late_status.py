@@ -1,7 +1,7 @@
 """Status of the embedded broker, written as soon as a worker comes or goes.
 
 In aiida-core 2.9 the broker writes its status every 5 s. A command that starts the daemon reads there whether a worker is
-connected, and waited for that long.
+connected, and would wait that long.
 """
 
 from __future__ import annotations

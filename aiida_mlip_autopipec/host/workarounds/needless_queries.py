@@ -2,8 +2,8 @@
 
 aiida-core 2.9 asks the database, for each link that it adds, whether the link closes a cycle, also where a new node cannot
 close one; it builds each query for links by its `QueryBuilder`, which takes longer than the query; and it loads a row
-again after each commit to learn whether the row is stored. That took two fifths of the processor time of a small run. At each
-of its steps a process asks which outputs it has stored; without outputs there is nothing to compare them with.
+again after each commit to find out whether the row is stored. That took two fifths of the processor time of a small run. At
+each of its steps a process asks which outputs it has stored; without outputs there is nothing to compare them with.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _installed = False
 
 
 def install() -> None:
-    """Let AiiDA ask the database only what it does not know, and ask for links by one short statement."""
+    """Let AiiDA send no needless queries to the database, and read links by one short statement."""
     global _installed
     if _installed or not are_needed():
         return

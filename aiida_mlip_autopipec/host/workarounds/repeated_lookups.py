@@ -17,7 +17,7 @@ _installed = False
 
 
 def install() -> None:
-    """Let the repository return the hash of a file by its key, and open a file without a question before."""
+    """Let the repository return the hash of a file by its key, and open a file without checking first that it exists."""
     global _installed
     if _installed or not are_needed():
         return

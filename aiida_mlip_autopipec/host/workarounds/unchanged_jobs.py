@@ -1,4 +1,4 @@
-"""No writing to the database where a query of the scheduler tells nothing new.
+"""No writing to the database if a query of the scheduler finds no change of a job.
 
 In aiida-core 2.9 each query of the scheduler informs the process of each running job, which writes four attributes to the
 database, each in a transaction of its own. With a query every 0.3 s that was 80 % of the processor time of a worker with four
