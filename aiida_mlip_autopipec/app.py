@@ -79,27 +79,27 @@ def daemon_verdi(arguments: tuple[str, ...]) -> None:
 
 
 _SUMMARIES = {
-    "compare": "Differences of two potentials",
+    "compare": "Show how two potentials differ",
     "converge": "Find a converged cutoff and k-points",
-    "distill": "Potential that reproduces a foundation model",
+    "distill": "Fit a potential to a foundation model",
     "export": "Write a dataset or potential to a file",
     "import": "Store labelled structures as a dataset",
     "init": "Write a CONFIG.yaml with all settings",
     "kill": "Kill a run and its jobs",
-    "learn": "Potential by active learning (few labels)",
+    "learn": "Make a potential by active learning",
     "list": "List stored datasets and potentials",
     "properties": "Compute properties with a potential",
     "provenance": "Show what a potential was made of",
     "report": "Write the report on a potential",
     "resume": "Resume a paused, lost or failed run",
-    "run": "Potential from elements or structures",
+    "run": "Make a potential from elements or structures",
     "setup": "Set up profile, computers and codes",
     "status": "Show runs, or the stages of a run",
-    "submit": "As run, but return at once",
+    "submit": "Start a run and return immediately",
     "touched": "List potentials made from a node",
     "train": "Fit a potential to your own labels",
     "validate": "Check a potential against its oracle",
-    "watch": "Display a run, write its results",
+    "watch": "Display a run and write its results",
 }
 """Summaries of the commands for the list of commands, each short enough for one line of a terminal."""
 

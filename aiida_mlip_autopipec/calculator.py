@@ -42,7 +42,7 @@ def load(potential: str | Path) -> PotentialCalculator:
 class PotentialCalculator(Calculator):
     """Energy, forces and stress of a potential, with the extrapolation grade and the expected error.
 
-    Additional results, computed only if they are asked for by :meth:`get_property`:
+    Additional results, computed only if they are requested by :meth:`get_property`:
 
     - `grades`: extrapolation grade of each atom (n,); above 1 the potential extrapolates.
     - `expected_energy_error`: eV/atom, one standard deviation.

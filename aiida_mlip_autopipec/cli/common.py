@@ -116,8 +116,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     check_target(path)
     try:
-        with replacing(path) as beside:
-            beside.write_bytes(content)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 

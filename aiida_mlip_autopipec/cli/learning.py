@@ -30,7 +30,7 @@ _ARGUMENTS = [
     *config_arguments,
     teacher_option,
     output_option,
-    click.option("--max-labels", type=click.IntRange(min=1), metavar="N", help="Budget of labels."),
+    click.option("--max-labels", type=click.IntRange(min=1), metavar="N", help="Budget: largest number of labels."),
     click.option(
         "--target-force-rmse",
         type=click.FloatRange(min=0.0, min_open=True),
@@ -43,7 +43,9 @@ _ARGUMENTS = [
         metavar="PK|UUID",
         help="Continue this ended run of `learn`; its settings apply unless others are given.",
     ),
-    click.option("--detach", is_flag=True, help="Return at once; `mlip-auto status` shows the run."),
+    click.option(
+        "--detach", is_flag=True, help="Submit the run and return immediately; `mlip-auto status` shows the run."
+    ),
 ]
 
 

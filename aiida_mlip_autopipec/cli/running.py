@@ -36,7 +36,7 @@ def _submit(
     teacher: str | None,
     profile: str | None,
 ) -> None:
-    """Submit a run (see `mlip-auto run`) to AiiDA's daemon and return at once.
+    """Submit a run (see `mlip-auto run`) to AiiDA's daemon and return immediately.
 
     The run continues after you log out and, once the daemon is started again, after a reboot of the machine.
     """
@@ -172,14 +172,14 @@ def resume(identifier: str, profile: str | None) -> None:
 
     run = load_run(identifier)
     ensure_daemon()
-    played = resume_paused(run)
-    if played:
+    resumed = resume_paused(run)
+    if resumed:
         click.echo(
-            f"Run {run.pk} continues: {', '.join(f'{node.process_label} {node.pk}' for node in played)} resumed."
+            f"Run {run.pk} continues: {', '.join(f'{node.process_label} {node.pk}' for node in resumed)} resumed."
         )
         return
-    if revived := resubmit_lost(run):
-        names = ", ".join(f"{node.process_label} {node.pk}" for node in revived)
+    if resubmitted := resubmit_lost(run):
+        names = ", ".join(f"{node.process_label} {node.pk}" for node in resubmitted)
         click.echo(f"Run {run.pk} continues: {names}, lost by the daemon, submitted again.")
         if not run.is_terminated:
             return

@@ -79,8 +79,19 @@ run_cycle_02 = _run_command(
 
 @click.command()
 @click.argument("data", type=file_argument)
-@click.option("--test", type=file_argument, metavar="FILE", help="Test set; by default `test_fraction` (0.1) of DATA.")
-@click.option("--config", "config_file", type=file_argument, metavar="TRAINING.yaml", help="Settings of the fit.")
+@click.option(
+    "--test",
+    type=file_argument,
+    metavar="FILE",
+    help="File with the test set; by default a fraction `test_fraction` (0.1) of DATA.",
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=file_argument,
+    metavar="TRAINING.yaml",
+    help="Settings of the fit, the curation and the resources.",
+)
 @trust_pickle_option
 @keys_option
 @output_option
@@ -142,7 +153,11 @@ def train(
     metavar="FILE",
     help="File with phases to validate, in addition to structures with the role `phase`; may be repeated.",
 )
-@click.option("--level", type=click.Choice(["quick", "standard", "full"]), help="Level of the validation.")
+@click.option(
+    "--level",
+    type=click.Choice(["quick", "standard", "full"]),
+    help="Level of the validation, in place of the setting.",
+)
 @click.option("--no-reuse", is_flag=True, help="Compute all labels again, also those that this profile holds.")
 @output_option
 @profile_option

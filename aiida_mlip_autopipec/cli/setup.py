@@ -84,7 +84,7 @@ def computer(file: Path, overwrite: bool, profile: str | None) -> None:
 
 @setup.command()
 @click.argument("computer", required=False, metavar="[COMPUTER]")
-@click.option("--pw", metavar="PATH", help="pw.x on the computer.")
+@click.option("--pw", metavar="PATH", help="Path of pw.x on COMPUTER.")
 @click.option("--label", default=None, metavar="NAME", help="Name of the code of pw.x.")
 @click.option("--environment", default="", metavar="LINES", help="Shell lines before pw.x, e.g. 'module load qe'.")
 @profile_option

@@ -18,7 +18,7 @@ _FEATURE_COLUMNS = (0, 2, 5, 11, 17, 29, 47, 79)
 """Neighbours whose distances go into the features; the more species, the fewer."""
 
 _ROUNDING = 1.0 + 1e-6
-"""Widens the search by features, which are rounded differently from the rows they stand for."""
+"""Factor that widens the search by features, because features and rows have different rounding errors."""
 
 _CACHE_BYTES = 512 * 2**20
 """Memory for rows during a search; others are computed again when needed."""
@@ -28,7 +28,7 @@ _CACHE_BYTES = 512 * 2**20
 class Duplicates:
     """Equal structures among n.
 
-    :ivar representative: (n,) for each structure the index of the one that stands for it: itself, or an equal one that
+    :ivar representative: (n,) for each structure the index of its representative: itself, or an equal structure that
         comes earlier. No two representatives are equal. A free atom counts as earlier than all others, because the reference
         energy follows from it.
     :ivar group: (n,) number of the group, counted by first appearance. Equal structures share a group, and so do those
@@ -144,7 +144,7 @@ class _Search:
             self._covered_by[seed] = covered
 
     def connect(self) -> None:
-        """Link two representatives if one of the structures they stand for equals one of the other's."""
+        """Link two representatives if a structure represented by one equals a structure represented by the other."""
         seeds = np.array(list(self._covered_by))
         tree = cKDTree(self._features[seeds])
         for seed, covered in self._covered_by.items():

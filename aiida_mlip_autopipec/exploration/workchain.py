@@ -46,7 +46,9 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
             cls.collect,
         )
 
-        spec.output_namespace("candidates", valid_type=TrajectoryData, dynamic=True, help="The saved frames, by label.")
+        spec.output_namespace(
+            "candidates", valid_type=TrajectoryData, dynamic=True, help="The saved frames: trajectories by name."
+        )
         spec.output("report", valid_type=Dict, help="Samplers, steps, largest grade, stop reasons.")
         EXPLORE_STRUCTURES.declare_exit_codes(spec)
 
@@ -112,5 +114,5 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
 
 
 def _was_killed(node: ProcessNode) -> bool:
-    """Return whether the last job of some samplers was killed, so that what had finished can be used."""
+    """Return whether the last job of some samplers was killed, so that the results of finished samplers can be used."""
     return node.exit_status in {FAILURES[kind][0] for kind in RESTARTED}

@@ -11,7 +11,7 @@ from ase import Atoms
 def distances_at_least(atoms: Atoms, radii: np.ndarray) -> bool:
     """Return whether no two atoms, periodic images included, are closer than the sum of their radii.
 
-    All pairs are computed at once, each with the images that may be that close. With an atom's fractional coordinates
+    All pairs are computed together, each with the images that may be that close. With an atom's fractional coordinates
     within 1/2 of those of another, its image m cells away along an axis is farther than (abs(m) - 1/2) heights of the cell.
 
     :param radii: (n,) in Å.

@@ -68,7 +68,7 @@ def random_crystal(elements: Sequence[str], max_atoms: int, random: np.random.Ge
 def random_compound(formula: Mapping[str, int], random: np.random.Generator) -> Atoms:
     """Return the primitive cell of a random crystal with given numbers of atoms.
 
-    Sites that fit into what is left of the formula, and are far enough from the other atoms, get one of its elements, until
+    Sites that fit into the rest of the formula, and are far enough from the other atoms, get one of its elements, until
     the formula is complete.
 
     :raises ValueError: if no attempt succeeds.

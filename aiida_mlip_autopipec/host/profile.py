@@ -53,7 +53,7 @@ def ensure_profile(name: str | None = None, *, make: bool = True) -> tuple[Profi
 
 @contextlib.contextmanager
 def exclusive_lock() -> Iterator[None]:
-    """Hold a lock, so that commands running at once create profile, computers, codes and daemon only once."""
+    """Hold a lock, so that commands running at the same time create profile, computers, codes and daemon only once."""
     with (Path(AiiDAConfigDir.get()) / "mlip-auto.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -144,17 +144,17 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
             return
         finished = report is not None and len(left) < report["asked"]
         self.report(f"job<{job.pk}> stopped with {len(left)} structures left: {_stop_reason(job)}")
-        for frames, fruitless in (
+        for frames, attempts in (
             (left[:1], work["fruitless"] + 1),
             (left[1:], 0 if finished else work["fruitless"] + 1),
         ):
             if not frames:
                 continue
-            if fruitless >= self.settings.max_attempts:
-                self._record_failed(frames, job, fruitless)
+            if attempts >= self.settings.max_attempts:
+                self._record_failed(frames, job, attempts)
                 continue
             (batch,) = make_batches(frames, len(frames))
-            self.ctx.again.append({"batch": batch, "fruitless": fruitless})
+            self.ctx.again.append({"batch": batch, "fruitless": attempts})
 
     def _record_failed(self, frames: list[tuple[str, int]], job: CalcJobNode, attempts: int) -> None:
         for label, step in frames:

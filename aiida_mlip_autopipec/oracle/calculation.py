@@ -32,8 +32,17 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         super().define(spec)
         spec.inputs["code"].valid_type = AbstractCode
         spec.inputs["code"].required = True
-        spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
-        spec.input("batch", valid_type=Dict, help="Frames to label: `{label: [[first, last + 1], ...]}`.")
+        spec.input_namespace(
+            "structures",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            help="Structures: trajectories by name, such as `Cu4_111`.",
+        )
+        spec.input(
+            "batch",
+            valid_type=Dict,
+            help="Frames to label, by the name of their trajectory: `{name: [[first, last + 1], ...]}`.",
+        )
         spec.input("method", valid_type=Dict, help="`calculator` and `parameters`: the identity of the labels.")
         spec.input("metadata.options.seconds_per_structure", valid_type=(int, float), required=False)
         spec.input(
@@ -60,7 +69,7 @@ class AseLabelCalculation(EndsWithBroker, CalcJob):
         spec.inputs["metadata"]["options"]["withmpi"].default = False
 
         spec.output_namespace(
-            "labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures, by label."
+            "labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures: trajectories by name."
         )
         spec.output(
             "report", valid_type=Dict, help="Counts, failed labels with reasons, structures without a label so far."

@@ -67,7 +67,7 @@ def _claims(method: str, pks: Collection[int] | None = None) -> Iterator[tuple[i
     if pks is not None:
         filters["id"] = {"in": list(pks)}
     query = QueryBuilder().append(ProcessNode, filters=filters, project=["id", f"extras.{CLAIM}.keys"])
-    # Fetched at once, since an open cursor keeps a lock on SQLite.
+    # All rows are fetched immediately, since an open cursor keeps a lock on SQLite.
     yield from query.all()
 
 

@@ -36,7 +36,12 @@ class OracleWorkChain(EndsWithBroker, WorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare the inputs, outputs and exit codes of every oracle."""
         super().define(spec)
-        spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
+        spec.input_namespace(
+            "structures",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            help="Structures to label: trajectories by name, such as `Cu4_111`.",
+        )
         spec.input(
             "settings",
             valid_type=Dict,
@@ -58,7 +63,10 @@ class OracleWorkChain(EndsWithBroker, WorkChain):
             help="A `ResourcesConfig`: computer, cores, walltime and queue of the jobs.",
         )
         spec.output_namespace(
-            "labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled structures, by label and job."
+            "labelled",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            help="Labelled structures: trajectories by name and job.",
         )
         spec.output("report", valid_type=Dict, help="Counts of structures and labels; failed labels with reasons.")
         spec.exit_code(

@@ -34,7 +34,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Errors:
-    """Largest errors over all structures: energy (meV/atom), force (meV/Å), stress (meV/Å^3); cost in seconds a structure."""
+    """Largest errors over all structures: energy (meV/atom), force (meV/Å), stress (meV/Å^3); cost in seconds per structure."""
 
     energy: float
     force: float
@@ -92,7 +92,7 @@ def measure(
     """Return the errors of all settings against the finest of their ladder.
 
     :param labels: labels of all structures, in the same order, of each setting.
-    :param seconds: cost of each setting, in seconds a structure.
+    :param seconds: cost of each setting, in seconds per structure.
     """
     return Measured(
         {setting: _errors(labels[setting], labels[cutoffs[-1]], seconds[setting]) for setting in cutoffs},

@@ -51,7 +51,12 @@ class LabellingWorkChain(EndsWithBroker, WorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input_namespace("structures", valid_type=TrajectoryData, dynamic=True, help="Structures, by label.")
+        spec.input_namespace(
+            "structures",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            help="Structures to label: trajectories by name, such as `Cu4_111`.",
+        )
         spec.input("type", valid_type=Str, help="Type of the oracle.")
         expose_oracle(spec)
         spec.input(

@@ -108,7 +108,9 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
             ),
         )
 
-        spec.output_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset, by label.")
+        spec.output_namespace(
+            "dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset: trajectories by name."
+        )
         spec.output(
             "oracle_report",
             valid_type=Dict,

@@ -88,7 +88,7 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
             "structures",
             valid_type=TrajectoryData,
             dynamic=True,
-            help="The generated or selected structures, by label.",
+            help="The generated or selected structures: trajectories by name, such as `Cu4_111`.",
         )
         spec.output(
             "selection_report",
@@ -96,7 +96,9 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
             required=False,
             help="Selected structures, in the order of selection, with reason and score.",
         )
-        spec.output_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset, by label.")
+        spec.output_namespace(
+            "dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset: trajectories by name."
+        )
         spec.output(
             "oracle_report",
             valid_type=Dict,

@@ -15,7 +15,7 @@ def submit_once(workchain: WorkChain, process: type[Process], label: str, **inpu
     """Submit a process, or return the process that an interrupted execution of the same step has submitted.
 
     A worker that is killed while it submits may leave a node without a checkpoint, which no worker can run: this node is
-    marked as killed, and the process is submitted anew. If only the task was not sent yet, it is sent now.
+    marked as killed, and the process is submitted again. If only the task was not sent yet, it is sent now.
 
     :param label: label of the call link, unique in this WorkChain.
     """

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 Points = Sequence[tuple[str, float, float]]
-"""Points of a line: text beside it, cost (s a structure), error."""
+"""Points of a line: text next to the point, cost (s per structure), error."""
 
 
 def convergence_plot(lines: Mapping[str, Mapping[str, Points]], targets: Mapping[str, float | None]) -> bytes:

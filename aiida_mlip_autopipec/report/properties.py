@@ -1,4 +1,4 @@
-"""Properties of a potential in its report, beside values of the oracle and of the literature."""
+"""Properties of a potential in its report, compared with values of the oracle and of the literature."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Labels:
     def compute(
         self, settings: Sequence[Setting], cutoff: Cutoff
     ) -> tuple[dict[Setting, list[dict[str, Any]]], dict[Setting, float]]:
-        """Return the labels of all structures, and the cost in seconds a structure, by setting.
+        """Return the labels of all structures, and the cost in seconds per structure, by setting.
 
         :raises UserError: if a structure has no label.
         """

@@ -25,7 +25,7 @@ START_SECONDS = 60.0
 """Time in which a daemon that is not busy starts a process."""
 
 _PREPARING = (None, "uploading", "unstashing", "submitting")
-"""States of a job before the scheduler has it; AiiDA calls `unstashing` also what follows an upload."""
+"""States of a job before it is in the queue of the scheduler; after an upload, AiiDA's state is `unstashing`."""
 
 _RUNS = (ONE_SHOT, LEARNING, OWN_DATA, TRAINING, VALIDATION)
 

@@ -38,20 +38,20 @@ class SelectionWorkChain(ProgramWorkChain):
             "candidates",
             valid_type=(TrajectoryData, SinglefileData),
             dynamic=True,
-            help="The candidates, by label: trajectories, or pools, which are files.",
+            help="The candidates by name: trajectories, or pools, which are files.",
         )
         spec.input_namespace(
             "known",
             valid_type=TrajectoryData,
             dynamic=True,
             required=False,
-            help="Structures that are already selected, by label.",
+            help="Structures that are already selected: trajectories by name.",
         )
         spec.input("count", valid_type=Int, validator=_validate_count, help="Maximum number of structures to select.")
         spec.input("settings", valid_type=Dict, validator=_validate_settings, help="A `SelectionConfig`.")
         spec.inputs["max_iterations"].default = lambda: Int(JOBS)
         spec.output_namespace(
-            "selected", valid_type=TrajectoryData, dynamic=True, help="Selected structures, by label."
+            "selected", valid_type=TrajectoryData, dynamic=True, help="Selected structures: trajectories by name."
         )
         spec.output("report", valid_type=Dict, help="Order, reason and score of the selected; scores of the others.")
 

@@ -98,9 +98,9 @@ def _write(path: Path, content: str) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         target = path.resolve()
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
-        with replacing(target) as beside:
-            beside.chmod(mode)
-            beside.write_text(content, encoding="utf-8")
+        with replacing(target) as temporary:
+            temporary.chmod(mode)
+            temporary.write_text(content, encoding="utf-8")
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
 

@@ -28,7 +28,7 @@ class TrainingFailedError(RuntimeError):
 class PacemakerWrapper:
     """Runs `pace_train` as a subprocess.
 
-    :param directory: working directory; by default beside the dataset and named after it.
+    :param directory: working directory; by default a folder next to the dataset, with its name.
     :param workers: number of processes; by default one for each core.
     """
 
@@ -42,7 +42,7 @@ class PacemakerWrapper:
         Structures are curated as in the pipeline, and split into training and test set unless ``atoms.info["split"]`` is set.
         A dataset that is already curated (``split`` and ``group`` in the info of all structures) is used unchanged.
 
-        :returns: path of `potential.yace`, beside which are the other files of the fit and its log.
+        :returns: path of `potential.yace`; the other files of the fit and its log are in the same folder.
         :raises ValueError: if the dataset cannot be read, or curation rejects all structures.
         :raises TrainingFailedError: if the fit ends without a potential.
         """

@@ -33,7 +33,9 @@ class PaceTrainWorkChain(ProgramWorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs and outputs."""
         super().define(spec)
-        spec.input_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="A curated dataset, by label.")
+        spec.input_namespace(
+            "dataset", valid_type=TrajectoryData, dynamic=True, help="A curated dataset: trajectories by name."
+        )
         spec.input("settings", valid_type=Dict, validator=validates(TrainingConfig), help="A `TrainingConfig`.")
         spec.input(
             "teacher",

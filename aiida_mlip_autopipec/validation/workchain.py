@@ -77,10 +77,16 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         )
 
         spec.output_namespace(
-            "labelled", valid_type=TrajectoryData, dynamic=True, help="Labelled by the oracle, by label."
+            "labelled",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            help="The structures with labels of the oracle: trajectories by name.",
         )
         spec.output_namespace(
-            "predicted", valid_type=TrajectoryData, dynamic=True, help="Labelled by the potential, by label."
+            "predicted",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            help="The structures with energies, forces and stresses of the potential: trajectories by name.",
         )
         spec.output(
             "oracle_report", valid_type=Dict, help="Counts of structures, labels, reused labels; failed labels."

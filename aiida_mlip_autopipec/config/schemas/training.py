@@ -64,8 +64,8 @@ class TrainingConfig(StrictSettings):
     """Nonlinear engine: largest number of iterations of the optimiser."""
 
     batch_size: PositiveInt = 10
-    """Nonlinear engine with tensorpot: structures evaluated at once. Larger batches need more memory, and are faster
-    only on a GPU."""
+    """Nonlinear engine with tensorpot: number of structures evaluated at the same time. Larger batches need more memory, and
+    are faster only on a GPU."""
 
     test_fraction: float = Field(default=0.1, ge=0.0, le=0.9)
     """Fraction of the structures that is kept for the test set, 0 to 0.9."""

@@ -65,9 +65,9 @@ class ReadResult:
 
 
 def split_runs(lines: Iterable[str], begins: Callable[[str], object]) -> Iterator[Iterator[str]]:
-    """Yield the lines of each run of a program in an output: another may be appended, of other atoms.
+    """Yield the lines of each run of a program in an output, to which runs with other atoms may be appended.
 
-    :param begins: tells whether a line begins a run; what stands before the first belongs to it.
+    :param begins: tells whether a line begins a run; lines before the first run belong to it.
     """
     number = 0
 

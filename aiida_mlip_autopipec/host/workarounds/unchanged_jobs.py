@@ -43,13 +43,13 @@ def install() -> None:
 
 
 def _is_new(jobs_list: JobsList, job: str, info: JobInfo | None) -> bool:
-    """Tell whether the process of a job has to be informed now; remember what it was told, and when."""
-    told: dict[str, tuple[JobInfo, float]] = jobs_list.__dict__.setdefault("_mlip_told", {})
+    """Tell whether the process of a job must be informed now; store the job info that it gets, and the time."""
+    sent: dict[str, tuple[JobInfo, float]] = jobs_list.__dict__.setdefault("_mlip_sent", {})
     if info is None or jobs_list._job_update_requests[job].done():
-        told.pop(job, None)
+        sent.pop(job, None)
         return True
-    before, at = told.get(job, (None, 0.0))
+    before, at = sent.get(job, (None, 0.0))
     if not jobs_list._has_job_state_changed(before, info) and time.monotonic() - at < INTERVAL:
         return False
-    told[job] = (info, time.monotonic())
+    sent[job] = (info, time.monotonic())
     return True

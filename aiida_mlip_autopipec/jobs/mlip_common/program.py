@@ -19,7 +19,7 @@ FAILURE = Path("failure.json")
 def run_program(work: Callable[[], None], result: str, walltime: float | None = None) -> int:
     """Run a program, write `failure.json` if it fails, and return its exit status.
 
-    If two copies start in one folder, the second waits for the first, and returns at once if the first succeeded.
+    If two copies start in one folder, the second waits for the first, and returns immediately if the first succeeded.
 
     :param result: file that exists once the program has succeeded.
     :param walltime: seconds after which the job will be killed.

@@ -45,7 +45,7 @@ class GuardedCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Evaluate all properties and the extrapolation grades at once.
+        """Evaluate all properties and the extrapolation grades together.
 
         :raises UnphysicalError: if the structure or a prediction is unphysical.
         """

@@ -37,7 +37,7 @@ def wait_for_space(clock: Clock) -> None:
 
 
 class Records:
-    """The files of finished structures; results are appended at once."""
+    """The files of finished structures; each result is appended immediately."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

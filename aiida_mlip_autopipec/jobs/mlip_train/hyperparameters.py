@@ -1,6 +1,6 @@
 """Choice of functions, ridge strength and weights of the linear engine by cross-validation, where they are `auto`.
 
-The hold-out labels of a fold take no part in its fit: the functions too are selected anew in each fold.
+The hold-out labels of a fold are not used in its fit: the functions, too, are selected again for each fold.
 """
 
 from __future__ import annotations

@@ -17,10 +17,11 @@ from .plan import ridge_cost
 from .problem import Ridge
 
 FOLDS_FITTED = (1, 2)
-"""Numbers of folds to fit, besides all but the hold-out fold; each fit costs as much as one in the cross-validation."""
+"""Numbers of folds to fit, in addition to all except the hold-out fold; each fit costs as much as one in the
+cross-validation."""
 
 FUNCTION_FRACTIONS = (0.25, 0.5)
-"""Fractions of the functions to fit, besides all; the fewer functions are selected by elimination."""
+"""Fractions of the functions to fit, in addition to all functions; they are selected by elimination."""
 
 
 def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:

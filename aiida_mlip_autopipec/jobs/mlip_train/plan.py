@@ -27,7 +27,7 @@ EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_A_FUNCTION = 5, 250, 3000,
 """Typical number of trials, and their largest size."""
 
 CURVE_POINTS = 4
-"""Points of the learning curves besides the fit itself."""
+"""Points of the learning curves, without that of the fit itself."""
 
 EXHAUSTIVE = 600
 """Number of functions up to which all candidate hyperparameters are usually tried."""

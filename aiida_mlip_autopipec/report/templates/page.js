@@ -126,7 +126,7 @@
         `${all.repeats[i] ? ", equals a training structure" : ""}`,
       `energy ${all.energy[i]} eV/atom, error ${sign}${digits(Math.abs(all.energyError[i]))} meV/atom`,
       `force RMSE ${digits(all.forceError[i])} eV/Å, largest error of an atom ${digits(all.largest[i])} eV/Å`,
-      calculation ? `calculation ${calculation}` : data.locations[i] || "labelled elsewhere",
+      calculation ? `calculation ${calculation}` : data.locations[i] || "label from a file",
       source ? `trajectory ${source}, step ${all.step[i]}` : "",
     ].filter(Boolean).join("\n");
   }
