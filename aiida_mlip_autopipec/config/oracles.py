@@ -61,7 +61,9 @@ def find_oracle(name: str) -> Oracle:
     if not found:
         raise UserError(f"there is no oracle of the type {shown(name)}: choose from {', '.join(oracle_types())}")
     if len({entry.value for entry in found}) > 1:
-        raise UserError(f"several packages provide oracles of the type '{name}': {', '.join(map(_package_of, found))}")
+        raise UserError(
+            f"several packages provide oracles of the type '{name}': {', '.join(map(_package_of, found))}; keep only one"
+        )
     try:
         oracle = found[0].load()
     except Exception as error:

@@ -31,7 +31,7 @@ class SamplersWorkChain(ProgramWorkChain):
         spec.input("settings", valid_type=SinglefileData, help="The settings of the program.")
         spec.input("samplers", valid_type=SinglefileData, help="The samplers, as a trajectory file.")
         spec.output("frames", valid_type=SinglefileData, required=False, help="The saved frames.")
-        spec.output("report", valid_type=SinglefileData, required=False, help="What the finished samplers did.")
+        spec.output("report", valid_type=SinglefileData, required=False, help="Results of the finished samplers.")
 
     def write_files(self) -> None:
         """Set the files of the job, which exist already."""

@@ -30,11 +30,20 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
         super().define(spec)
         spec.expose_inputs(SamplersWorkChain, include=("potential_yaml", "active_set", "resources", "code"))
         spec.input("elements", valid_type=List, help="The elements to explore.")
-        spec.input("settings", valid_type=Dict, validator=validates(ExplorationConfig), help="An `ExplorationConfig`.")
-        spec.input("select_grade", valid_type=Float, required=False, help="Overrides that of the settings.")
-        spec.input("stop_grade", valid_type=Float, required=False, help="Overrides that of the settings.")
         spec.input(
-            "round", valid_type=Int, default=lambda: Int(0), help="Number of the round; each has different samplers."
+            "settings",
+            valid_type=Dict,
+            validator=validates(ExplorationConfig),
+            help="Settings of the exploration: an `ExplorationConfig` as dictionary.",
+        )
+        spec.input(
+            "select_grade", valid_type=Float, required=False, help="Used in place of `select_grade` of the settings."
+        )
+        spec.input(
+            "stop_grade", valid_type=Float, required=False, help="Used in place of `stop_grade` of the settings."
+        )
+        spec.input(
+            "round", valid_type=Int, default=lambda: Int(0), help="Number of the round, on which the samplers depend."
         )
         spec.input_namespace(
             "starts", dynamic=True, valid_type=TrajectoryData, required=False, help="Additional start structures."
@@ -49,7 +58,9 @@ class ExplorationWorkChain(EndsWithBroker, WorkChain):
         spec.output_namespace(
             "candidates", valid_type=TrajectoryData, dynamic=True, help="The saved frames: trajectories by name."
         )
-        spec.output("report", valid_type=Dict, help="Samplers, steps, largest grade, stop reasons.")
+        spec.output(
+            "report", valid_type=Dict, help="Numbers of samplers and steps, the largest grade, and the stop reasons."
+        )
         EXPLORE_STRUCTURES.declare_exit_codes(spec)
 
     def make_samplers(self) -> ExitCode | None:

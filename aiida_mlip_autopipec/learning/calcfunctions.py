@@ -18,13 +18,13 @@ from . import history as rounds
 
 @calcfunction
 def begin_history(oracle_report: Dict, metrics: Dict, select_grade: Float) -> Dict:
-    """Return the history after the start, see :func:`~.history.initial_history`."""
+    """Return the history of active learning after the fit of the initial potential."""
     return Dict(rounds.initial_history(oracle_report.get_dict(), metrics.get_dict(), select_grade.value))
 
 
 @calcfunction
 def write_structures(**labelled: TrajectoryData) -> SinglefileData:
-    """Write structures for the potential to evaluate, in the order of their labels."""
+    """Write the structures that `validate_potential` evaluates, in the order of the names of their trajectories."""
     return frames_file(VALIDATE_POTENTIAL.files["structures"], _in_order(labelled))
 
 
@@ -39,7 +39,7 @@ def add_round(
     settings: Dict,
     **labelled: TrajectoryData,
 ) -> Dict:
-    """Return the history after a round, see :func:`~.history.add_round`.
+    """Return the history with a further round: its labels, exploration and errors.
 
     :param evaluation: `labels.npz` of `validate_potential`, for the file that :func:`write_structures` wrote for `labelled`.
     :param metrics_before: metrics of the fit that was evaluated.
@@ -65,13 +65,13 @@ def add_round(
 
 @calcfunction
 def add_failed_round(history: Dict, exploration_report: Dict, oracle_report: Dict) -> Dict:
-    """Return the history after a round without labels, see :func:`~.history.add_failed_round`."""
+    """Return the history with a further round in which all labels failed."""
     return Dict(rounds.add_failed_round(history.get_dict(), exploration_report.get_dict(), oracle_report.get_dict()))
 
 
 @calcfunction
 def lower_limit(history: Dict) -> Dict:
-    """Return the history with half the limit, see :func:`~.history.halve_limit`."""
+    """Return the history with half the limit of the extrapolation grade."""
     return Dict(rounds.halve_limit(history.get_dict()))
 
 

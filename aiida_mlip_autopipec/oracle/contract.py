@@ -60,7 +60,7 @@ class OracleWorkChain(EndsWithBroker, WorkChain):
             valid_type=Dict,
             validator=validate_resources,
             serializer=to_aiida_type,
-            help="A `ResourcesConfig`: computer, cores, walltime and queue of the jobs.",
+            help="Computer, cores, walltime and queue of the jobs: a `ResourcesConfig` as dictionary.",
         )
         spec.output_namespace(
             "labelled",
@@ -100,14 +100,14 @@ class OracleWorkChain(EndsWithBroker, WorkChain):
 def expose_oracle(spec: ProcessSpec) -> None:
     """Declare the namespace `oracle`: the inputs of an oracle without the structures.
 
-    What only one type of oracle has, such as its code or pseudopotentials, is accepted too, and checked by that oracle.
+    Inputs that only one type of oracle has, such as its code or pseudopotentials, are accepted too, and checked by that oracle.
     """
     spec.expose_inputs(OracleWorkChain, namespace="oracle", exclude=("structures", "metadata"))
     spec.inputs["oracle"].dynamic = True
     spec.inputs["oracle"].valid_type = Data
     spec.inputs["oracle"].help = (
-        "Inputs of the oracle without the structures; `verdi plugin list aiida.workflows NAME` with the entry point of its "
-        "WorkChain lists those that only one type has."
+        "Inputs of the oracle without the structures. `verdi plugin list aiida.workflows NAME`, with the entry point of its "
+        "WorkChain, also lists the inputs that only this oracle has."
     )
 
 

@@ -43,8 +43,8 @@ def complete_report(reused: Int, **reports: Dict) -> Dict:
 class LabellingWorkChain(EndsWithBroker, WorkChain):
     """Labels structures: reuses existing labels, waits for labels that another run computes, and computes the rest.
 
-    It claims the structures that it computes (see :mod:`.claims`) and releases the claim as soon as the labels are stored.
-    While it waits it claims nothing, so no two labellings wait for each other.
+    It claims the structures that it computes, so that no other run computes them, and releases the claim as soon as the labels
+    are stored. While it waits it claims no structures, so that no two labellings wait for each other.
     """
 
     @classmethod

@@ -52,7 +52,12 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("config", valid_type=Dict, validator=validates(PipelineConfig), help="A `PipelineConfig`.")
+        spec.input(
+            "config",
+            valid_type=Dict,
+            validator=validates(PipelineConfig),
+            help="Settings of the run: a `PipelineConfig` as dictionary.",
+        )
         spec.expose_inputs(LabellingWorkChain, include=("oracle",))
         spec.input_namespace(
             "initial_dataset",
@@ -230,7 +235,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
                 self.ctx.history = lower_limit(self.ctx.history)
             else:
                 self.ctx.ended = "explored"
-        self.report(f"round {self._round}: {count_frames(self.ctx.candidates)} structures beyond the limit")
+        self.report(f"round {self._round}: {count_frames(self.ctx.candidates)} candidates saved by the exploration")
         return None
 
     def has_candidates(self) -> bool:

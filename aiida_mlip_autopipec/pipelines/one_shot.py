@@ -31,7 +31,12 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("config", valid_type=Dict, validator=validates(PipelineConfig), help="A `PipelineConfig`.")
+        spec.input(
+            "config",
+            valid_type=Dict,
+            validator=validates(PipelineConfig),
+            help="Settings of the run: a `PipelineConfig` as dictionary.",
+        )
         spec.expose_inputs(LabellingWorkChain, include=("oracle",))
         spec.input_namespace(
             "initial_dataset",

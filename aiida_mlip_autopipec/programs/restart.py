@@ -46,7 +46,12 @@ class ProgramWorkChain(EndsWithBroker, BaseRestartWorkChain):
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("resources", valid_type=Dict, validator=validate_resources, help="A `ResourcesConfig`.")
+        spec.input(
+            "resources",
+            valid_type=Dict,
+            validator=validate_resources,
+            help="Resources of the job: a `ResourcesConfig` as dictionary.",
+        )
         spec.input("code", valid_type=AbstractCode, help=f"The portable code `{cls.program.name}`.")
         spec.outline(
             cls.setup,

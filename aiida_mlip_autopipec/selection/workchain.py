@@ -48,12 +48,21 @@ class SelectionWorkChain(ProgramWorkChain):
             help="Structures that are already selected: trajectories by name.",
         )
         spec.input("count", valid_type=Int, validator=_validate_count, help="Maximum number of structures to select.")
-        spec.input("settings", valid_type=Dict, validator=_validate_settings, help="A `SelectionConfig`.")
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            validator=_validate_settings,
+            help="Settings of the selection: a `SelectionConfig` as dictionary.",
+        )
         spec.inputs["max_iterations"].default = lambda: Int(JOBS)
         spec.output_namespace(
             "selected", valid_type=TrajectoryData, dynamic=True, help="Selected structures: trajectories by name."
         )
-        spec.output("report", valid_type=Dict, help="Order, reason and score of the selected; scores of the others.")
+        spec.output(
+            "report",
+            valid_type=Dict,
+            help="Order, reason and score of the selected structures; scores of the other candidates.",
+        )
 
     def write_files(self) -> None:
         """Write the settings, candidates and known structures of the job."""

@@ -36,7 +36,12 @@ class PaceTrainWorkChain(ProgramWorkChain):
         spec.input_namespace(
             "dataset", valid_type=TrajectoryData, dynamic=True, help="A curated dataset: trajectories by name."
         )
-        spec.input("settings", valid_type=Dict, validator=validates(TrainingConfig), help="A `TrainingConfig`.")
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            validator=validates(TrainingConfig),
+            help="Settings of the fit: a `TrainingConfig` as dictionary.",
+        )
         spec.input(
             "teacher",
             valid_type=SinglefileData,

@@ -92,16 +92,17 @@ def symmetrised(tensor: np.ndarray, rotations: np.ndarray) -> np.ndarray:
 
 
 def independent(rotations: np.ndarray) -> dict[str, tuple[int, int]]:
-    """Return the independent constants under rotations: those that fix the whole tensor, in the usual order.
+    """Return the independent elastic constants under rotations, which determine the whole tensor, in the usual order.
 
-    A constant is independent of those before it if averaging a tensor over the rotations leaves it free.
+    A constant is independent of the earlier ones if it is not a linear combination of them in a tensor averaged over the
+    rotations.
     """
     images = []
     for i, j in _UPPER:
         unit = np.zeros((6, 6))
         unit[i, j] = unit[j, i] = 1.0
         images.append(symmetrised(unit, rotations)[tuple(np.array(_UPPER).T)])
-    # Columns: how each entry of the averaged tensor follows from the free ones.
+    # A column is the averaged tensor of one constant, as its entries.
     projection = np.array(images).T
     chosen: list[int] = []
     for row in _USUAL:

@@ -52,10 +52,15 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
             dynamic=True,
             valid_type=SinglefileData,
             required=False,
-            help="`yaml` and `asi`, for extrapolation grades.",
+            help="The files `yaml` and `asi` of the potential, for extrapolation grades.",
         )
         spec.input("elements", valid_type=List, help="The elements of the validation.")
-        spec.input("settings", valid_type=Dict, validator=validates(ValidationConfig), help="A `ValidationConfig`.")
+        spec.input(
+            "settings",
+            valid_type=Dict,
+            validator=validates(ValidationConfig),
+            help="Settings of the validation: a `ValidationConfig` as dictionary.",
+        )
         spec.input_namespace(
             "phases",
             dynamic=True,
@@ -66,7 +71,12 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         spec.input("type", valid_type=Str, help="Type of the oracle.")
         spec.expose_inputs(LabellingWorkChain, include=("oracle",))
         spec.input("reuse", valid_type=Bool, default=lambda: Bool(True), help="Whether to reuse labels.")
-        spec.input("resources", valid_type=Dict, validator=validate_resources, help="A `ResourcesConfig`.")
+        spec.input(
+            "resources",
+            valid_type=Dict,
+            validator=validate_resources,
+            help="Resources of the evaluation: a `ResourcesConfig` as dictionary.",
+        )
         spec.input("code", valid_type=AbstractCode, help="The portable code `validate_potential`.")
 
         spec.outline(
@@ -91,7 +101,9 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         spec.output(
             "oracle_report", valid_type=Dict, help="Counts of structures, labels, reused labels; failed labels."
         )
-        spec.output("validation", valid_type=Dict, help="`passed`, `checks`, `curves`, `settings`.")
+        spec.output(
+            "validation", valid_type=Dict, help="The verdict `passed`, the `checks`, the `curves` and the `settings`."
+        )
         spec.output("arrays", valid_type=ArrayData, help="The curves, and the records of the dynamics.")
         VALIDATE_POTENTIAL.declare_exit_codes(spec)
         spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
@@ -110,7 +122,7 @@ class ValidationWorkChain(EndsWithBroker, WorkChain):
         if not job.is_finished_ok:
             return VALIDATE_POTENTIAL.exit_code(self, *failure_of(job))
         self.ctx.structures = plan_structures(*self._settings, **self._phases)
-        self.report(f"{count_frames(self.ctx.structures)} structures to compare")
+        self.report(f"{count_frames(self.ctx.structures)} structures on which potential and oracle are compared")
         return None
 
     def label_and_evaluate(self) -> ToContext:

@@ -99,7 +99,7 @@ def test_what_the_user_sets_reaches_pw() -> None:
     [
         ({"pseudopotentials": {}}, "either pseudo_family"),
         ({"pseudo_family": "SSSP"}, "either pseudo_family"),
-        ({"ecutwfc": None}, "ecutwfc is required"),
+        ({"ecutwfc": None}, "set ecutwfc"),
         ({"overrides": {"IONS": {}}}, "unknown namelist IONS"),
         ({"overrides": {"SYSTEM": {"ecutwfc": 3}}}, "cannot be overridden"),
     ],

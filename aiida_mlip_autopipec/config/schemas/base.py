@@ -32,7 +32,9 @@ _SCHEDULER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+:,=/-]{0,199}")
 
 def _is_scheduler_name(name: str) -> str:
     if not _SCHEDULER_NAME.fullmatch(name):
-        raise ValueError("a letter, digit or _ comes first, then at most 199 letters, digits and _ . @ + : , = / -")
+        raise ValueError(
+            "must begin with a letter, a digit or _, followed by at most 199 letters, digits and _ . @ + : , = / -"
+        )
     return name
 
 
@@ -47,7 +49,7 @@ ShellLines = Annotated[str, _SEVERAL_LINES]
 
 def _is_directive(line: str) -> str:
     if not line.startswith("#") or not line.isprintable():
-        raise ValueError("a line for the scheduler begins with #, such as #SBATCH; shell commands go to prepend_text")
+        raise ValueError("each line must begin with #, such as #SBATCH; write shell commands into prepend_text")
     return line
 
 
@@ -72,9 +74,9 @@ class StrictSettings(BaseModel):
         allowed = _types_in(field.annotation)
         if allowed & {int, float}:
             if not allowed & {bool, Any} and _any_item(value, lambda item: isinstance(item, bool)):
-                raise ValueError("true and false are allowed only for settings that are switched on or off")
+                raise ValueError("true and false are not numbers")
             if not allowed & {str, Any} and _any_item(value, _is_quoted_number):
-                raise ValueError("a number is written without quotes")
+                raise ValueError("write the number without quotes")
             if _any_item(value, _is_too_large):
                 raise ValueError(f"a number must be between -{MAX_NUMBER:g} and {MAX_NUMBER:g}")
         # Free-form values are checked by `plain`.

@@ -49,5 +49,5 @@ class LearningConfig(StrictSettings):
     @model_validator(mode="after")
     def _budget_holds_the_start(self) -> LearningConfig:
         if self.start != "auto" and self.max_labels != "auto" and self.max_labels < self.start:
-            raise ValueError(f"max_labels is {self.max_labels}, less than start ({self.start})")
+            raise ValueError(f"max_labels ({self.max_labels}) must not be less than start ({self.start})")
         return self

@@ -273,7 +273,7 @@ class QuantumEspressoOracleConfig(OracleBase):
                 "the UPF file of each element, or a level, whose family is used"
             )
         if self.pseudopotentials and self.ecutwfc is None:
-            raise ValueError("ecutwfc is required with pseudopotentials from files")
+            raise ValueError("set ecutwfc (Ry): pseudopotentials from files have no recommended cutoff")
         return self
 
     def method(

@@ -102,7 +102,7 @@ class PipelineConfig(StrictSettings):
     def _each_element_once(cls, elements: list[str]) -> list[str]:
         twice = sorted({element for element in elements if elements.count(element) > 1})
         if twice:
-            raise ValueError(f"{', '.join(twice)} given more than once")
+            raise ValueError(f"{', '.join(twice)} given more than once: list each element once")
         return elements
 
     @field_validator("structures", mode="before")
