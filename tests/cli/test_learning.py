@@ -34,7 +34,7 @@ def write(folder: Path, **changes: Any) -> Path:
         ({}, ["--target-force-rmse", "0"], "--target-force-rmse"),
         ({}, ["--detach", "--output", "out"], "--detach returns before there are results"),
         ({}, ["--from", "1000000"], "does not identify a node"),
-        ({"exploration": {"select_grade": 30.0}}, [], "stop_grade (10) is below select_grade (30)"),
+        ({"exploration": {"select_grade": 30.0}}, [], "stop_grade (10) must not be below select_grade (30)"),
         ({"learning": 7}, ["--max-labels", "30"], "learning"),
     ],
     ids=lambda value: "" if isinstance(value, (dict, list)) else value,

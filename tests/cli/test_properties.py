@@ -43,7 +43,7 @@ def test_wrong_structures_and_names(mlip_auto, finished_run: orm.WorkChainNode, 
     pk = str(finished_run.pk)
     write(tmp_path / "gold.extxyz", bulk("Au"))
     wrong = mlip_auto("properties", pk, "lattice", "--structures", "gold.extxyz")
-    assert wrong.exit_code == 1 and "has Au, but the potential is for Cu" in wrong.output
+    assert wrong.exit_code == 1 and "has Au, but the elements of the potential are Cu" in wrong.output
     assert "is unknown; allowed: lattice" in mlip_auto("properties", pk, "colour").output
     assert "cannot be read as structures" in mlip_auto("properties", pk, "--structures", "none.cif").output
     write(tmp_path / "cluster.extxyz", Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]]))

@@ -89,7 +89,7 @@ def test_a_run_that_is_killed_lost_and_paused_goes_on_with_its_labels(
     watched = mlip_auto("status", again, "--watch")
     assert watched.returncode == 0, watched.stderr
     assert "20 of 20 labelled, 10 reused" in watched.stdout and "✓ fit" in watched.stdout
-    for command, said in (("resume", "is done"), ("kill", "has ended already")):
+    for command, said in (("resume", "has finished successfully"), ("kill", "has ended already")):
         refused = mlip_auto(command, again)
         assert refused.returncode != 0 and said in refused.stderr
 
@@ -137,7 +137,7 @@ def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_pa
     config.write_text(yaml.safe_dump({**SMALL, "training": {"n_functions": 5000}}))
     done = mlip_auto("run", config, "--output", "out")
     assert done.returncode == 1
-    assert "5000 functions per element, but only" in done.stderr
+    assert "5000 functions per element, but the training structures have only" in done.stderr
     assert "verdi process report" in done.stderr
     assert not (tmp_path / "out" / "potential.yace").exists()
 

@@ -119,7 +119,7 @@ def test_nothing_is_left_when_the_daemon_is_stopped(machine: Machine, undisturbe
     # It finds what is left of a daemon, and starts another beside it.
     machine.call("verdi", "daemon", "start")
     _kill(machine.daemon("start-circus"))
-    assert "is done" in machine.call("mlip-auto", "resume", str(run)).stderr
+    assert "has finished successfully" in machine.call("mlip-auto", "resume", str(run)).stderr
     assert len(machine.daemon("start-circus")) == len(machine.daemon("broker")) == 1
     machine.call("verdi", "daemon", "stop")
     wait_for("end of all", lambda: not machine.remains())

@@ -166,7 +166,7 @@ def test_a_teacher_that_fails_ends_the_run(aiida_profile: Profile) -> None:
 
 def test_the_oracle_itself_is_no_teacher(aiida_profile: Profile) -> None:
     teacher = {"oracle": {"calculator": "emt", "parameters": {"asap_cutoff": True}}}
-    with pytest.raises(UserError, match="is the oracle; name another method"):
+    with pytest.raises(UserError, match="is the method of the oracle; set another method"):
         build_one_shot(PipelineConfig(**{**SETTINGS, "teacher": teacher}))
 
 

@@ -179,7 +179,7 @@ def test_a_file_that_is_no_potential(config: PipelineConfig, tmp_path: Path) -> 
 def test_elements_that_the_potential_does_not_know(poor: Potential) -> None:
     with pytest.raises(UserError, match="the potential has Cu, not Al"):
         build_validation(poor, PipelineConfig(elements=["Al", "Cu"]))
-    with pytest.raises(UserError, match="no potential"):
+    with pytest.raises(UserError, match="not a potential"):
         stored_potential(orm.Dict({}).store())
 
 

@@ -97,5 +97,5 @@ def test_structures_of_a_file_are_named_by_file_and_frame(aiida_profile: Profile
 
 
 def test_what_is_no_potential_is_refused(aiida_profile: Profile) -> None:
-    with pytest.raises(ValueError, match="no potential"):
+    with pytest.raises(ValueError, match="not a potential"):
         collect(orm.Dict({}).store())

@@ -340,7 +340,7 @@ def test_no_neighbours_inside_the_cutoff(fit: Fit, tmp_path: Path) -> None:
 
 def test_more_functions_than_atoms(fit: Fit, thirty_copper: list[Atoms], tmp_path: Path) -> None:
     assert fit(thirty_copper[:10], n_functions=500).returncode == 12
-    assert "500 functions per element, but only" in failure(tmp_path)["message"]
+    assert "500 functions per element, but the training structures have only" in failure(tmp_path)["message"]
 
 
 def test_a_python_without_the_trainer_says_how_to_install_it(

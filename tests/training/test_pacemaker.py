@@ -52,7 +52,7 @@ def test_a_failed_fit_raises_the_tail_of_the_log_and_leaves_no_potential(
     DatabaseManager().save_dataset(thirty_copper, tmp_path / "data.db")
     (tmp_path / "fit").mkdir()
     (tmp_path / "fit" / "potential.yace").write_text("an older one")
-    with pytest.raises(TrainingFailedError, match="9999 functions per element, but only"):
+    with pytest.raises(TrainingFailedError, match="9999 functions per element, but the training structures have only"):
         PacemakerWrapper(tmp_path / "fit").train(tmp_path / "data.db", TrainingConfig(n_functions=9999))
     assert not (tmp_path / "fit" / "potential.yace").exists()
 
