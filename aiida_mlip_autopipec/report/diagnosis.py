@@ -197,7 +197,7 @@ def _overfitting(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Re
     too_many = each < MIN_LABELS_PER_FUNCTION and advice.is_given("n_functions")
     return (
         f"Overfitting: test errors are {max(counted):.2g} times the training errors ({by_quantity}), with "
-        f"{train.n_structures} training structures and {each:.2g} labels (energies and force components) for each of the "
+        f"{train.n_structures} training structures and {each:.2g} energies and force components for each of the "
         f"{subject.metrics['n_functions']} functions.",
         advice.fewer_functions() if too_many else advice.more_structures(),
     )
@@ -269,7 +269,7 @@ def _few_data(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Reaso
         )
     if count < MIN_TRAIN_STRUCTURES or each < MIN_LABELS_PER_FUNCTION:
         return (
-            f"Few data: {count} training structures, with {each:.2g} labels (energies and force components) for each of the "
+            f"Few data: {count} training structures, with {each:.2g} energies and force components for each of the "
             f"{subject.metrics['n_functions']} functions.",
             advice.more_structures(),
         )

@@ -64,8 +64,8 @@ def basis_settings(
 def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame], cutoff: float) -> tuple[int, int]:
     """Return the number of functions per element in the pool, and the largest number in the potential.
 
-    The number of labels limits the pool, to at most twice the potential. The potential has the requested number, or at most
-    as many as its cost allows.
+    The numbers of atoms and of labels limit the pool, which has at most twice the functions of the potential. The potential has
+    the requested number, or at most the number that its cost allows.
 
     :raises ProgramError: of the kind `too_few_atoms`.
     """

@@ -100,8 +100,8 @@ def train(
         "n_functions": _reason(
             settings.n_functions,
             f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination "
-            f"from a pool of {basis.n_functions}. Limits: half of the atoms, an eighth of the labels, the cost of the "
-            f"potential, the time limit, {settings.max_functions} per element",
+            f"from a pool of {basis.n_functions}. Limits: half of the atoms, an eighth of the energies and force "
+            f"components, the cost of the potential, the time limit, {settings.max_functions} per element",
         ),
     }
     facts: dict[str, Any] = {}
