@@ -15,13 +15,18 @@ from ..training.workchain import PaceTrainWorkChain
 
 
 class OwnDataWorkChain(EndsWithBroker, WorkChain):
-    """Fit a potential to labelled structures of the user."""
+    """Fits a potential to labelled structures of the user."""
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outline, outputs and exit codes."""
         super().define(spec)
-        spec.input("config", valid_type=Dict, validator=validates(TrainingRunConfig), help="A `TrainingRunConfig`.")
+        spec.input(
+            "config",
+            valid_type=Dict,
+            validator=validates(TrainingRunConfig),
+            help="Settings of the fit: a `TrainingRunConfig` as dictionary.",
+        )
         spec.input(
             "labelled",
             valid_type=SinglefileData,
@@ -29,8 +34,12 @@ class OwnDataWorkChain(EndsWithBroker, WorkChain):
         )
         spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
         spec.outline(cls.curate, cls.train, cls.results)
-        spec.output_namespace("dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset, by label.")
-        spec.output("curation_report", valid_type=Dict, help="Structures: kept, and rejected with reasons.")
+        spec.output_namespace(
+            "dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset: trajectories by name."
+        )
+        spec.output(
+            "curation_report", valid_type=Dict, help="Number of kept structures, and rejected ones with reasons."
+        )
         spec.expose_outputs(PaceTrainWorkChain, exclude=("remote_folder", "retrieved"))
         spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
         spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
@@ -41,7 +50,7 @@ class OwnDataWorkChain(EndsWithBroker, WorkChain):
         return TrainingRunConfig.model_validate(self.inputs.config.get_dict())
 
     def curate(self) -> ExitCode | None:
-        """Make the dataset of the labelled structures."""
+        """Curate the labelled structures into a dataset."""
         config = self.config
         outputs, node = curate_labels.run_get_node(
             settings=Dict(config.curation.model_dump(mode="json")),
@@ -54,7 +63,8 @@ class OwnDataWorkChain(EndsWithBroker, WorkChain):
         report = outputs.pop("report")
         self.out("curation_report", report)
         if report["n_train"] == 0:
-            reason = f"no training structure is left: {report['n_test']} test, rejected: {report['rejected'] or 'none'}"
+            rejected = report["rejected"] or "none"
+            reason = f"no training structure is left: {report['n_test']} test structures; rejected: {rejected}"
             return self.exit_codes.ERROR_CURATION_FAILED.format(reason=reason)
         self.ctx.dataset = outputs
         self.out("dataset", outputs)
