@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -38,6 +39,7 @@ class Crystal:
         return float((2**0.5 * self.cell.get_volume() / len(self.cell)) ** (1 / 3))
 
 
+@lru_cache
 def close_packed_volume(element: str) -> float:
     """Return the estimated volume per atom (Å^3) of an element in close packing.
 
@@ -50,6 +52,7 @@ def close_packed_volume(element: str) -> float:
     return reference.get_volume() / len(reference) / RELATIVE_VOLUME.get(reference_prototype(element) or "", 1.2)
 
 
+@lru_cache
 def reference_prototype(element: str) -> str | None:
     """Return the name of the reference crystal of an element in ASE, or None if ASE cannot build it."""
     from ase.data import reference_states

@@ -13,12 +13,12 @@ from functools import lru_cache
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
+from ase.data import atomic_numbers, covalent_radii
 from ase.geometry import cellpar_to_cell
 
 from .compositions import compositions
 from .crystals import close_packed_volume
-from .distances import distances_at_least
+from .distances import distances_at_least, image_shifts
 
 _SPECIAL_COORDINATES = np.array((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75))
 """Fractional coordinates of symmetry axes and planes."""
@@ -76,7 +76,7 @@ def random_compound(formula: Mapping[str, int], random: np.random.Generator) -> 
     names = [symbol for symbol, number in formula.items() for _ in range(number)]
     for _ in range(_ATTEMPTS):
         group = int(random.integers(1, _N_GROUPS, endpoint=True))
-        cell = Atoms(cell=_random_cell(group, names, random), pbc=True)
+        sites = _Sites(_random_cell(group, names, random), names)
         left, misses = dict(formula), 0
         while misses < _MISSES:
             orbit = _orbit(group, _random_site(random))
@@ -85,14 +85,51 @@ def random_compound(formula: Mapping[str, int], random: np.random.Generator) -> 
             if not fitting:
                 continue
             symbol = str(random.choice(fitting))
-            trial = cell + Atoms([symbol] * len(orbit), positions=orbit @ cell.cell.array)
-            if _keeps_distance(trial):
-                cell = trial
+            if sites.add(symbol, orbit):
                 left[symbol] -= len(orbit)
                 misses = 0
             if not any(left.values()):
-                return cell
+                return sites.atoms()
     raise ValueError(f"none of {_ATTEMPTS} random crystals of {dict(formula)} is without overlap")
+
+
+class _Sites:
+    """Atoms in a cell, to which equivalent atoms are added as long as none are too close.
+
+    :param cell: primitive vectors (3, 3) in Å.
+    :param symbols: the elements that may be added.
+    """
+
+    def __init__(self, cell: np.ndarray, symbols: Sequence[str]) -> None:
+        self._cell, self._symbols = cell, list[str]()
+        self._places, self._radii = np.empty((0, 3)), np.empty(0)
+        self._shifts = image_shifts(cell, 2 * max(map(_radius, symbols)))
+        self._own = float(np.square(self._shifts[1:]).sum(axis=1).min(initial=np.inf))
+
+    def add(self, symbol: str, orbit: np.ndarray) -> bool:
+        """Add equivalent atoms (n, 3), in units of the cell vectors, if they keep their distance; tell whether they do."""
+        radius = _radius(symbol)
+        places = np.concatenate([orbit, self._places])
+        radii = np.concatenate([np.full(len(orbit), radius), self._radii])
+        # The surroundings of equivalent atoms are equal, so that those of the first one are enough.
+        vectors = places[1:] - places[0]
+        vectors -= np.rint(vectors)
+        squares = np.square((vectors @ self._cell)[:, None] + self._shifts).sum(axis=2).min(axis=1)
+        if self._own < (2 * radius) ** 2 or (squares < (radii[1:] + radius) ** 2).any():
+            return False
+        self._places, self._radii = places, radii
+        self._symbols = [symbol] * len(orbit) + self._symbols
+        return True
+
+    def atoms(self) -> Atoms:
+        """Return the crystal."""
+        return Atoms(self._symbols, positions=self._places @ self._cell, cell=self._cell, pbc=True)
+
+
+@lru_cache
+def _radius(symbol: str) -> float:
+    """Return half the shortest distance (Å) between two atoms of an element."""
+    return float(_MIN_DISTANCE * covalent_radii[atomic_numbers[symbol]])
 
 
 def formulas(elements: Sequence[str], n_atoms: int) -> list[dict[str, int]]:
