@@ -21,6 +21,7 @@ _OWN = {
     "elastic": "elastic:Elastic",
     "phonons": "phonons:Phonons",
     "thermal_expansion": "thermal:ThermalExpansion",
+    "thermal_conductivity": "conductivity:ThermalConductivity",
     "defects": "defects:Defects",
     "migration": "migration:Migration",
     "stacking_fault": "stacking_fault:StackingFault",

@@ -38,13 +38,13 @@ class Displacements:
     def __init__(self, cell: Atoms, repeats: np.ndarray, prefix: str) -> None:
         from phonopy import Phonopy
 
-        self._phonopy = Phonopy(_to_phonopy(cell), supercell_matrix=repeats, primitive_matrix=np.eye(3))
+        self._phonopy = Phonopy(to_phonopy(cell), supercell_matrix=repeats, primitive_matrix=np.eye(3))
         self._phonopy.generate_displacements(distance=DISPLACEMENT)
         self._prefix = prefix
 
     def structures(self) -> dict[str, Atoms]:
         """Return the displaced supercells by name."""
-        return {self._name(number): _to_ase(cell) for number, cell in enumerate(self._cells)}
+        return {self._name(number): to_ase(cell) for number, cell in enumerate(self._cells)}
 
     @property
     def _cells(self) -> list[Any]:
@@ -187,7 +187,8 @@ def _frequencies(phonopy: Phonopy, wave_vectors: Sequence[np.ndarray] | np.ndarr
     return np.sort(np.array(phonopy.get_qpoints_dict()["frequencies"]), axis=1)
 
 
-def _to_phonopy(atoms: Atoms) -> PhonopyAtoms:
+def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
+    """Return a crystal as phonopy and phono3py take it."""
     from phonopy.structure.atoms import PhonopyAtoms
 
     return PhonopyAtoms(
@@ -198,5 +199,6 @@ def _to_phonopy(atoms: Atoms) -> PhonopyAtoms:
     )
 
 
-def _to_ase(cell: PhonopyAtoms) -> Atoms:
+def to_ase(cell: PhonopyAtoms) -> Atoms:
+    """Return a crystal of phonopy or phono3py."""
     return Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)

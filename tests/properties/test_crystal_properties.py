@@ -9,6 +9,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from scipy.spatial.transform import Rotation
 
+from aiida_mlip_autopipec.properties.conductivity import ThermalConductivity
 from aiida_mlip_autopipec.properties.crystals import relax_crystal
 from aiida_mlip_autopipec.properties.elastic import Elastic, averages
 from aiida_mlip_autopipec.properties.lattice import Lattice
@@ -108,3 +109,36 @@ def test_directions_equal_by_symmetry() -> None:
     cubic = bulk("Cu", cubic=True)
     vectors = np.array([[1, 0, 0], [0, -1, 0], [1, 1, 0], [1, 0, -1], [1, 1, 1]])
     assert equivalent_directions(cubic, vectors) == [0, 0, 2, 2, 4]
+
+
+def test_thermal_conductivity_falls_with_temperature(crystals: dict[str, Atoms]) -> None:
+    item = ThermalConductivity(
+        settings(ThermalConductivity, min_length=7, harmonic_min_length=7, mesh=12, temperatures=(600.0, 1200.0))
+    )
+    values, result = values_of(item, crystals, "Cu fcc")
+    low, high = values["thermal conductivity at 600 K"], values["thermal conductivity at 1200 K"]
+    # Scattering of three phonons grows in proportion to the temperature above that of Debye, 315 K.
+    assert low / high == pytest.approx(2, rel=0.05) and 1 < low < 20
+    assert not any(name.startswith("tensor") for name in values)
+    assert result.plots[0].panels[0].lines[0].y[0] == pytest.approx(low)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [({"max_supercells": 1}, "more than max_supercells = 1: set pair_cutoff"), ({"min_length": 5}, "raise min_length")],
+)
+def test_thermal_conductivity_says_what_to_change(
+    crystals: dict[str, Atoms], given: dict[str, float], reason: str
+) -> None:
+    base = {"min_length": 7, "harmonic_min_length": 5, "mesh": 6, "temperatures": (600.0,)}
+    (result,) = ThermalConductivity(settings(ThermalConductivity, **{**base, **given})).compute(
+        {"Cu fcc": crystals["Cu fcc"]}, EMT()
+    )
+    assert result.reason is not None and reason in result.reason
+
+
+def test_an_unstable_crystal_has_no_thermal_conductivity() -> None:
+    crystal = relax_crystal(bulk("Cu", "bcc", a=2.9), EMT(), 1e-3, 100)
+    item = ThermalConductivity(settings(ThermalConductivity, min_length=5, harmonic_min_length=5, mesh=6))
+    (result,) = item.compute({"bcc": crystal}, EMT())
+    assert result.reason is not None and "unstable" in result.reason

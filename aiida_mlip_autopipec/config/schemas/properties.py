@@ -63,6 +63,29 @@ class ThermalSettings(PhononSettings):
     """Highest temperature, in K."""
 
 
+class ConductivitySettings(StrictSettings):
+    """Lattice thermal conductivity by third-order force constants, in the relaxation time approximation."""
+
+    min_length: PositiveFloat = 10.0
+    """Shortest vector of the supercell of the third-order force constants, in Å."""
+
+    harmonic_min_length: PositiveFloat = 10.0
+    """Shortest vector of the supercell of the second-order force constants, in Å."""
+
+    pair_cutoff: PositiveFloat | None = None
+    """Third-order force constants between atoms farther apart than this, in Å, are zero, which saves supercells. No cutoff if
+    empty."""
+
+    max_supercells: PositiveInt = 2000
+    """Largest number of displaced supercells: a crystal that needs more is left out."""
+
+    mesh: PositiveFloat = 30.0
+    """Length, in Å, that determines the q-point mesh, as that of `phonons`. Increase it until the result no longer changes."""
+
+    temperatures: tuple[PositiveFloat, ...] = (200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.0)
+    """Temperatures, in K."""
+
+
 class DefectSettings(StrictSettings):
     """Vacancies, interstitials and antisites with relaxed atoms at constant volume."""
 
@@ -193,6 +216,9 @@ class PropertiesConfig(StrictSettings):
 
     thermal_expansion: ThermalSettings = ThermalSettings()
     """Thermal expansion."""
+
+    thermal_conductivity: ConductivitySettings = ConductivitySettings()
+    """Thermal conductivity."""
 
     defects: DefectSettings = DefectSettings()
     """Point defects."""
