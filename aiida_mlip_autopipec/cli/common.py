@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -255,3 +255,21 @@ def read_structures(path: Path, split: Split | None, trust_pickle: bool, keys: L
     for message in read.messages():
         warn(f"{path}: {message}")
     return structures
+
+
+def read_crystals(path: Path) -> Mapping[str, Atoms]:
+    """Return the structures of a file, by name.
+
+    :raises UserError: if it cannot be read, or has disordered sites.
+    """
+    from ..dataset.files.geometry import read_geometries
+
+    try:
+        frames = read_geometries(path)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    names: dict[str, Atoms] = {}
+    for number, atoms in enumerate(frames):
+        name = str(atoms.info.get("name") or atoms.info.get("family") or atoms.get_chemical_formula())
+        names[name if name not in names else f"{name} {number}"] = atoms
+    return names

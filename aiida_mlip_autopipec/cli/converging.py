@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..config.errors import UserError
-from .common import file_argument, load_profile, profile_option, say, table, write_bytes, write_text
-from .properties import read_crystals
+from .common import file_argument, load_profile, profile_option, read_crystals, say, table, write_bytes, write_text
 from .submitting import submit_to_daemon
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _numbers(_context: click.Context, option: click.Parameter, text: str | None)
     "--structures",
     type=file_argument,
     metavar="FILE",
-    help="Structures in any format of ASE; by default distorted crystals of the elements.",
+    help="File with structures: CIF, POSCAR, extended XYZ, .traj, ASE database, pw.x, VASP; by default distorted crystals.",
 )
 @click.option("--dry-run", is_flag=True, help="Do not change CONFIG.yaml.")
 @profile_option

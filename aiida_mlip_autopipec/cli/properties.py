@@ -17,6 +17,7 @@ from .common import (
     load_profile,
     output_option,
     profile_option,
+    read_crystals,
     say,
     write_text,
 )
@@ -39,7 +40,7 @@ RESULTS = "properties.json"
     "--structures",
     type=file_argument,
     metavar="FILE",
-    help="Crystals in any format of ASE; by default those of the elements.",
+    help="File with crystals: CIF, POSCAR, extended XYZ, .traj, ASE database, pw.x, VASP; by default those of the elements.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @output_option
@@ -94,24 +95,6 @@ def _config(config_file: Path | None, names: tuple[str, ...]) -> PropertiesConfi
     if config_file is not None and isinstance(content.get("own"), list):
         content["own"] = [str(config_file.parent / str(file)) for file in content["own"]]
     return parse_settings(PropertiesConfig, content, str(config_file or "properties"))
-
-
-def read_crystals(path: Path) -> Mapping[str, Atoms]:
-    """Return the structures of a file, by name.
-
-    :raises UserError: if it cannot be read.
-    """
-    from ase.io import read
-
-    try:
-        frames = read(path, index=":")
-    except Exception as error:  # a reader of ASE can raise anything
-        raise UserError(f"{path}: cannot be read as structures: {type(error).__name__}: {error}") from error
-    names: dict[str, Atoms] = {}
-    for number, atoms in enumerate(frames):
-        name = str(atoms.info.get("name") or atoms.info.get("family") or atoms.get_chemical_formula())
-        names[name if name not in names else f"{name} {number}"] = atoms
-    return names
 
 
 def _check_elements(structures: Mapping[str, Atoms], elements: tuple[str, ...]) -> None:

@@ -11,6 +11,24 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 
+DISORDERED = """data_mixed
+_symmetry_space_group_name_H-M 'P 1'
+_cell_length_a 3.6
+_cell_length_b 3.6
+_cell_length_c 3.6
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Cu1 Cu 0 0 0 0.5
+"""
+
 
 @pytest.fixture
 def mlip_auto(run_here):
@@ -45,7 +63,10 @@ def test_wrong_structures_and_names(mlip_auto, finished_run: orm.WorkChainNode, 
     wrong = mlip_auto("properties", pk, "lattice", "--structures", "gold.extxyz")
     assert wrong.exit_code == 1 and "has Au, but the elements of the potential are Cu" in wrong.output
     assert "is unknown; allowed: lattice" in mlip_auto("properties", pk, "colour").output
-    assert "cannot be read as structures" in mlip_auto("properties", pk, "--structures", "none.cif").output
+    assert "there is no such file" in mlip_auto("properties", pk, "--structures", "none.cif").output
+    (tmp_path / "mixed.cif").write_text(DISORDERED)
+    mixed = mlip_auto("properties", pk, "lattice", "--structures", "mixed.cif")
+    assert mixed.exit_code == 1 and "mixed.cif: frame 0, site Cu1: occupancy 0.5" in mixed.output
     write(tmp_path / "cluster.extxyz", Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]]))
     done = mlip_auto("properties", pk, "lattice", "--structures", "cluster.extxyz")
     assert done.exit_code == 0 and "not periodic along all directions" in done.output
