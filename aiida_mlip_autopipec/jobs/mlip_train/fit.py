@@ -21,11 +21,11 @@ from .cpu_time import cpu_seconds
 from .data import Frame, reference_energies, shortest_distances
 from .expected_error import expected_errors
 from .learning_curve import learning_curve
-from .linear import Solution, affordable_functions, fit_linear
+from .linear import Solution, fit_linear, row_seconds
 from .metrics import compute_metrics, write_metrics
 from .neighbours import neighbours
 from .nonlinear import fit_nonlinear
-from .plan import ACTIVE_SET, CURVES, ERRORS, NONLINEAR, TRIALS, step_costs
+from .plan import ACTIVE_SET, CURVES, ERRORS, NONLINEAR, ROWS, TRIALS, affordable_functions, step_costs
 from .radial import choose_radial
 from .repulsion import set_core_repulsion
 from .sanity import check_sanity
@@ -84,7 +84,8 @@ def train(
     basis = Basis(basis_settings(settings, shortest, radial, in_pool))
     if settings.time_limit is not None and settings.n_functions == "auto":
         left = settings.time_limit - (time.monotonic() - start)
-        fewer = affordable_functions(basis, training, workers, left)
+        slowness = row_seconds(basis, training) / ROWS
+        fewer, most = affordable_functions(settings, training, n_atoms, in_pool, most, workers, left / slowness)
         if fewer < in_pool:
             log(
                 f"a pool of {fewer} functions per element instead of {in_pool}: more would take longer than {left:.0f} s"

@@ -40,6 +40,9 @@ INITIAL_ELIMINATION_RIDGE = 1e-10
 The best strength depends on the labels: exact labels determine small coefficients, noisy labels only large ones.
 """
 
+SEARCH_FOLDS = 2
+"""Number of folds in the search of that strength in a large problem, to save time."""
+
 FEW_FUNCTIONS, MANY_STRUCTURES = 600, 40
 """With at most this number of functions and at least this number of structures, all candidates are tried, and functions are
 selected again with the optimised weights.
@@ -134,7 +137,8 @@ def select_functions(
 ) -> FunctionSelection:
     """Select functions from the pool by backward elimination: the largest number within the tolerance of the best error.
 
-    The elimination is repeated for each hold-out fold, with the ridge strength of the smallest validation error.
+    The elimination is repeated for each hold-out fold, with the ridge strength of the smallest validation error, which in a
+    large problem is that of the first folds.
 
     :param most: largest number of functions; exactly this number is selected if `n_functions` is given.
     """
@@ -149,20 +153,26 @@ def select_functions(
     if len(folds) < 2:
         return FunctionSelection(next(eliminate(of_all, problem.penalty, [most], given))[0], whole_pool.by_fold)
     sizes = [most] if exactly else falling_sizes(most, max(1, int(SMALLEST_FRACTION * most)))
-    tried: dict[float, tuple[np.ndarray, list[list[np.ndarray]]]] = {}
+    searched = folds if _is_exhaustive(problem) else folds[:SEARCH_FOLDS]
+
+    def eliminated(ridge: float, hold_out: range) -> tuple[np.ndarray, list[list[np.ndarray]]]:
+        jobs = [(weights, fold, sizes, ridge) for fold in hold_out]
+        errors, remaining = zip(*over_folds(_eliminate_in_fold, jobs, (problem, of_all), workers), strict=True)
+        progress.add(elimination_cost(len(problem.penalty), len(hold_out), workers))
+        return _objective(mean_errors(errors)), list(remaining)
 
     def error(ridge: float) -> float:
-        jobs = [(weights, fold, sizes, ridge) for fold in folds]
-        errors, remaining = zip(*over_folds(_eliminate_in_fold, jobs, (problem, of_all), workers), strict=True)
-        tried[ridge] = _objective(mean_errors(errors)), list(remaining)
-        best = float(tried[ridge][0].min())
-        progress.add(elimination_cost(len(problem.penalty), workers))
+        best = float(eliminated(ridge, searched)[0].min())
         log(f"  elimination with ridge strength {ridge:g}: validation error {best:.3g}")
         return best
 
-    errors = search_candidates(ELIMINATION_RIDGES if settings.ridge == "auto" else [given], given, error, problem)
-    ridge = min(errors, key=lambda candidate: errors[candidate])
-    objective, remaining = tried[ridge]
+    ridge = given
+    if settings.ridge == "auto":
+        # The error of a large pool may have several minima.
+        is_large = len(problem.penalty) > FEW_FUNCTIONS
+        errors = search_candidates(ELIMINATION_RIDGES, given, error, problem, both_ways=is_large)
+        ridge = min(errors, key=lambda candidate: errors[candidate])
+    objective, remaining = eliminated(ridge, folds)
     number = int(np.flatnonzero(objective <= TOLERANCE * objective.min())[0])
     by_size = ", ".join(f"{n}: {value / objective.min():.3f}" for n, value in zip(sizes, objective, strict=True))
     log(f"  validation error by number of functions: {by_size}")
@@ -176,10 +186,12 @@ def _is_exhaustive(problem: Problem) -> bool:
 
 
 def search_candidates(
-    candidates: Sequence[C], start: C, error: Callable[[C], float], problem: Problem
+    candidates: Sequence[C], start: C, error: Callable[[C], float], problem: Problem, *, both_ways: bool = False
 ) -> dict[C, float]:
     """Return the errors of the candidates that are tried: all in a small problem, else upwards from the start until the error
     rises, or downwards if no larger candidate is better.
+
+    :param both_ways: search downwards although a larger candidate is better.
     """
     place, exhaustive = candidates.index(start), _is_exhaustive(problem)
     errors = {start: error(start)}
@@ -189,7 +201,7 @@ def search_candidates(
             errors[candidate] = error(candidate)
             if not exhaustive and errors[candidate] >= least:
                 break
-        if not exhaustive and min(errors.values()) < errors[start]:
+        if not (exhaustive or both_ways) and min(errors.values()) < errors[start]:
             break
     return errors
 

@@ -38,9 +38,6 @@ PRIOR_EXPONENT = 2.0
 SAMPLE_ATOMS = 64
 """Number of atoms for the estimate of the time of a fit."""
 
-TIME_OVER_ROWS = 1.5
-"""Expected time of a fit relative to the time of its design matrix."""
-
 
 MAX_CONTRIBUTION = 1e4
 """Largest contribution of a function to the energies of the training structures, relative to these energies."""
@@ -192,8 +189,8 @@ def with_short_distance_prior(
     return problem
 
 
-def affordable_functions(basis: Basis, training: Sequence[Frame], workers: int, seconds: float) -> int:
-    """Return the number of functions per element, at most that of the basis, that can be fitted in the given time (s)."""
+def row_seconds(basis: Basis, training: Sequence[Frame]) -> float:
+    """Return the measured time (s) of the rows of the design matrix, per atom and function."""
     builder, atoms = RowBuilder(basis), 0
     start = time.monotonic()
     for frame in sorted(training, key=lambda frame: len(frame.atoms)):
@@ -202,11 +199,7 @@ def affordable_functions(basis: Basis, training: Sequence[Frame], workers: int, 
             atoms += len(frame.atoms)
         if atoms >= SAMPLE_ATOMS:
             break
-    each = (time.monotonic() - start) / max(1, atoms)
-    total = sum(len(frame.atoms) for frame in training if frame.first)
-    expected = TIME_OVER_ROWS * each * total / workers
-    fewer = basis.n_functions * min(1.0, max(seconds, 0.05) / expected)
-    return max(5, int(fewer / len(basis.index_of_element)))
+    return (time.monotonic() - start) / max(1, atoms) / basis.n_functions
 
 
 def trial_error(

@@ -17,10 +17,10 @@ TRIALS, MATRIX, CHOICE, NONLINEAR, CURVES, ACTIVE_SET, ERRORS = (
     "errors of the potential",
 )
 
-ROWS, EVALUATION, ITERATION, ACTIVE = 5e-5, 4e-6, 2e-5, 1e-5
+ROWS, EVALUATION, ITERATION, ACTIVE = 5e-6, 8e-7, 4e-6, 1e-6
 """Seconds per atom and function: rows of the design matrix, one evaluation, one nonlinear iteration, active set."""
 
-ELIMINATION, DECOMPOSITION, PRODUCTS = 1.5e-9, 6e-9, 5e-9
+ELIMINATION, DECOMPOSITION, PRODUCTS = 4e-10, 4e-10, 3e-10
 """Seconds per cubed number of functions, in one fold."""
 
 EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_A_FUNCTION = 5, 250, 3000, 12
@@ -33,14 +33,20 @@ EXHAUSTIVE = 600
 """Number of functions up to which all candidate hyperparameters are usually tried."""
 
 
+FEWEST = 5
+"""Smallest number of functions of an element."""
+
+_FEWER = 0.95
+
+
 def trial_cost(subset: Sequence[Frame], n_functions: int, workers: int) -> float:
     """Return the cost (s) of the trial of one cutoff."""
     return ROWS * sum(len(frame.atoms) for frame in subset) * n_functions / workers
 
 
-def elimination_cost(n_functions: int, workers: int) -> float:
-    """Return the cost (s) of one backward elimination from a pool, in all folds."""
-    return 1e-3 + FOLDS * ELIMINATION * n_functions**3 / min(workers, FOLDS)
+def elimination_cost(n_functions: int, n_folds: int, workers: int) -> float:
+    """Return the cost (s) of one backward elimination from a pool, in some folds."""
+    return 1e-3 + n_folds * ELIMINATION * n_functions**3 / min(workers, n_folds)
 
 
 def ridge_cost(n_pool: int, n_chosen: int, workers: int) -> float:
@@ -62,7 +68,7 @@ def step_costs(
     chosen = min(most, n_pool)
     exhaustive = n_pool <= EXHAUSTIVE
     eliminations = 0 if chosen == n_pool and settings.n_functions != "auto" else (10 if exhaustive else 3)
-    ridges = 12 if exhaustive else 4
+    ridges = 12 if exhaustive else 5
     costs = {}
     if settings.cutoff == "auto":
         tried = min(TRIAL_ATOMS, atoms)
@@ -70,7 +76,7 @@ def step_costs(
         costs[TRIALS] = 0.1 + EXPECTED_TRIALS * ROWS * tried * functions / workers
     costs[MATRIX] = 0.1 + ROWS * atoms * n_pool / workers
     costs[CHOICE] = (
-        0.1 + eliminations * elimination_cost(n_pool, workers) + ridges * ridge_cost(n_pool, chosen, workers)
+        0.1 + eliminations * elimination_cost(n_pool, FOLDS, workers) + ridges * ridge_cost(n_pool, chosen, workers)
     )
     if settings.engine == "nonlinear":
         iterations = int(settings.raw["fit"]["maxiter"])
@@ -82,3 +88,27 @@ def step_costs(
     costs[CURVES] = 0.1 + CURVE_POINTS * ridge_cost(n_pool, chosen, workers)
     costs[ERRORS] = 0.5 + EVALUATION * n_frames_atoms * chosen / workers
     return costs
+
+
+def affordable_functions(
+    settings: FitSettings,
+    training: Sequence[Frame],
+    n_frames_atoms: int,
+    in_pool: int,
+    most: int,
+    workers: int,
+    seconds: float,
+) -> tuple[int, int]:
+    """Return the numbers of functions per element in the pool and in the potential with which the fit takes at most so long.
+
+    :param in_pool: largest number in the pool; `most` that in the potential.
+    :param seconds: time (s) of the steps after the trials, on the machine of which the constants are.
+    """
+    elements, pool = len(settings.elements), in_pool
+    while pool > FEWEST:
+        potential = max(FEWEST, most * pool // in_pool)
+        costs = step_costs(settings, training, n_frames_atoms, elements * pool, elements * potential, workers)
+        if sum(cost for step, cost in costs.items() if step != TRIALS) <= seconds:
+            return pool, potential
+        pool = int(pool * _FEWER)
+    return min(FEWEST, in_pool), min(FEWEST, most)

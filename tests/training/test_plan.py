@@ -1,0 +1,36 @@
+"""The costs of the steps of a fit, and the functions that a time limit allows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from mlip_train.data import Frame
+from mlip_train.plan import FEWEST, TRIALS, affordable_functions, step_costs
+from mlip_train.settings import FitSettings
+
+SETTINGS = FitSettings({"elements": ["Cu", "Au"]})
+
+
+@pytest.fixture(scope="module")
+def training() -> list[Frame]:
+    atoms = bulk("Cu", cubic=True).repeat(2)
+    return [Frame(atoms, 0.0, np.zeros((32, 3)), np.zeros(6), "train", group, "bulk") for group in range(100)]
+
+
+def seconds_of(training: list[Frame], in_pool: int, most: int) -> float:
+    costs = step_costs(SETTINGS, training, 3200, 2 * in_pool, 2 * most, 2)
+    return sum(cost for step, cost in costs.items() if step != TRIALS)
+
+
+@pytest.mark.parametrize("part", [0.9, 0.5, 0.1])
+def test_the_fit_of_the_affordable_functions_takes_at_most_the_limit(training: list[Frame], part: float) -> None:
+    limit = part * seconds_of(training, 2000, 1000)
+    in_pool, most = affordable_functions(SETTINGS, training, 3200, 2000, 1000, 2, limit)
+    assert in_pool < 2000 and abs(most - in_pool / 2) <= 1
+    assert 0.8 * limit < seconds_of(training, in_pool, most) <= limit
+
+
+def test_enough_time_affords_all_functions_and_no_time_the_fewest(training: list[Frame]) -> None:
+    assert affordable_functions(SETTINGS, training, 3200, 2000, 1000, 2, 1e9) == (2000, 1000)
+    assert affordable_functions(SETTINGS, training, 3200, 2000, 1000, 2, -1.0) == (FEWEST, FEWEST)
