@@ -18,14 +18,19 @@ from .check_result import CheckResult, one_line
 from .private import exposure_fault
 from .ssh import private_keys
 
+_ASE = "import ase; print('ase', ase.__version__)"
+_INSTALL_ASE = "pip install ase, and the calculator"
+
 PROBES = {
-    "oracle": "import ase; print('ase', ase.__version__)",
+    "oracle": _ASE,
+    "teacher": _ASE,
     "trainer": "import pyace, ruamel.yaml; from importlib.metadata import version as v; print('python-ace', v('python-ace'))",
 }
 """Code that the Python of a stage must be able to run."""
 
 INSTALL = {
-    "oracle": "pip install ase, and the calculator",
+    "oracle": _INSTALL_ASE,
+    "teacher": _INSTALL_ASE,
     "trainer": "pip install 'python-ace>=0.4.0rc1'",
 }
 _OVER_SSH = ("core.ssh", "core.ssh_async")

@@ -17,17 +17,19 @@ def test_a_profile_is_made_and_not_changed(new_machine: Command) -> None:
     assert again.returncode != 0 and "it is not changed" in again.stderr
 
 
-def test_codes_and_check_of_this_machine(mlip_auto: Command) -> None:
+def test_codes_and_check_of_this_machine(mlip_auto: Command, tmp_path: Path) -> None:
     codes = mlip_auto("setup", "codes")
     assert codes.returncode == 0
     assert all(
         name in codes.stdout for name in ("label_structures", "pace_train", "select_structures", "validate_potential")
     )
 
-    checked = mlip_auto("setup", "check")
+    teacher = {"oracle": {"type": "ase", "calculator": "emt", "parameters": {"asap_cutoff": True}}}
+    (tmp_path / "taught.yaml").write_text(yaml.safe_dump({"elements": ["Cu"], "teacher": teacher}))
+    checked = mlip_auto("setup", "check", "--config", tmp_path / "taught.yaml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert {line[0] for line in checked.stdout.splitlines()} == {"✓"}
-    assert "label of a structure" in checked.stdout and "tiny fit" in checked.stdout
+    assert all(name in checked.stdout for name in ("label of a structure", "label by the teacher", "tiny fit"))
     without = mlip_auto("setup", "check", "--no-jobs")
     assert without.returncode == 0 and without.stdout.splitlines()[-1].startswith("· tiny fit")
 
