@@ -130,6 +130,7 @@ def list_stored(profile: str | None) -> None:
     load_profile(profile, make=False)
     from ..dataset.library import find_datasets
     from ..provenance.queries import find_potentials
+    from ..provenance.teachers import OF_TEACHER
 
     datasets, potentials = find_datasets(), find_potentials()
     rows = [
@@ -141,7 +142,7 @@ def list_stored(profile: str | None) -> None:
     for potential in potentials:
         errors = potential.test_errors
         shown = (f"{errors[0]:.2f}", f"{errors[1]:.4f}") if errors else ("-", "-")
-        elements = "-".join(potential.elements)
+        elements = "-".join(potential.elements) + (OF_TEACHER if potential.of_teacher else "")
         found.append((potential.pk, elements, potential.n_functions, *shown, _minute(potential.created)))
     click.echo()
     click.echo(_safe_table(found, ("POTENTIAL", "elements", "functions", "test meV/atom", "test eV/Å", "date")))

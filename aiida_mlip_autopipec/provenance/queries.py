@@ -225,7 +225,10 @@ def _settings_of(processes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class PotentialSummary:
-    """Summary of a potential; `test_errors` are the RMSE of energies (meV/atom) and of forces (eV/Å)."""
+    """Summary of a potential; `test_errors` are the RMSE of energies (meV/atom) and of forces (eV/Å).
+
+    :ivar of_teacher: whether it was fitted to the labels of a teacher.
+    """
 
     pk: int
     uuid: str
@@ -233,6 +236,7 @@ class PotentialSummary:
     elements: tuple[str, ...]
     n_functions: int
     test_errors: tuple[float, float] | None
+    of_teacher: bool
 
 
 def find_potentials() -> list[PotentialSummary]:
@@ -245,13 +249,16 @@ def find_potentials() -> list[PotentialSummary]:
         tag="potential",
         project=["id", "uuid", "ctime"],
     )
-    query.append(orm.CalculationNode, with_outgoing="potential", tag="fit")
+    query.append(orm.CalculationNode, with_outgoing="potential", tag="fit", project=["id"])
     query.append(orm.Dict, with_incoming="fit", edge_filters={"label": "metrics"}, project=metrics)
     query.order_by({"potential": {"id": "desc"}})
     query.distinct()
+    rows = query.all()
+    fits = [row[3] for row in rows]
+    of_teachers = calculations_of_teachers(fits, calls_of(fits))
     return [
-        PotentialSummary(pk, uuid, created, tuple(elements), n_functions, _rms(test))
-        for pk, uuid, created, elements, n_functions, test in query.iterall()
+        PotentialSummary(pk, uuid, created, tuple(elements), n_functions, _rms(test), fit in of_teachers)
+        for pk, uuid, created, fit, elements, n_functions, test in rows
     ]
 
 

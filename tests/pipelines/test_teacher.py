@@ -17,7 +17,7 @@ from aiida_mlip_autopipec.dataset.trajectory import METHOD, all_frames, count_fr
 from aiida_mlip_autopipec.pipelines.builders import build_learning, build_one_shot
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
 from aiida_mlip_autopipec.provenance.calls import TEACH, called_by
-from aiida_mlip_autopipec.provenance.queries import trace
+from aiida_mlip_autopipec.provenance.queries import find_potentials, trace
 from aiida_mlip_autopipec.provenance.teachers import OF_TEACHER
 from aiida_mlip_autopipec.report.collect import collect
 from aiida_mlip_autopipec.report.findings import all_findings
@@ -118,6 +118,14 @@ def test_provenance_marks_the_teacher_and_does_not_count_it(taught: orm.WorkChai
     assert origin.n_structures_generated == count_structures(taught.outputs.pool)
     assert origin.settings["AseLabelCalculation"]["parameters"] == {"asap_cutoff": True}
     assert trace(taught.outputs.teacher.potential_yaml).n_structures_generated == 24
+
+
+def test_the_list_of_potentials_marks_that_of_the_teacher(
+    learned: orm.WorkChainNode, taught: orm.WorkChainNode
+) -> None:
+    marked = {potential.pk: potential.of_teacher for potential in find_potentials()}
+    assert marked[called_by(taught)[TEACH].outputs.potential.pk]
+    assert not marked[taught.outputs.potential.pk] and not marked[learned.outputs.potential.pk]
 
 
 def test_the_report_says_what_the_teacher_did(learned: orm.WorkChainNode) -> None:
