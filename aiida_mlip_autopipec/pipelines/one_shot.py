@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, ToContext, if_
-from aiida.orm import AbstractCode, Bool, Data, Dict, Float, Int, List, SinglefileData, Str, TrajectoryData
+from aiida.orm import AbstractCode, Bool, Data, Dict, Int, List, SinglefileData, Str, TrajectoryData
 
 from ..config.schemas.pipeline import PipelineConfig
 from ..config.schemas.selection import SelectionConfig
-from ..dataset.calcfunctions import curate_labels
+from ..config.schemas.training import TrainingConfig
 from ..dataset.frame_files import count_structures
-from ..dataset.trajectory import count_frames
 from ..generator.calcfunctions import generate_structures
 from ..host.workarounds.lost_connection import EndsWithBroker
 from ..oracle.workchain import LabellingWorkChain
@@ -20,11 +19,11 @@ from ..programs.calcfunctions import failed
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from ..selection.workchain import SelectionWorkChain
-from ..training.workchain import PaceTrainWorkChain
+from .fitted import FittedRun
 from .taught import TaughtRun
 
 
-class OneShotWorkChain(EndsWithBroker, TaughtRun):
+class OneShotWorkChain(EndsWithBroker, TaughtRun, FittedRun):
     """Makes a potential from elements and a reference method without active learning."""
 
     @classmethod
@@ -45,7 +44,6 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
             required=False,
             help="Labelled structures added to the dataset.",
         )
-        spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
         spec.input(
             "selector",
             valid_type=AbstractCode,
@@ -101,26 +99,17 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
             required=False,
             help="Selected structures, in the order of selection, with reason and score.",
         )
-        spec.output_namespace(
-            "dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset: trajectories by name."
-        )
         spec.output(
             "oracle_report",
             valid_type=Dict,
             help="Number of requested and labelled structures, and failed labels with reasons.",
         )
         spec.output(
-            "curation_report", valid_type=Dict, help="Number of kept structures, and rejected ones with reasons."
-        )
-        spec.expose_outputs(PaceTrainWorkChain, exclude=("remote_folder", "retrieved"))
-        spec.output(
             "validation", valid_type=Dict, required=False, help="The verdict on the potential, if it was validated."
         )
         spec.exit_code(400, "ERROR_GENERATION_FAILED", message="{reason}")
         spec.exit_code(405, "ERROR_SELECTION_FAILED", message="selection failed: {reason}")
         spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
-        spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
-        spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
         spec.exit_code(
             440, "ERROR_NOT_VALIDATED", message="the potential was fitted, but its validation failed: {reason}"
         )
@@ -129,6 +118,11 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
     def fit(self) -> Mapping[str, Data]:
         """The outputs of the fit."""
         return self.ctx.trainer.outputs
+
+    @property
+    def training(self) -> TrainingConfig:
+        """The settings of the fit."""
+        return self.config.training
 
     def generate(self) -> ExitCode | None:
         """Generate the structures to label, or the pool to select from."""
@@ -201,43 +195,8 @@ class OneShotWorkChain(EndsWithBroker, TaughtRun):
         if not labelling.is_finished_ok:
             reason = labelling.exit_message or labelling.process_state
             return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason)
-        outputs, node = curate_labels.run_get_node(
-            settings=Dict(config.curation.model_dump(mode="json")),
-            test_fraction=Float(config.training.test_fraction),
-            seed=Int(config.training.seed),
-            **labelling.outputs.labelled,
-            **self.inputs.get("initial_dataset", {}),
-        )
-        if failed(node):
-            return self.exit_codes.ERROR_CURATION_FAILED.format(reason=node.exit_message)
-        self.out("curation_report", outputs.pop("report"))
-        self.ctx.dataset = outputs
-        self.out("dataset", outputs)
-        self.report(f"{count_frames(outputs)} structures in the dataset")
-        return None
-
-    def train(self) -> ToContext:
-        """Fit the potential."""
-        config = self.config
-        node = submit_once(
-            self,
-            PaceTrainWorkChain,
-            "train",
-            dataset=self.ctx.dataset,
-            settings=Dict(config.training.model_dump(mode="json")),
-            **self.exposed_inputs(PaceTrainWorkChain, "trainer"),
-            max_iterations=Int(1 + config.training.max_restarts),
-            **self.prior,
-        )
-        return ToContext(trainer=node)
-
-    def results(self) -> ExitCode | None:
-        """Attach the outputs of the fit."""
-        trainer = self.ctx.trainer
-        if not trainer.is_finished_ok:
-            return self.exit_codes.ERROR_TRAINING_FAILED.format(reason=trainer.exit_message or trainer.process_state)
-        self.out_many(self.exposed_outputs(trainer, PaceTrainWorkChain))
-        return None
+        labelled = {**labelling.outputs.labelled, **self.inputs.get("initial_dataset", {})}
+        return self.curated(config.curation, labelled)
 
     def should_validate(self) -> bool:
         """Tell whether to validate the potential."""
