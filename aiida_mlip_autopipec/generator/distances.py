@@ -58,16 +58,17 @@ def _vectors(atoms: Atoms, reach: float) -> tuple[np.ndarray, np.ndarray]:
     vectors = atoms.positions[second] - atoms.positions[first]
     if periodic.any():
         vectors -= (np.rint(vectors @ inverse) * periodic) @ cell
-    return vectors, image_shifts(cell, reach, periodic)
+    return vectors, image_shifts(cell, inverse, reach, periodic)
 
 
-def image_shifts(cell: np.ndarray, reach: float, periodic: np.ndarray | bool = True) -> np.ndarray:
+def image_shifts(cell: np.ndarray, inverse: np.ndarray, reach: float, periodic: np.ndarray | bool = True) -> np.ndarray:
     """Return the shifts (s, 3) to all images that may be within reach (Å) of an atom, the zero shift first.
 
-    :param cell: (3, 3) in Å. Vectors between atoms have fractional coordinates within 1/2 along periodic axes.
+    :param cell: (3, 3) in Å, with its `inverse`. Vectors between atoms have fractional coordinates within 1/2 along periodic
+        axes.
     """
     # The reciprocal vectors are the columns of the inverse; their lengths are the inverse heights of the cell.
-    images_away = np.floor(reach * np.linalg.norm(np.linalg.inv(cell), axis=0) + 0.5).astype(int) * periodic
+    images_away = np.floor(reach * np.linalg.norm(inverse, axis=0) + 0.5).astype(int) * periodic
     return np.asarray(_shifts(*images_away.tolist()) @ cell)
 
 

@@ -103,7 +103,7 @@ class _Sites:
     def __init__(self, cell: np.ndarray, symbols: Sequence[str]) -> None:
         self._cell, self._symbols = cell, list[str]()
         self._places, self._radii = np.empty((0, 3)), np.empty(0)
-        self._shifts = image_shifts(cell, 2 * max(map(_radius, symbols)))
+        self._shifts = image_shifts(cell, np.linalg.inv(cell), 2 * max(map(_radius, symbols)))
         self._own = float(np.square(self._shifts[1:]).sum(axis=1).min(initial=np.inf))
 
     def add(self, symbol: str, orbit: np.ndarray) -> bool:

@@ -15,6 +15,7 @@ from pyace.multispecies_basisextension import create_multispecies_basis_config
 
 from .data import Frame
 from .neighbours import neighbours
+from .plan import FEWEST
 from .repulsion import SWITCH_WIDTH, onset
 from .settings import FitSettings
 
@@ -76,7 +77,7 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
             atoms_of[symbol] += 1
     scarcest = min(atoms_of, key=lambda element: atoms_of[element])
     rows = sum(1 + 3 * len(frame.atoms) for frame in training if frame.first) / len(elements)
-    supported = max(5, min(atoms_of[scarcest] // 2, int(rows) // 8))
+    supported = max(FEWEST, min(atoms_of[scarcest] // 2, int(rows) // 8))
     if requested != "auto":
         if atoms_of[scarcest] < int(requested):
             raise ProgramError(
@@ -86,7 +87,7 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
             )
         return max(int(requested), min(supported, POOL_RATIO * int(requested))), int(requested)
     affordable = int(MAX_WORK / max(1.0, _mean_neighbours(training, cutoff)))
-    most = max(5, min(supported, affordable, settings.max_functions))
+    most = max(FEWEST, min(supported, affordable, settings.max_functions))
     return min(supported, POOL_RATIO * most), most
 
 

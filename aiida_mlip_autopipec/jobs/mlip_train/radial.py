@@ -15,7 +15,7 @@ from .basis import Basis, Radial, basis_settings, choose_numbers_of_functions
 from .data import Frame, ReferenceEnergies, shortest_distances
 from .linear import trial_error
 from .neighbours import neighbours
-from .plan import trial_cost
+from .plan import FEWEST, trial_cost
 from .settings import FitSettings
 
 INITIAL_SHELLS = 2.5
@@ -175,5 +175,5 @@ def _trial_basis(settings: FitSettings, subset: Sequence[Frame], radial: Radial,
     :param share: largest number of functions of the potential, relative to that with the initial cutoff.
     """
     rows = sum(3 * len(frame.atoms) for frame in subset) / len(settings.elements)
-    n_functions = int(max(5, min(TRIAL_FUNCTIONS * share, rows // 12)))
+    n_functions = int(max(FEWEST, min(TRIAL_FUNCTIONS * share, rows // 12)))
     return Basis(basis_settings(settings, shortest_distances(subset, radial.cutoff), radial, n_functions))
