@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida.engine import ExitCode, calcfunction
-from aiida.orm import Data, Dict, Float, Int, SinglefileData, TrajectoryData
+from aiida.orm import Data, Dict, Float, Int, TrajectoryData
 from ase import Atoms
 
 from ..config.schemas.curation import CurationConfig
 from .curate import curate
-from .frame_files import read_frames
+from .frame_files import frames_at
 from .identity import structure_key
 from .library import OWN_METHOD
 from .repair import repair_all
-from .trajectory import METHOD, frames_with_source, sort_by_species, to_trajectories
+from .trajectory import METHOD, sort_by_species, to_trajectories
 
 
 @calcfunction
@@ -57,12 +57,12 @@ def curate_labels(settings: Dict, test_fraction: Float, seed: Int, **labelled: D
 
 def _labelled_frames(labelled: Mapping[str, Data]) -> list[Atoms]:
     """Return the structures of trajectories and files, with their node and step as source in ``atoms.info``."""
-    frames = frames_with_source({label: node for label, node in labelled.items() if isinstance(node, TrajectoryData)})
+    frames = []
     for node in labelled.values():
-        if isinstance(node, SinglefileData):
-            for step, atoms in enumerate(read_frames(node)):
-                atoms.info = {"family": "unknown", **atoms.info, "source_uuid": node.uuid, "source_step": step}
-                frames.append(sort_by_species(atoms))
+        for step, atoms in enumerate(frames_at(node)):
+            atoms.info = {"family": "unknown", **atoms.info, "source_uuid": node.uuid, "source_step": step}
+            # The atoms of a file are in any order.
+            frames.append(atoms if isinstance(node, TrajectoryData) else sort_by_species(atoms))
     return frames
 
 

@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.io.trajectory import Trajectory
 
 from ..provenance.calls import N_STRUCTURES
+from .trajectory import to_atoms
 
 POOL = "pool"
 """Label of a pool."""
@@ -61,3 +62,11 @@ def read_frames(node: SinglefileData) -> list[Atoms]:
             return []
         with Trajectory(str(path)) as trajectory:
             return list(trajectory)
+
+
+def frames_at(node: Data, steps: Sequence[int] | None = None) -> list[Atoms]:
+    """Return the structures of a trajectory or file at some steps, by default all."""
+    if isinstance(node, TrajectoryData):
+        return to_atoms(node, steps)
+    frames = read_frames(node)
+    return frames if steps is None else [frames[step] for step in steps]

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida.engine import calcfunction
-from aiida.orm import Data, Dict, Int, SinglefileData, TrajectoryData
+from aiida.orm import Data, Dict, Int, SinglefileData
 from ase import Atoms
 
 from ..config.schemas.selection import SelectionConfig
-from ..dataset.frame_files import count_structures, frames_file, read_frames
-from ..dataset.trajectory import to_atoms, to_trajectories
+from ..dataset.frame_files import count_structures, frames_at, frames_file
+from ..dataset.trajectory import to_trajectories
 from ..programs.catalogue import SELECT_STRUCTURES
 from ..programs.files import json_file
 
@@ -68,20 +68,12 @@ def take_selected(selection: SinglefileData, **candidates: Data) -> dict[str, Da
     frames: dict[tuple[str, int], Atoms] = {}
     for label in sorted(candidates):
         steps = sorted(record["step"] for record in selected if record["label"] == label)
-        for step, atoms in zip(steps, _frames_at(candidates[label], steps), strict=True):
+        for step, atoms in zip(steps, frames_at(candidates[label], steps), strict=True):
             atoms.info.update(source_uuid=candidates[label].uuid, source_step=step)
             frames[label, step] = atoms
     for record in selected:
         record["family"] = str(frames[record["label"], record["step"]].info["family"])
     return {**to_trajectories(frames.values()), "report": Dict({**found, "chosen": selected, "left_out": not_selected})}
-
-
-def _frames_at(node: Data, steps: Sequence[int] | None = None) -> list[Atoms]:
-    """Return the structures of a trajectory or pool at some steps, by default all."""
-    if isinstance(node, TrajectoryData):
-        return to_atoms(node, steps)
-    frames = read_frames(node)
-    return frames if steps is None else [frames[step] for step in steps]
 
 
 def _with_position(record: Mapping[str, Any], positions: Sequence[tuple[str, int]]) -> dict[str, Any]:
@@ -95,7 +87,7 @@ def _with_prefix(structures: Mapping[str, Data], prefix: str) -> dict[str, Data]
 
 
 def _unlabelled(name: str, structures: Mapping[str, Data]) -> SinglefileData:
-    frames = [atoms for node in structures.values() for atoms in _frames_at(node)]
+    frames = [atoms for node in structures.values() for atoms in frames_at(node)]
     for atoms in frames:
         atoms.calc = None
     return frames_file(name, frames)
