@@ -50,7 +50,7 @@ def converge(
     profile: str | None,
     **options: float | list[float] | None,
 ) -> None:
-    """Find the cheapest cutoff and k-points of the oracle whose labels reach a target, and write them into CONFIG.yaml.
+    """Find the cheapest cutoff and k-points with label errors below a target, and write them into CONFIG.yaml.
 
     A few structures are computed with growing cutoff and number of k-points. The table and the plot (convergence.svg in the
     folder of CONFIG.yaml) show the errors relative to the finest settings, and the cost. Labels are stored in the database, and
@@ -90,7 +90,8 @@ def converge(
     found = cheapest(measured, target)
     if found is None:
         raise UserError(
-            "no setting below the finest reaches the target: give finer ones by --cutoffs and --distances, or a larger target"
+            "no setting coarser than the finest one reaches the target: give finer settings by --cutoffs and --distances, or "
+            "a larger target"
         )
     setting, errors = found
     say(

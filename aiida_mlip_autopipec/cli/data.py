@@ -160,7 +160,7 @@ def _minute(time: datetime) -> str:
 @click.argument("identifier", metavar="PK|UUID")
 @profile_option
 def touched(identifier: str, profile: str | None) -> None:
-    """List all potentials whose provenance contains a node, such as a wrong calculation or structures, or a part of a run."""
+    """List all potentials whose provenance contains a node (for example a wrong calculation), or any process of a run."""
     load_profile(profile, make=False)
     from ..provenance.queries import dependent_potentials
 

@@ -65,11 +65,11 @@ def _learn(
 ) -> None:
     """Make a potential with few labels by active learning: explore, select, label and fit in rounds.
 
-    The first potential is fitted to a few structures as in `run`. In each round, MD runs, strains and relaxations by the newest
-    potential save structures with a large extrapolation grade, the oracle labels a selection of them, and the potential is
-    fitted again. The run stops when an exploration finds no structure beyond the limit, the error on new labels is below
-    --target-force-rmse, or the budget --max-labels is used up. AiiDA's daemon executes the run. --from continues an ended run,
-    for example with a larger budget.
+    The first potential is fitted to a few structures as in `run`. In each round, MD runs, deformations and relaxations with the
+    newest potential save structures with a large extrapolation grade, the oracle labels a selection of them, and a new
+    potential is fitted. The run stops when an exploration finds no structure above the limit of the grade, the error on new
+    labels is below --target-force-rmse, or the budget --max-labels is used up. AiiDA's daemon executes the run. --from
+    continues an ended run, for example with a larger budget.
     """
     from ..config.read import parse_settings
 

@@ -198,8 +198,8 @@ def _print_errors(metrics: dict[str, Any]) -> None:
     energies = ", ".join(f"{element} {energy:.6g} eV" for element, energy in metrics["reference_energies_eV"].items())
     if metrics["reference_energies_source"] == "least_squares":
         click.echo(
-            f"Energies of the potential are relative to fitted offsets: {energies}. The data hold no isolated atom of every "
-            "element, so cohesive energies are meaningless."
+            f"Energies of the potential are relative to fitted offsets: {energies}. Not every element has an isolated "
+            "atom in the data, so cohesive energies are meaningless."
         )
     else:
         source = metrics["reference_energies_source"].replace("_", " ")

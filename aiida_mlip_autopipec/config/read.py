@@ -158,7 +158,7 @@ def parse_settings(model: type[SettingsModel], content: dict[str, Any], origin: 
         raise UserError("\n".join([f"{origin}: these settings cannot be used:", *lines])) from error
 
 
-_TOLD_BY_TYPE = (
+_TYPE_AND_LIMIT_ERRORS = (
     "_type",
     "_parsing",
     "literal_error",
@@ -167,7 +167,7 @@ _TOLD_BY_TYPE = (
     "less_than",
     "less_than_equal",
 )
-"""Ends of the names of pydantic's errors whose message is replaced by the allowed values of the setting."""
+"""Endings of the names of pydantic's errors for which the message gives the allowed values of the setting instead."""
 
 
 def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any], listed: set[str]) -> tuple[str, str]:
@@ -203,7 +203,7 @@ def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any], list
     if isinstance(detail["input"], bool) and detail["type"] != "bool_parsing" and location[0] == "elements":
         hint = " (YAML reads No as false: put the symbol in quotes)"
     field = parent.model_fields.get(location[-1])
-    if field is not None and detail["type"].endswith(_TOLD_BY_TYPE) and (allowed_value := expected(field)):
+    if field is not None and detail["type"].endswith(_TYPE_AND_LIMIT_ERRORS) and (allowed_value := expected(field)):
         is_list = allowed_value == "a list" and isinstance(detail["input"], str | int | float)
         message = f"must be {allowed_value}" + (f": write [{detail['input']}]" if is_list else "")
     return key, f"{shown(detail['input'])} is not allowed: {message}{hint}"

@@ -255,7 +255,7 @@ class LabellingWorkChain(EndsWithBroker, WorkChain):
         return None
 
     def _failures_are_allowed(self, oracle: ProcessNode, report: Dict) -> bool:
-        """Return whether the oracle exceeded the fraction of failed labels, but not if the reused labels are counted too."""
+        """Return whether the fraction of failed labels is too large among the computed labels, but not among all labels."""
         if oracle.exit_status != TOO_MANY_FAILURES or not report["reused"]:
             return False
         allowed = self.inputs.oracle["settings"].get("max_failed_fraction", 0.0)

@@ -245,7 +245,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
     def select(self) -> ToContext:
         """Select the structures to label."""
         config = self.config
-        remaining = config.learning.most_for(config.elements) - self.ctx.history["asked"]
+        remaining = config.learning.max_labels_for(config.elements) - self.ctx.history["asked"]
         node = submit_once(
             self,
             SelectionWorkChain,
@@ -396,7 +396,7 @@ class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
             return str(self.ctx.ended)
         if target_reached(history, config.learning):
             return "target"
-        return "budget" if history["asked"] >= config.learning.most_for(config.elements) else None
+        return "budget" if history["asked"] >= config.learning.max_labels_for(config.elements) else None
 
     def _attach(self, stop_reason: str | None = None) -> None:
         self.out_many(self.ctx.fit)

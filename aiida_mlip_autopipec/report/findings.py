@@ -207,7 +207,8 @@ def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
     if oracle.get("failed"):
         yield Finding(
             "look",
-            f"{len(oracle['failed'])} of {oracle['asked']} structures have failed labels: see the omitted structures.",
+            f"{len(oracle['failed'])} of {oracle['asked']} structures have failed labels: see the section on omitted "
+            "structures.",
         )
     count = subject.curation.get("contradicting_labels", 0)
     if count and not (diagnosis is not None and diagnosis.text.startswith("Label noise:")):
@@ -220,8 +221,8 @@ def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
     if subject.metrics.get("reference_energies_source") == "least_squares":
         yield Finding(
             "look",
-            "The data hold no isolated atom of every element, so the energies of free atoms are only fitted offsets: cohesive "
-            "energies, and energies of atoms far apart, mean nothing. Add an isolated atom of each element to the data.",
+            "Not every element has an isolated atom in the data, so the energies of free atoms are only fitted offsets: "
+            "cohesive energies, and energies of atoms far apart, are meaningless. Add an isolated atom of each element to the data.",
         )
 
 
@@ -254,8 +255,9 @@ def _teacher(subject: Subject) -> Iterator[Finding]:
         "" if teacher["selected"] is None else f", of which the oracle labelled {teacher['selected']} at the start"
     )
     text = (
-        f"Teacher {teacher['name']}: it labelled {_structures(teacher['labelled'])}; its labels are not in the dataset and do "
-        f"not count. Exploration with its potential found {_structures(teacher['explored'])}{selected}."
+        f"Teacher {teacher['name']}: it labelled {_structures(teacher['labelled'])}; its labels are not in the dataset, nor in "
+        "the numbers of labels on this page. Exploration with its potential found "
+        f"{_structures(teacher['explored'])}{selected}."
     )
     yield Finding("note", f"{text} {_use_of_teacher(subject.metrics.get('teacher'))}")
 
@@ -285,8 +287,7 @@ def _validation(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "note",
             f"{_counted_as(len(validation.checks) - len(compared), 'quantity', 'quantities')} of the validation cannot be "
-            "compared: the oracle has no "
-            "energy minimum of the crystal, or it is unstable by the oracle.",
+            "compared: by the oracle, the crystal has no energy minimum or is unstable.",
         )
     if not failed:
         passed = "The only validation check" if len(compared) == 1 else f"All {len(compared)} validation checks"

@@ -42,7 +42,7 @@ def check_computer(computer: orm.Computer, stages: dict[str, ResourcesConfig]) -
         keys = _keys(computer)
         yield keys
         if keys.state == "failed":
-            yield CheckResult("login", "skipped", "not tried because of the keys")
+            yield CheckResult("login", "skipped", "not tried, since the check of the keys failed")
             return
     try:
         with computer.get_transport() as transport:
@@ -64,7 +64,7 @@ def _keys(computer: orm.Computer) -> CheckResult:
     faults = [fault for fault in map(exposure_fault, keys) if fault is not None]
     if faults:
         return CheckResult("keys", "failed", "accessible to others", "; ".join(faults))
-    names = ", ".join(map(str, keys)) or "those of the agent (SSH_AUTH_SOCK), which the daemon must find too"
+    names = ", ".join(map(str, keys)) or "those of the SSH agent; the daemon must have its SSH_AUTH_SOCK, too"
     return CheckResult("keys", "ok", names)
 
 

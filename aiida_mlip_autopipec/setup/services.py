@@ -22,7 +22,7 @@ def check_services() -> Iterator[CheckResult]:
     broker = _broker()
     yield broker
     if broker.state == "failed":
-        yield CheckResult("daemon", "skipped", "it needs the broker")
+        yield CheckResult("daemon", "skipped", "not checked, since the check of the broker failed")
         return
     yield _daemon()
 
@@ -51,7 +51,9 @@ def _broker() -> CheckResult:
     profile = load_profile()
     if profile.process_control_backend is None:
         remedy = f"verdi profile configure-broker core.zeromq {profile.name}"
-        return CheckResult("broker", "failed", "the profile has none, so runs cannot be submitted to a daemon", remedy)
+        return CheckResult(
+            "broker", "failed", "the profile has no broker, so runs cannot be submitted to a daemon", remedy
+        )
     if profile.process_control_backend != "core.rabbitmq":
         return CheckResult("broker", "ok", "ZeroMQ, started by the daemon")
     broker = get_manager().get_broker()

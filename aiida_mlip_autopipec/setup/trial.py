@@ -62,7 +62,7 @@ def run_trial(name: str, builder: ProcessBuilder, seconds: float) -> CheckResult
     while not node.is_terminated:
         if time.monotonic() - begun > seconds:
             remedy = (
-                f"for its state: verdi process status {node.pk}; it continues, to kill it: verdi process kill {node.pk}"
+                f"it still runs; its state: verdi process status {node.pk}; to kill it: verdi process kill {node.pk}"
             )
             return CheckResult(name, "failed", f"not done after {seconds:.0f} s ({_job_state(node)})", remedy)
         paused = next((child for child in node.called_descendants if child.paused), None)

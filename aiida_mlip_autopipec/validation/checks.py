@@ -111,8 +111,8 @@ def _reason(potential: Quantity, oracle: Quantity, deviation: float, limit: floa
     if not math.isfinite(deviation):
         return "the values are not finite"
     if potential.kind in RELATIVE:
-        return f"off by {100 * abs(deviation):.1f} %, more than {100 * limit:.1f} %"
-    return f"off by {abs(deviation):.4g} {potential.unit}, more than {limit:.4g}"
+        return f"deviates by {100 * abs(deviation):.1f} %, more than {100 * limit:.1f} %"
+    return f"deviates by {abs(deviation):.4g} {potential.unit}, more than {limit:.4g}"
 
 
 def within(

@@ -41,7 +41,7 @@ def test_the_cheapest_settings_are_written_and_labels_are_reused(
     failed = run_program("mlip-auto", *strict, "--energy", "0.001")
     assert failed.returncode == 1
     assert failed.stdout.count("1 labels computed, 0 reused") == 5, failed.stderr
-    assert "no setting below the finest reaches the target" in failed.stderr
+    assert "no setting coarser than the finest one reaches the target" in failed.stderr
     assert config.read_text() == CONFIG.format(upf=silicon_upf)
 
     done = run_program("mlip-auto", *strict, "--energy", "100000", "--force", "100000")

@@ -67,7 +67,7 @@ def test_a_killed_run_goes_on_from_its_last_round(mlip_auto: Command, tmp_path: 
     assert "round 1" in ended.stdout and "start" in ended.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"potential.yace", "report.html", "dataset.extxyz"}
     refused = mlip_auto("resume", resumed[1])
-    assert refused.returncode != 0 and "is done" in refused.stderr
+    assert refused.returncode != 0 and "has finished successfully" in refused.stderr
 
 
 def test_it_goes_on_only_from_its_like(mlip_auto: Command, aiida_profile: Profile) -> None:

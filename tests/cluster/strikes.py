@@ -90,7 +90,8 @@ def tasks_lost(victim: Victim) -> None:
     victim.held_jobs()
     newcomer.aiida.verdi("daemon", "stop")
     assert f"'pid': {victim.pk}," in newcomer.aiida.run("python", "-c", TAKE_TASKS)
-    assert "continues: the daemon had lost OneShotWorkChain" in newcomer.mlip_auto("resume", victim.pk)
+    resumed = newcomer.mlip_auto("resume", victim.pk)
+    assert "continues: OneShotWorkChain" in resumed and "lost by the daemon, submitted again" in resumed
 
 
 def restarted(service: str) -> Strike:

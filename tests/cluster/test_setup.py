@@ -137,7 +137,7 @@ def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
     assert at_work.returncode != 0 and "is running" in at_work.stdout
     assert "✓ fit" in newcomer.mlip_auto("status", run, "--watch")
     done = newcomer.aiida.attempt("mlip-auto", "resume", run)
-    assert done.returncode != 0 and "is done" in done.stdout
+    assert done.returncode != 0 and "has finished successfully" in done.stdout
 
 
 @pytest.mark.slow

@@ -138,7 +138,7 @@ def test_the_budget_must_hold_the_start() -> None:
     with pytest.raises(ValueError, match=r"less than start \(50\)"):
         LearningConfig(start=50, max_labels=40)
     config = LearningConfig()
-    assert config.start_for(["Cu", "Al"]) < config.most_for(["Cu", "Al"])
+    assert config.start_for(["Cu", "Al"]) < config.max_labels_for(["Cu", "Al"])
 
 
 def test_the_history_of_a_run_is_found_by_the_names_of_its_calcfunctions() -> None:

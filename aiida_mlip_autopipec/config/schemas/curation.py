@@ -12,8 +12,7 @@ class DuplicateConfig(StrictSettings):
 
     tolerance: float = Field(default=1e-3, ge=1e-5, le=0.1)
     """Largest difference, in Å, between corresponding interatomic distances of two equal structures, 1e-5 to 0.1.
-    At the
-    default, structures that differ by random displacements of 0.01 Å or by a strain of 0.1 % are not duplicates."""
+    At the default, structures that differ by random displacements of 0.01 Å or by a strain of 0.1 % are not duplicates."""
 
     radius: float = Field(default=8.0, gt=0.0, le=20.0)
     """Interatomic distances up to this many Å are compared in periodic structures, at most 20. Keep it above the cutoff

@@ -92,8 +92,8 @@ class ExplorationConfig(StrictSettings):
 
     lammps_input: ShellLines = Field(default="", max_length=20_000)
     """LAMMPS commands of the molecular dynamics, in place of the Langevin thermostat and barostat. The variables `temperature`
-    (K), `pressure` (bar), `timestep` (ps), `steps`, `seed` and `ensemble` (`nvt` or `npt`) are defined; structure, potential,
-    grade, output and `run` are added. Empty: the thermostat and barostat of this package."""
+    (K), `pressure` (bar), `timestep` (ps), `steps`, `seed` and `ensemble` (`nvt` or `npt`) are defined; this package adds
+    the commands for structure, potential, grade, output and `run`. If empty, the thermostat and barostat of this package."""
 
     melt_temperature: PositiveFloat = 4000.0
     """Temperature, in K, of the first half of a `melt_quench`. In the second half it falls linearly to `quench_temperature`."""

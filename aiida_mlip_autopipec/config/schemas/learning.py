@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from .base import PositiveFloat, PositiveInt, StrictSettings
 
-_START_PER_ELEMENT, _MOST_PER_ELEMENT = 40, 200
+_START_PER_ELEMENT, _MAX_LABELS_PER_ELEMENT = 40, 200
 
 
 class LearningConfig(StrictSettings):
@@ -42,9 +42,9 @@ class LearningConfig(StrictSettings):
         """Return the number of structures labelled before the first exploration."""
         return _START_PER_ELEMENT * len(elements) if self.start == "auto" else self.start
 
-    def most_for(self, elements: Sequence[str]) -> int:
+    def max_labels_for(self, elements: Sequence[str]) -> int:
         """Return the budget of labels, including those of the start."""
-        return _MOST_PER_ELEMENT * len(elements) if self.max_labels == "auto" else self.max_labels
+        return _MAX_LABELS_PER_ELEMENT * len(elements) if self.max_labels == "auto" else self.max_labels
 
     @model_validator(mode="after")
     def _budget_holds_the_start(self) -> LearningConfig:

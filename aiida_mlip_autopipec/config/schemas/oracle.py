@@ -76,7 +76,7 @@ class AseOracleConfig(OracleBase):
 
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the calculator, in its units. They have precedence over those of a recipe; an empty value removes
-    one of the recipe's."""
+    the argument that the recipe sets."""
 
     identity_files: list[str] = Field(default_factory=list)
     """Further files or folders, on the computer of the jobs, that the calculator reads: their content is part of the identity
@@ -89,16 +89,16 @@ class AseOracleConfig(OracleBase):
 
     kpoints_distance: float | None = Field(default=None, gt=0.0, le=2.0)
     """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions without vacuum: each
-    structure gets the mesh as the keyword argument `kpoints_keyword`. If empty, that of the recipe; without one, `parameters`
-    set the k-points."""
+    structure gets the mesh as the keyword argument `kpoints_keyword`. If empty, that of the recipe; without a recipe,
+    `parameters` must set the k-points."""
 
     kpoints_keyword: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
     """Keyword argument of the calculator for the mesh of k-points. If empty, that of the recipe, or `kpts`."""
 
     vacuum: float | None = Field(default=None, ge=2.0, le=50.0)
-    """Vacuum, in Å, on each side of a structure along directions in which it is not periodic: it is computed in a periodic
-    cell, as plane-wave codes and some foundation models need. If empty, that of the recipe; without one, the calculator gets
-    the structure as it is."""
+    """Vacuum, in Å, on each side of a structure along directions in which it is not periodic. The structure is then
+    computed in a periodic cell, which plane-wave codes and some foundation models need. If empty, that of the recipe; without
+    a recipe, the calculator gets the structure unchanged."""
 
     magnetic_moments: dict[ChemicalSymbol, Annotated[float, Field(ge=-20.0, le=20.0)]] = Field(default_factory=dict)
     """Initial magnetic moment of the atoms of an element, in Bohr magnetons."""
@@ -108,10 +108,10 @@ class AseOracleConfig(OracleBase):
     `vasp_std` or `cp2k_shell.psmp`. If empty, that of the recipe, or the command in ASE's configuration on that computer."""
 
     processes: PositiveInt = 1
-    """MPI processes of the code; if more than 1, it is started by the `mpirun` of the computer."""
+    """MPI processes of the code; with more than 1, the `mpirun` of the computer starts the code."""
 
     withmpi: bool | None = None
-    """Whether the code is started by the `mpirun` of the computer; if empty, only with more than one process."""
+    """Whether the `mpirun` of the computer starts the code; if empty, only with more than one process."""
 
     threads: PositiveInt | None = None
     """OpenMP threads of each process; if empty, the default of the computer."""
@@ -121,12 +121,12 @@ class AseOracleConfig(OracleBase):
     or 100."""
 
     batch_size: PositiveInt | None = None
-    """Structures that a foundation model computes at the same time, if it can (chgnet, sevennet); more need more memory. If
-    empty, that of the recipe."""
+    """Structures that a foundation model computes at the same time, if the model can do so (chgnet, sevennet). Larger batches
+    need more memory. If empty, that of the recipe."""
 
     seconds_per_structure: PositiveFloat | None = None
-    """Time limit of a structure, in seconds: beyond it, its label is a failed label and the job continues with the next
-    structure. No limit if empty."""
+    """Time limit for one structure, in seconds. A structure that takes longer has a failed label, and the job continues with
+    the next structure. No limit if empty."""
 
     max_attempts: PositiveInt = 3
     """Maximum number of submissions of a structure whose jobs are killed before its label is computed."""
@@ -209,14 +209,15 @@ class QuantumEspressoOracleConfig(OracleBase):
     """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions without vacuum."""
 
     smearing: Literal["cold", "gaussian", "methfessel-paxton", "fermi-dirac"] = "cold"
-    """Smearing of the occupations. The labels are free energies, of which the forces are the derivative."""
+    """Smearing of the occupations. The energy labels are free energies; the forces are their negative
+    derivatives."""
 
     degauss: PositiveFloat = 0.02
     """Width of the smearing, in Ry."""
 
     spin: Literal["auto", "none", "all"] = "auto"
-    """Which structures are computed with collinear spin: none, all, or (`auto`) isolated atoms and clusters, whose shells are
-    open, and structures that contain Cr, Mn, Fe, Co or Ni."""
+    """Which structures are computed with collinear spin: none, all, or (`auto`) isolated atoms and clusters, which have open
+    shells, and structures that contain Cr, Mn, Fe, Co or Ni."""
 
     starting_magnetization: dict[ChemicalSymbol, Annotated[float, Field(ge=-1.0, le=1.0)]] = Field(default_factory=dict)
     """Starting magnetization of an element in calculations with spin, as a fraction of its valence electrons, -1

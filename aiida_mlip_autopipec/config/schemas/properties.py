@@ -73,14 +73,15 @@ class ConductivitySettings(StrictSettings):
     """Shortest vector of the supercell of the second-order force constants, in Å."""
 
     pair_cutoff: PositiveFloat | None = None
-    """Third-order force constants between atoms farther apart than this, in Å, are zero, which saves supercells. No cutoff if
-    empty."""
+    """Third-order force constants between atoms farther apart than this, in Å, are set to zero: fewer supercells are then
+    computed. No cutoff if empty."""
 
     max_supercells: PositiveInt = 2000
     """Largest number of displaced supercells: a crystal that needs more is left out."""
 
     mesh: PositiveFloat = 30.0
-    """Length, in Å, that determines the q-point mesh, as that of `phonons`. Increase it until the result no longer changes."""
+    """Length, in Å, that determines the q-point mesh, as `mesh` of `phonons`. Increase it until the result no longer
+    changes."""
 
     temperatures: tuple[PositiveFloat, ...] = (200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.0)
     """Temperatures, in K."""

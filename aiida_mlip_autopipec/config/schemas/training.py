@@ -14,7 +14,7 @@ Auto = Literal["auto"]
 class TrainingConfig(StrictSettings):
     """The Atomic Cluster Expansion (ACE) potential and how it is fitted.
 
-    What is `auto` is chosen from the training data; the choice and its reason are in `metrics.json`.
+    Settings with the value `auto` are chosen from the training data; the choice and its reason are in `metrics.json`.
     """
 
     engine: Literal["linear", "nonlinear"] = "linear"

@@ -8,7 +8,7 @@ from .base import NonNegativeFloat, StrictSettings
 
 
 class VariationWeights(StrictSettings):
-    """Relative shares of the kinds of variation; each seed gets only those that suit a crystal, slab, chain or molecule."""
+    """Relative shares of the kinds of variation; a crystal, slab, chain or molecule gets only the kinds that suit it."""
 
     volume: NonNegativeFloat = 1.0
     """Crystals over the range of volumes."""
