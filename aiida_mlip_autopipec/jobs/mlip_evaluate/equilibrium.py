@@ -16,7 +16,7 @@ SMALLEST, LARGEST, STEP = 0.8, 1.25, 0.015
 
 _MAX_FORCE, _MAX_STEPS = 0.002, 300
 _MAX_STRAIN = 0.15
-"""Largest strain of a relaxed cell: beyond it, the crystal has become another one."""
+"""Largest strain of a relaxed cell: with a larger strain, the crystal has transformed into another structure."""
 
 
 def find_minimum(cell: Atoms, calculator: object) -> tuple[float, float] | None:

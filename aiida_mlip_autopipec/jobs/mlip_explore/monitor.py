@@ -31,7 +31,7 @@ class Monitor:
     def __init__(self, sampler: Sampler, limits: Limits) -> None:
         self._sampler, self._limits = sampler, limits
         self._last: Atoms | None = None
-        # Frames below `select_grade`, saved for their step, do not count.
+        # Frames below `select_grade`, which are saved because of `save_interval`, are not included.
         self._largest_saved: float | None = None
         self._saved_at = 0
         self.frames: list[Atoms] = []

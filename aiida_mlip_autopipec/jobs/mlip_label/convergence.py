@@ -23,7 +23,7 @@ NOT_CONVERGED = re.compile(
 """What codes write if the self-consistent cycle does not converge."""
 
 CONVERGENCE_ERRORS = frozenset({"KohnShamConvergenceError", "SCFConvergenceError", "SCFError", "ConvergenceError"})
-"""Names of exceptions that calculators raise then: GPAW, Psi4 and others."""
+"""Names of exceptions that calculators (GPAW, Psi4 and others) raise if the self-consistent cycle does not converge."""
 
 MAX_BYTES = 64 * 2**20
 """Larger files, such as wave functions, are not read."""

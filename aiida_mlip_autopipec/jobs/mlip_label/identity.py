@@ -45,22 +45,23 @@ PATH_VARIABLES = {
 """Environment variables with the folders of pseudopotentials, basis sets or parameters, by ASE's name of the calculator."""
 
 NEED_FILES = ("cp2k", "gpaw")
-"""Calculators that always read such files, and without the variable from a folder that is not known here."""
+"""Calculators that always read such folders; their identity is unknown if the environment variable is not set."""
 
 FOLDER_KEYS = ("pseudo_dir", "pp_paths", "default_species_directory", "sl_file_path", "data_dir")
-"""Keys of ASE's configuration with such folders."""
+"""Keys of ASE's configuration that name folders of pseudopotentials, basis sets or parameters."""
 
 DATA_PACKAGES = ("gpaw_data",)
-"""Packages that hold such files only."""
+"""Python packages that hold only pseudopotentials, basis sets or parameters."""
 
 VERSION_SECONDS = 60
-"""Limit of the time in which a code prints its version."""
+"""Maximum time (s) in which a code must print its version."""
 
 MAX_FILES, MAX_BYTES = 5000, 4 * 2**30
-"""Limits of what is hashed; a larger folder makes the identity unknown."""
+"""Maximum number and total size (bytes) of the hashed files; with more files, the identity is unknown."""
 
 WHOLE_FOLDER = 64 * 2**20
-"""Size of a folder up to which all its files count; of a larger folder, not those whose path names only other elements."""
+"""Size (bytes) of a folder up to which all its files are hashed; in a larger one, files whose path names only other elements
+are left out."""
 
 _SOURCE = (".py", ".so", ".pyx", ".c")
 _WORDS = re.compile(r"[A-Za-z]+")

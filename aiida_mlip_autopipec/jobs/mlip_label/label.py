@@ -50,7 +50,7 @@ class _Run:
             self._worker = None
 
     def label_batches(self) -> None:
-        """Label structures at the same time, if the calculator can; those of a batch that fails are left."""
+        """Label structures at the same time, if the calculator can; those of a batch that fails remain unlabelled."""
         size = self._method.get("batch_size") or 1
         # Similar sizes together: a batch needs the memory of all its structures.
         left = sorted(self._left(), key=lambda index: len(self._structures[index]))
@@ -68,7 +68,7 @@ class _Run:
                     self.close()
                 continue
             for index, outcome in zip(batch, outcomes, strict=True):
-                # A failed label is computed again alone, for its reason.
+                # A structure whose label failed is computed again alone, which gives the reason.
                 if not outcome.failure:
                     self.records.add(index, self._structures[index], outcome)
 

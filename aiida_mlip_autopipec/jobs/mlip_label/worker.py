@@ -1,4 +1,4 @@
-"""The process that computes labels: it can be killed at any time, and its crash is a result."""
+"""The process that computes labels: it can be killed at any time, and if it crashes, the label of its structure has failed."""
 
 from __future__ import annotations
 

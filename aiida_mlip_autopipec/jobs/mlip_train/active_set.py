@@ -24,8 +24,8 @@ ACTIVE_SET_FLOOR = 1e-6
 """Length of the rows that are added where the data do not span all functions, relative to the longest column."""
 
 PRIOR_RANGE = 2.0
-"""Length of these rows if a prior determines the functions, relative to the root mean square of a column: a new environment has
-a large grade where a function is far larger than in the data."""
+"""Length of the added rows if a prior determines the functions, relative to the root mean square of a column: a new environment
+has a large grade where a function is far larger than in the data."""
 
 BATCH_ATOMS = 10_000
 """Largest number of atoms in memory at a time."""
@@ -35,7 +35,7 @@ def write_active_set(basis_set: Any, training: Sequence[Frame], path: Path, *, p
     """Write the inverse of the active set: the environments selected by MaxVol, batch by batch.
 
     If the environments do not span all functions, tiny rows are added: a new environment with a component along these
-    functions then has a very large extrapolation grade, as it should.
+    functions then has a very large extrapolation grade.
 
     :param prior: whether the coefficients have a prior, so that the data need not determine them: the rows are then not tiny.
     """
@@ -57,7 +57,9 @@ def _update_active(
     projections = compute_B_projections(basis_set, [frame.atoms for frame in batch])
     for species in projections:
         matrix = projections[species]
-        projections[species] = np.vstack([matrix, active[species] if species in active else _floor(matrix, prior)])
+        projections[species] = np.vstack(
+            [matrix, active[species] if species in active else _rows_along_functions(matrix, prior)]
+        )
     return dict(compute_active_set(projections, tol=1.001, max_iters=300, verbose=False))
 
 
@@ -72,7 +74,7 @@ def _batches(training: Sequence[Frame]) -> Iterator[list[Frame]]:
         yield batch
 
 
-def _floor(matrix: Any, prior: bool) -> np.ndarray:
+def _rows_along_functions(matrix: Any, prior: bool) -> np.ndarray:
     """Return a row along each function, tiny unless the functions have a prior."""
     lengths = np.linalg.norm(matrix, axis=0)
     size = PRIOR_RANGE / max(1, len(matrix)) ** 0.5 if prior else ACTIVE_SET_FLOOR

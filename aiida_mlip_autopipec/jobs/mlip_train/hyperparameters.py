@@ -28,7 +28,8 @@ INITIAL_WEIGHTS = (20.0, 0.03)
 """Weights of energies and of virials at which the search starts."""
 
 SIGNIFICANT = 0.98
-"""Other weights must lower the validation error to this fraction: less is noise. Larger weights of energies need not."""
+"""Other weights are chosen only if they lower the validation error to this fraction, since smaller differences are noise.
+Larger weights of energies are also chosen without this."""
 
 DEFAULT_RIDGE = 1e-8
 """Ridge strength if there are too few groups of structures for cross-validation."""
@@ -41,7 +42,7 @@ The best strength depends on the labels: exact labels determine small coefficien
 """
 
 SEARCH_FOLDS = 2
-"""Number of folds in the search of that strength in a large problem, to save time."""
+"""Number of folds in the search of the ridge strength of the elimination in a large problem, to save time."""
 
 FEW_FUNCTIONS, MANY_STRUCTURES = 600, 40
 """With at most this number of functions and at least this number of structures, all candidates are tried, and functions are

@@ -39,10 +39,10 @@ MAX_INCREASES = 40
 """Largest number of increases of the core repulsion."""
 
 PRIOR_WEIGHTS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
-"""Weights of a relative error of the repulsion of 1, against an error of 1 eV/Å of a force."""
+"""Candidate weights of a relative error of the repulsion of 1, compared with a force error of 1 eV/Å."""
 
 PRIOR_TOLERANCE = 1.05
-"""The largest of these weights is used that raises the validation error by no more than this factor."""
+"""The largest candidate weight that raises the validation error by no more than this factor is used."""
 
 
 SWITCH_DISTANCES = (0.8, 0.85, 0.9, 0.95, 1.0)

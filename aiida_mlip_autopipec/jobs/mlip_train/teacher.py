@@ -173,9 +173,9 @@ def reference_with_teacher(
 
 
 def best_of(candidates: Mapping[str, Solution]) -> str:
-    """Return the name of the best fit: the first one, unless another has a validation error that is smaller than by noise.
+    """Return the name of the best fit: the first one, unless another has a significantly smaller validation error.
 
-    The other must not buy smaller errors of the few energies by larger ones of the many forces.
+    A fit with larger errors of the many forces is not chosen, even if its errors of the few energies are smaller.
     """
     names = list(candidates)
     without = candidates[names[0]].choice
