@@ -65,12 +65,12 @@ def converge(
     target = parse_settings(ConvergenceConfig, given, "options")
     config = parse_settings(PipelineConfig, read_yaml(config_file), str(config_file))
     load_profile(profile)
-    from ..oracle.convergence import cheapest, default_structures, ladders, measure, rows
+    from ..oracle.convergence import both_series, cheapest, default_structures, measure, rows
     from ..runs.converging import Labels, find_cutoff, settings_of
 
     cutoff = find_cutoff(config)
     crystals = list(read_crystals(structures).values()) if structures else default_structures(config.elements)
-    cutoffs, distances = ladders(target.cutoffs or list(cutoff.values), target.distances)
+    cutoffs, distances = both_series(target.cutoffs or list(cutoff.values), target.distances)
     settings = list(dict.fromkeys([*cutoffs, *distances]))
     say(f"{len(crystals)} structures at {len(settings)} settings of {config.oracle.title}")
     labels, seconds = Labels(config, crystals, submit_to_daemon, say).compute(settings, cutoff)

@@ -45,8 +45,8 @@ class Recipe:
     :param kpoints: distance between k-points (1/Å) by level.
     :param settings: other settings of the oracle, such as `vacuum` and `structures_per_job`.
     :param for_elements: returns keyword arguments that depend on the elements of a run, at a level.
-    :param packages: Python packages whose versions count, by the name with which they are imported; if empty, that of the
-        calculator.
+    :param packages: Python packages whose versions belong to the identity of the labels, by the name with which they are
+        imported; if empty, the package of the calculator.
     :param weights: returns the files with the weights for keyword arguments, as `PACKAGE:PATTERN` below an installed package or
         as a path; patterns may have `*`.
     :param version: arguments with which the code prints its version, and a regular expression whose group is the version.

@@ -172,7 +172,7 @@ class _SamplerMaker:
         ]
 
     def _start_from(self, samplers: list[Atoms], starts: Sequence[Atoms], kind: str) -> None:
-        """Replace the start structure of every second sampler by one of `starts` in turn, other ones in each round."""
+        """Replace the start structure of every second sampler by one of `starts` in turn; rounds start at different ones."""
         most = min(_DEFORMED_ATOMS, self._config.max_atoms) if kind == "deformation" else self._config.max_atoms
         suitable = [atoms for atoms in starts if len(atoms) <= self._config.max_atoms]
         if not suitable:

@@ -284,7 +284,7 @@ def _rattled_atoms(cell: Atoms, amplitude: float, random: np.random.Generator) -
 
 
 def _alternating(groups: Sequence[Sequence[Crystal]], n_elements: int) -> Iterator[Crystal]:
-    """Yield crystals without end: the groups in turn, in the group of an element every second time the first crystal."""
+    """Yield crystals endlessly, one of each group in turn; of the group of an element, the first crystal every second time."""
     others = [cycle((group[1:] if number < n_elements else group) or group) for number, group in enumerate(groups)]
     for turn in cycle((0, 1)):
         for number, group in enumerate(groups):

@@ -32,7 +32,7 @@ START_INTERVAL = 3.0
 def ensure_daemon() -> DaemonClient:
     """Return the client of the running daemon; start a daemon if there is none.
 
-    Remaining processes of a daemon whose supervisor was killed are terminated first. Its task queue is on disk, so that
+    Remaining processes of a daemon whose supervisor was killed are terminated first. The task queue is on disk, so that
     the new daemon receives each task once.
 
     :raises UserError: if the profile has no broker, the disk is full, or the daemon does not start.

@@ -120,7 +120,7 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
                 self._resubmit_unlabelled(job, work)
 
     def attach_labels(self) -> None:
-        """Attach the labels of all jobs; only now, since each step reads the links of the outputs that there are."""
+        """Attach the labels of all jobs; only at the end, since each step reads the links of all outputs."""
         for number, job in called_by_number(self.node, "job").items():
             if "labelled" in job.outputs:
                 for label, trajectory in job.outputs.labelled.items():

@@ -49,13 +49,13 @@ class Errors:
 
 @dataclass(frozen=True)
 class Measured:
-    """Errors by setting along both ladders, from coarse to fine; the last of each is the reference."""
+    """Errors of the series of cutoffs and of the series of k-points, from coarse to fine; the last of each is the reference."""
 
     cutoffs: Mapping[Setting, Errors]
     distances: Mapping[Setting, Errors]
 
 
-def ladders(cutoffs: Sequence[float], distances: Sequence[float]) -> tuple[list[Setting], list[Setting]]:
+def both_series(cutoffs: Sequence[float], distances: Sequence[float]) -> tuple[list[Setting], list[Setting]]:
     """Return the settings to compute: growing cutoffs, and falling distances of k-points; both share one setting."""
     middle = cutoffs[len(cutoffs) // 2]
     return [Setting(cutoff, distances[0]) for cutoff in cutoffs], [Setting(middle, distance) for distance in distances]
@@ -73,7 +73,7 @@ def default_structures(elements: Sequence[str]) -> list[Atoms]:
         except (ValueError, RuntimeError, KeyError) as error:
             raise UserError(f"ASE has no simple crystal of {element}: give structures by --structures FILE") from error
         if len(crystal) == 1:
-            # A lone atom has no forces.
+            # The force on the only atom of a cell is zero.
             crystal = crystal * (2, 1, 1)
         for factor in STRAINS:
             atoms = crystal.copy()
@@ -89,7 +89,7 @@ def measure(
     labels: Mapping[Setting, Sequence[Mapping[str, Any]]],
     seconds: Mapping[Setting, float],
 ) -> Measured:
-    """Return the errors of all settings against the finest of their ladder.
+    """Return the errors of all settings against the finest of their series.
 
     :param labels: labels of all structures, in the same order, of each setting.
     :param seconds: cost of each setting, in seconds per structure.
@@ -117,7 +117,7 @@ def cheapest(measured: Measured, target: ConvergenceConfig) -> tuple[Setting, Er
 
     The finest cutoff and the finest k-points are no candidates, since their own errors are not known.
     """
-    costs = _rising(measured.cutoffs), _rising(measured.distances)
+    costs = _rising_costs(measured.cutoffs), _rising_costs(measured.distances)
     found = []
     for (one, of_cutoff), cost in list(zip(measured.cutoffs.items(), costs[0], strict=True))[:-1]:
         for (other, of_distance), factor in list(zip(measured.distances.items(), costs[1], strict=True))[:-1]:
@@ -134,17 +134,17 @@ def cheapest(measured: Measured, target: ConvergenceConfig) -> tuple[Setting, Er
     return min(found, key=lambda entry: entry[0])[1:] if found else None
 
 
-def _rising(ladder: Mapping[Setting, Errors]) -> list[float]:
-    """Return the costs along a ladder; a cost below that of a coarser setting is noise, and is raised to it."""
-    return [float(cost) for cost in np.maximum.accumulate([errors.seconds for errors in ladder.values()])]
+def _rising_costs(series: Mapping[Setting, Errors]) -> list[float]:
+    """Return the costs of a series; a cost below that of a coarser setting is noise, and is raised to that cost."""
+    return [float(cost) for cost in np.maximum.accumulate([errors.seconds for errors in series.values()])]
 
 
 def rows(measured: Measured) -> list[list[str]]:
-    """Return the rows of the table: both ladders, the reference of each marked."""
+    """Return the rows of the table: both series, with the reference of each marked."""
     lines = []
-    for ladder in (measured.cutoffs, measured.distances):
-        for setting, errors in ladder.items():
-            is_reference = setting == list(ladder)[-1]
+    for series in (measured.cutoffs, measured.distances):
+        for setting, errors in series.items():
+            is_reference = setting == list(series)[-1]
             numbers = [f"{value:.2f}" for value in (errors.energy, errors.force, errors.stress)]
             shown = ["reference", "", ""] if is_reference else numbers
             lines.append([f"{setting.cutoff:g}", f"{setting.distance:g}", *shown, f"{errors.seconds:.2f}"])

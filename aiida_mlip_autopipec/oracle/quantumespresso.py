@@ -164,7 +164,7 @@ class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
     def write_report(self) -> None:
         """Attach the labels, and merge the reports of the parts into one.
 
-        Only now, since each step reads the links of the outputs that there are.
+        Only at the end, since each step reads the links of all outputs.
         """
         reports = {}
         for number, pk in enumerate(self.ctx.parts):

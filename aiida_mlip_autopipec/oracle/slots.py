@@ -1,4 +1,4 @@
-"""An oracle that keeps its slots in the queue busy: a job that ends makes room for the next one."""
+"""Base of oracles that submit the next job as soon as one of their jobs ends, up to a maximum number of jobs."""
 
 from __future__ import annotations
 

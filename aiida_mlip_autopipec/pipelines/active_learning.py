@@ -13,7 +13,7 @@ from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.calcfunctions import curate_labels
 from ..dataset.trajectory import count_frames
 from ..exploration.workchain import ExplorationWorkChain
-from ..host.workarounds.lost_connection import EndsWithBroker
+from ..host.workarounds.lost_connection import MonitorsConnection
 from ..learning.calcfunctions import (
     add_failed_round,
     add_round,
@@ -35,8 +35,8 @@ from ..selection.workchain import SelectionWorkChain
 from ..training.workchain import OUTPUTS, PaceTrainWorkChain
 from ..validation.job import LABELS, evaluation_job
 from .one_shot import OneShotWorkChain
-from .taught import declare_teacher, prior_of
 from .validated import ValidatedRun
+from .with_teacher import declare_teacher, prior_of
 
 MAX_FAILED_ROUNDS = 2
 """Maximum number of consecutive rounds in which all labels fail."""
@@ -45,7 +45,7 @@ CUTOFF_GROWTH = 2.0
 """Growth factor of the dataset after which the cutoff is optimised again instead of taken from the last fit."""
 
 
-class ActiveLearningWorkChain(EndsWithBroker, ValidatedRun):
+class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
     """Makes a potential from elements and a reference method by active learning."""
 
     @classmethod

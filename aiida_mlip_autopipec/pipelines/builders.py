@@ -31,7 +31,7 @@ from .one_shot import OneShotWorkChain
 from .own_data import OwnDataWorkChain
 from .potentials import Potential, run_of
 from .structures import phases_of, previous_seeds, seed_trajectories
-from .taught import taught_config
+from .with_teacher import config_of_teacher_run
 
 logger = logging.getLogger(__name__)
 
@@ -128,13 +128,13 @@ def _prepare_teacher(config: PipelineConfig, method: dict[str, Any], warn: Calla
     :param method: identity of the labels of the oracle.
     :raises UserError: if the teacher cannot be prepared, or is the oracle itself.
     """
-    taught = taught_config(config)
-    inputs = _prepare_oracle(taught, warn)
+    teacher = config_of_teacher_run(config)
+    inputs = _prepare_oracle(teacher, warn)
     if inputs["method"].get_dict() == method:
         raise UserError(
-            f"teacher.oracle: {taught.oracle.title} with these settings is the method of the oracle; set another method"
+            f"teacher.oracle: {teacher.oracle.title} with these settings is the method of the oracle; set another method"
         )
-    _check_generator(taught, taught.generator.count_for(config.elements), {})
+    _check_generator(teacher, teacher.generator.count_for(config.elements), {})
     return {"oracle": inputs, "explorer": ensure_code("explore_structures")}
 
 

@@ -13,17 +13,17 @@ from ..config.schemas.selection import SelectionConfig
 from ..config.schemas.training import TrainingConfig
 from ..dataset.frame_files import count_structures
 from ..generator.calcfunctions import generate_structures
-from ..host.workarounds.lost_connection import EndsWithBroker
+from ..host.workarounds.lost_connection import MonitorsConnection
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.calcfunctions import failed
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from ..selection.workchain import SelectionWorkChain
 from .fitted import FittedRun
-from .taught import TaughtRun
+from .with_teacher import RunWithTeacher
 
 
-class OneShotWorkChain(EndsWithBroker, TaughtRun, FittedRun):
+class OneShotWorkChain(MonitorsConnection, RunWithTeacher, FittedRun):
     """Makes a potential from elements and a reference method without active learning."""
 
     @classmethod

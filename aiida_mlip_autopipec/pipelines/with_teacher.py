@@ -20,7 +20,7 @@ from ..training.workchain import PaceTrainWorkChain
 from .validated import ValidatedRun
 
 
-def taught_config(config: PipelineConfig) -> PipelineConfig:
+def config_of_teacher_run(config: PipelineConfig) -> PipelineConfig:
     """Return the settings of the run in which the teacher is the oracle: it labels all structures that are generated."""
     assert config.teacher is not None
     count = config.teacher.count_for(config.elements)
@@ -45,10 +45,10 @@ def prior_of(config: PipelineConfig, outputs: Mapping[str, Data]) -> dict[str, S
     return {"teacher": outputs["potential_yaml"]}
 
 
-def taught_exploration(config: PipelineConfig) -> ExplorationConfig:
+def exploration_of_teacher_run(config: PipelineConfig) -> ExplorationConfig:
     """Return the settings of the exploration with the potential of the teacher.
 
-    Samplers stop where it extrapolates: structures beyond are not those that the teacher would find.
+    Samplers stop where the potential extrapolates: beyond, its structures differ from those that the teacher itself would give.
     """
     assert config.teacher is not None
     settings = config.exploration
@@ -76,7 +76,7 @@ def declare_teacher(spec: ProcessSpec) -> None:
     )
 
 
-class TaughtRun(ValidatedRun):
+class RunWithTeacher(ValidatedRun):
     """Base class of a run with a `PipelineConfig` that a teacher may start.
 
     A subclass with the steps of a whole run is also the run in which the teacher is the oracle.
@@ -99,7 +99,7 @@ class TaughtRun(ValidatedRun):
             self,
             type(self),
             TEACH,
-            config=Dict(taught_config(self.config).model_dump(mode="json")),
+            config=Dict(config_of_teacher_run(self.config).model_dump(mode="json")),
             oracle=self.inputs.teacher.oracle,
             trainer=self.exposed_inputs(PaceTrainWorkChain, "trainer"),
             seeds=self.inputs.get("seeds", {}),
@@ -119,7 +119,7 @@ class TaughtRun(ValidatedRun):
             potential_yaml=taught.outputs.potential_yaml,
             active_set=taught.outputs.active_set,
             elements=List(sorted(config.elements)),
-            settings=Dict(taught_exploration(config).model_dump(mode="json")),
+            settings=Dict(exploration_of_teacher_run(config).model_dump(mode="json")),
             starts=self.inputs.get("seeds", {}),
             resources=self.inputs.trainer.resources,
             code=self.inputs.teacher.explorer,

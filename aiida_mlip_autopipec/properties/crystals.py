@@ -92,7 +92,7 @@ def repeats(cell: Atoms, min_length: float) -> tuple[int, int, int]:
 
 
 def sized(name: str, cell: Atoms) -> SizedCrystal:
-    """Return a crystal as the validation has it."""
+    """Return a crystal in the form that the validation uses."""
     return SizedCrystal(name, "", cell)
 
 

@@ -93,6 +93,6 @@ def _dumbbell(crystal: Atoms, perfect: Atoms, site: int, element: str, direction
     position = perfect.positions[site].copy()
     defect.positions[site] = position - half
     defect.append(Atom(element, position + half))
-    # Off the symmetry, so that an unstable dumbbell can turn.
+    # Displaced from the symmetric position, so that an unstable dumbbell can rotate.
     defect.rattle(0.01, seed=1)
     return defect

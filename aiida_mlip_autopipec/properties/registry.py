@@ -16,7 +16,7 @@ from .model import Property
 
 ENTRY_POINTS = "mlip_autopipec.properties"
 
-_OWN = {
+_BUILT_IN = {
     "lattice": "lattice:Lattice",
     "elastic": "elastic:Elastic",
     "phonons": "phonons:Phonons",
@@ -67,18 +67,18 @@ def properties_in_files(files: Sequence[str]) -> dict[str, type[Property]]:
 def _find(name: str, known: dict[str, type[Property]]) -> type[Property]:
     if name in known:
         return known[name]
-    if name in _OWN:
-        module, _, attribute = _OWN[name].partition(":")
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
         return getattr(importlib.import_module(f".{module}", __package__), attribute)
     others = {point.name: point for point in find_extensions(ENTRY_POINTS)}
     if name not in others:
-        allowed = ", ".join([*_OWN, *known, *others])
+        allowed = ", ".join([*_BUILT_IN, *known, *others])
         raise UserError(f"properties: {name!r:.80} is unknown; allowed: {allowed}")
     return others[name].load()
 
 
 def _with_settings(found: type[Property], config: PropertiesConfig) -> Property:
-    if found.name in PropertiesConfig.model_fields and found.name in _OWN:
+    if found.name in PropertiesConfig.model_fields and found.name in _BUILT_IN:
         return found(getattr(config, found.name))
     return found(parse_settings(found.Settings, config.settings.get(found.name, {}), f"settings.{found.name}"))
 

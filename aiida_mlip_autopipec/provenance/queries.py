@@ -128,14 +128,14 @@ def _run_of(calculation: int, calls: Mapping[int, Call]) -> int | None:
 
 def _mark_teachers(processes: list[dict[str, Any]], calls: Mapping[int, Call]) -> list[dict[str, Any]]:
     """Return the processes, with a mark in the label of those of a teacher and of those behind them."""
-    taught = calculations_of_teachers([row["id"] for row in processes], calls)
-    if not taught:
+    of_teachers = calculations_of_teachers([row["id"] for row in processes], calls)
+    if not of_teachers:
         return processes
-    taught |= {row["id"] for row in _ancestors_of(sorted(taught))}
-    if all(row["id"] in taught for row in processes):
+    of_teachers |= {row["id"] for row in _ancestors_of(sorted(of_teachers))}
+    if all(row["id"] in of_teachers for row in processes):
         # The potential of the teacher itself.
         return processes
-    return [{**row, "label": f"{row['label']}{OF_TEACHER}"} if row["id"] in taught else row for row in processes]
+    return [{**row, "label": f"{row['label']}{OF_TEACHER}"} if row["id"] in of_teachers else row for row in processes]
 
 
 def _processes(query: orm.QueryBuilder, **joining: str) -> list[dict[str, Any]]:

@@ -117,7 +117,7 @@ def error_strips(structures: Structures, groups: Sequence[Group], quantity: str)
     for number, group in enumerate(groups):
         middle = len(groups) - number - 0.5
         centre[list(group.kinds)] = middle
-        # Only unseen test structures: training errors are smaller.
+        # Only test structures that equal no training structure: training errors are smaller.
         own = errors[structures.is_unseen & np.isin(structures.kinds, group.kinds)]
         if len(own) < MIN_OF_A_KIND:
             continue

@@ -222,7 +222,8 @@ def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
         yield Finding(
             "look",
             "Not every element has an isolated atom in the data, so the energies of free atoms are only fitted offsets: "
-            "cohesive energies, and energies of atoms far apart, are meaningless. Add an isolated atom of each element to the data.",
+            "cohesive energies, and energies of atoms far apart, are meaningless. Add an isolated atom of each element "
+            "to the data.",
         )
 
 

@@ -79,7 +79,7 @@ class Labels:
 
         :raises UserError: if a structure has no label.
         """
-        # On this machine they would take each other's time.
+        # On this machine, jobs at the same time would slow each other down and distort the measured cost.
         at_a_time = 1 if self._config.resources.oracle.computer == LOCALHOST else len(settings)
         labels, seconds = {}, {}
         for first in range(0, len(settings), at_a_time):

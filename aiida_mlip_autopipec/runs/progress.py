@@ -34,7 +34,7 @@ Known = TypeVar("Known")
 
 
 def _remembered(look_up: Callable[[orm.ProcessNode], Known]) -> Callable[[orm.ProcessNode], Known]:
-    """Look up only once for each process what does not change."""
+    """Cache a property of a process that does not change."""
     known: dict[str, Known] = {}
 
     @wraps(look_up)
@@ -49,7 +49,7 @@ def _remembered(look_up: Callable[[orm.ProcessNode], Known]) -> Callable[[orm.Pr
 def _of_terminated(
     stage_of: Callable[[orm.WorkChainNode | None], Stage],
 ) -> Callable[[orm.WorkChainNode | None], Stage]:
-    """Make the stage of a terminated process only once: it does not change."""
+    """Cache the stage of a terminated process, which does not change."""
     final = _remembered(stage_of)
 
     @wraps(stage_of)
@@ -151,14 +151,14 @@ def _first_unfinished(run: orm.WorkChainNode, found: list[Stage]) -> list[Stage]
 
 def _teacher_stage(called: Mapping[str, orm.WorkChainNode]) -> Stage:
     """Return the stage of a teacher, with its current step."""
-    taught, exploration = called[TEACH], called.get("explore")
+    teacher, exploration = called[TEACH], called.get("explore")
     if exploration is None:
-        inner = stages(taught)
+        inner = stages(teacher)
         current = next((stage for stage in reversed(inner) if stage.state != "waiting"), inner[0])
-        state = "failed" if state_of(taught) == "failed" else "running"
+        state = "failed" if state_of(teacher) == "failed" else "running"
         detail = f"{current.name}: {current.detail}".removesuffix(": ")
         return replace(current, name="teacher", state=state, detail=detail)
-    labelled = taught.outputs.oracle_report["labelled"]
+    labelled = teacher.outputs.oracle_report["labelled"]
     if not exploration.is_finished_ok:
         return Stage("teacher", state_of(exploration), f"{labelled} labelled by the teacher, exploring")
     explored = exploration.outputs.report["candidates"]

@@ -16,7 +16,7 @@ from aiida_mlip_autopipec.config.recipes import find_recipe
 from aiida_mlip_autopipec.config.schemas.convergence import ConvergenceConfig
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 from aiida_mlip_autopipec.oracle.complete import complete
-from aiida_mlip_autopipec.oracle.convergence import Setting, cheapest, default_structures, ladders, measure, rows
+from aiida_mlip_autopipec.oracle.convergence import Setting, both_series, cheapest, default_structures, measure, rows
 from aiida_mlip_autopipec.report.convergence import convergence_plot
 
 CUTOFFS, DISTANCES = [10.0, 20.0, 30.0, 40.0], [0.6, 0.4, 0.2]
@@ -29,7 +29,7 @@ def label(energy: float, force: float) -> dict[str, Any]:
 
 def study() -> Any:
     """Two structures of two atoms whose energies have errors of 8, 4, 2, 0 and 1, 0.25, 0 meV, and forces of half of that."""
-    cutoffs, distances = ladders(CUTOFFS, DISTANCES)
+    cutoffs, distances = both_series(CUTOFFS, DISTANCES)
     labels: dict[Setting, list[dict[str, Any]]] = {}
     for setting in {*cutoffs, *distances}:
         error = {10.0: 0.008, 20.0: 0.004, 30.0: 0.002, 40.0: 0.0}[setting.cutoff]

@@ -112,7 +112,7 @@ class _Reader:
         if match := _DISPLACED.search(line):
             self.displaced = match[1] is None
         if self.displaced:
-            # Of the strained structures only a failure counts: it spoils the stress.
+            # Of the strained structures only a failure is read, since the stress of the step then cannot be used.
             self._failure(line)
             return None
         finished = None

@@ -21,7 +21,7 @@ def neighbour_distance(atoms: Atoms) -> float:
 
 
 def strained(atoms: Atoms, largest: float, along: np.ndarray, random: np.random.Generator) -> Atoms:
-    """Return a structure under a random symmetric strain of the cell vectors `along` (3,) which it continues."""
+    """Return a structure under a random symmetric strain; only the cell vectors selected by the mask `along` (3,) change."""
     strain = random.uniform(-largest, largest, (3, 3))
     changed = atoms.copy()
     vectors = atoms.cell.array.copy()

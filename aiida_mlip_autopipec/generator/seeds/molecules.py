@@ -34,7 +34,8 @@ def stretched(molecule: Atoms, random: np.random.Generator) -> Atoms:
 
 
 def pair(first: Atoms, second: Atoms, random: np.random.Generator) -> Atoms:
-    """Return two molecules at random orientations; their nearest atoms are 0.7 to 2 van der Waals-like distances apart."""
+    """Return two molecules at random orientations; atoms of different molecules are at least 1 to 3 times (a
+    random factor) the sum of their covalent radii apart."""
     one, other = _turned(first, random), _turned(second, random)
     direction = random.normal(size=3)
     direction /= np.linalg.norm(direction)

@@ -23,8 +23,8 @@ _monitored: list[Any] = []
 """The monitored connections."""
 
 
-class EndsWithBroker:
-    """Base class of processes: a worker that runs one of them monitors its connection from then on."""
+class MonitorsConnection:
+    """Base class of processes: a worker monitors its connection as soon as it has run one of them."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         speed.install()

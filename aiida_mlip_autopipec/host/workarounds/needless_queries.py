@@ -28,14 +28,14 @@ def install() -> None:
     global _installed
     if _installed or not are_needed():
         return
-    _remember_what_never_changes()
-    _check_no_cycle_of_new_nodes()
-    _ask_for_links_directly()
-    _ask_for_no_outputs_without_outputs()
+    _cache_unchanging_columns()
+    _skip_cycle_check_of_new_nodes()
+    _query_links_directly()
+    _query_outputs_only_if_any()
     _installed = True
 
 
-def _remember_what_never_changes() -> None:
+def _cache_unchanging_columns() -> None:
     from aiida.storage.psql_dos.orm.utils import ModelWrapper
     from sqlalchemy.orm.attributes import instance_state
 
@@ -58,7 +58,7 @@ def _remember_what_never_changes() -> None:
     ModelWrapper.__getattr__ = get_known
 
 
-def _check_no_cycle_of_new_nodes() -> None:
+def _skip_cycle_check_of_new_nodes() -> None:
     from aiida.orm.nodes.links import NodeLinks
     from aiida.orm.utils.links import validate_link
 
@@ -73,7 +73,7 @@ def _check_no_cycle_of_new_nodes() -> None:
     NodeLinks.validate_incoming = validate_incoming
 
 
-def _ask_for_links_directly() -> None:
+def _query_links_directly() -> None:
     from aiida.common.links import LinkType
     from aiida.orm.convert import get_orm_entity
     from aiida.orm.nodes.links import NodeLinks
@@ -140,7 +140,7 @@ def _ask_for_links_directly() -> None:
     links.link_triple_exists = link_triple_exists
 
 
-def _ask_for_no_outputs_without_outputs() -> None:
+def _query_outputs_only_if_any() -> None:
     from aiida.engine import Process
 
     store_new_outputs = Process.update_outputs
