@@ -83,7 +83,7 @@ WORKFLOW_FILES = {
 
 SHARE_A_RUN = (
     *("cli/test_data", "cli/test_properties", "docs/test_commands", "system/test_examples"),
-    *("provenance/test_queries", "provenance/test_travel"),
+    *("provenance/test_queries", "provenance/test_archive"),
     *("report/test_collect", "report/test_in_browser", "report/test_page"),
 )
 SHARE_ANOTHER_RUN = ("pipelines/test_caching", "pipelines/test_one_shot")
@@ -115,7 +115,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs; those that wait for daemons and jobs come first, so that the others fill the gaps."""
+    """Mark each test by what it needs; tests that wait for daemons and jobs run first, so that others use the waiting times."""
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
         room = path.parts[0]
@@ -138,7 +138,7 @@ def postgres_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 
 @pytest.fixture(scope="session")
 def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profile_factory: Any) -> Iterator[Profile]:
-    """The temporary profile, on the storage chosen by `--db-backend`, with the broker that needs no service."""
+    """The temporary profile, with the storage chosen by `--db-backend` and the embedded broker."""
     storage: dict[str, Any] = {"storage_backend": "core.sqlite_dos"}
     if request.config.getoption("--db-backend") == "psql":
         storage = {"storage_backend": "core.psql_dos", "storage_config": request.getfixturevalue("postgres_database")}
@@ -217,7 +217,7 @@ def labelled_copper(copper: list[Atoms]) -> list[Atoms]:
 
 @pytest.fixture(scope="session")
 def small_config() -> PipelineConfig:
-    """Copper in the small: enough for every stage to do its work."""
+    """Settings of a small run of copper in which every stage has work."""
     return PipelineConfig(
         elements=["Cu"],
         generator={"count": 24, "max_atoms": 4},
@@ -229,7 +229,7 @@ def small_config() -> PipelineConfig:
 
 @pytest.fixture(scope="session")
 def finished_uuid(aiida_profile: Profile, small_config: PipelineConfig) -> str:
-    """The UUID of a one-shot run that ended well; it computes all its labels, whatever tests before it have left."""
+    """The UUID of a finished one-shot run, which computes all its labels, even if earlier tests have stored some of them."""
     content = small_config.model_dump(mode="json")
     config = PipelineConfig.model_validate({**content, "oracle": {**content["oracle"], "reuse": False}})
     _, node = run_get_node(build_one_shot(config))
@@ -239,7 +239,7 @@ def finished_uuid(aiida_profile: Profile, small_config: PipelineConfig) -> str:
 
 @pytest.fixture(scope="module")
 def finished_run(finished_uuid: str) -> orm.WorkChainNode:
-    """That run, loaded for each file: where a file loads a profile of its own, the storage is closed and opened again."""
+    """The finished run, loaded for each file: a file that loads another profile closes the storage and opens it again."""
     return orm.load_node(finished_uuid)
 
 
@@ -254,7 +254,7 @@ def silicon_upf() -> Path:
 
 @pytest.fixture(scope="module")
 def run_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """Run a program of this Python environment on a machine on which AiiDA was never used; the daemon is stopped at the end."""
+    """Run a program of this Python environment in a home without AiiDA configuration; the daemon is stopped at the end."""
     home = tmp_path_factory.mktemp("home")
     environment = {**os.environ, "AIIDA_PATH": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own, for tests and benchmarks."""
+"""A temporary PostgreSQL server for tests and benchmarks."""
 
 from __future__ import annotations
 

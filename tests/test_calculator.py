@@ -28,7 +28,7 @@ def test_energies_include_the_free_atoms(fitted: Path) -> None:  # noqa: F811
     assert atom.get_potential_energy() == pytest.approx(3.51, abs=1e-6)
 
 
-def test_results_are_those_of_both_files(fitted: Path, crystal: Atoms) -> None:  # noqa: F811
+def test_results_of_yace_and_yaml_agree_and_have_expected_errors(fitted: Path, crystal: Atoms) -> None:  # noqa: F811
     calculator = load(fitted / "potential.yace")
     crystal.calc = calculator
     energy, forces, stress = crystal.get_potential_energy(), crystal.get_forces(), crystal.get_stress()
@@ -41,7 +41,7 @@ def test_results_are_those_of_both_files(fitted: Path, crystal: Atoms) -> None: 
     assert isinstance(calculator.get_property("expected_energy_error", crystal), float)
 
 
-def test_a_slab_without_vacuum_is_one_with_vacuum(fitted: Path) -> None:  # noqa: F811
+def test_slab_periodic_in_two_directions_equals_one_with_vacuum(fitted: Path) -> None:  # noqa: F811
     slab = fcc111("Cu", (1, 1, 3))
     slab.rattle(0.05, seed=1)
     in_vacuum = slab.copy()
@@ -53,12 +53,12 @@ def test_a_slab_without_vacuum_is_one_with_vacuum(fitted: Path) -> None:  # noqa
     assert np.allclose(slab.get_forces(), in_vacuum.get_forces(), atol=1e-8)
 
 
-def test_missing_files_are_named(fitted: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_error_names_missing_files(fitted: Path, tmp_path: Path) -> None:  # noqa: F811
     shutil.copy(fitted / "potential.yace", tmp_path)
     with pytest.raises(UserError, match=r"potential\.asi.*mlip-auto export"):
         load(tmp_path / "potential.yace")
 
 
-def test_an_unknown_element_is_named(fitted: Path) -> None:  # noqa: F811
+def test_error_names_an_unknown_element(fitted: Path) -> None:  # noqa: F811
     with pytest.raises(UserError, match="no element Au; its elements are Cu"):
         Atoms("Au", calculator=load(fitted / "potential.yace")).get_potential_energy()

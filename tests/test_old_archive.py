@@ -91,7 +91,7 @@ def test_datasets_are_read(kind: str, nodes: list[orm.Node]) -> None:
         assert calculation.process_class.__name__ == calculation.process_label
 
 
-def test_the_example_asks_for_all_that_is_behind_a_potential_of_active_learning(
+def test_example_find_provenance_lists_all_processes_of_a_stored_potential(
     nodes: list[orm.Node], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     potential = only_run("active_learning", nodes).outputs.potential
@@ -108,7 +108,9 @@ def test_the_imported_dataset_is_exported(profile: Profile, tmp_path: Path) -> N
     assert (tmp_path / "data.extxyz").read_text().count("Lattice=") == 24
 
 
-def test_provenance_is_told(run: orm.WorkChainNode, nodes: list[orm.Node], profile: Profile, tmp_path: Path) -> None:
+def test_provenance_commands_work_for_stored_nodes(
+    run: orm.WorkChainNode, nodes: list[orm.Node], profile: Profile, tmp_path: Path
+) -> None:
     potential = run.outputs.potential
     told = json.loads(mlip_auto(profile, "provenance", str(potential.pk), "--json").output)
     assert potential.uuid in json.dumps(told)
@@ -138,7 +140,7 @@ def caching() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["mlip_autopipec.generate", "mlip_autopipec.curate", "mlip_autopipec.training_files"])
-def test_equal_calculations_give_the_same_and_are_taken_from_the_cache(
+def test_stored_calculations_are_reproduced_and_found_by_the_cache(
     name: str, run: orm.WorkChainNode, caching: None
 ) -> None:
     function = CalculationFactory(name)

@@ -1,4 +1,4 @@
-"""What is released: a wheel and a source archive that hold what they must, and nothing else."""
+"""The content of the released wheel and source archive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_they_pass_the_checks_of_the_index(built: Path) -> None:
+def test_twine_check_passes(built: Path) -> None:
     files = sorted(built.iterdir())
     assert [path.suffix for path in files] == [".whl", ".gz"]
     command = [sys.executable, "-m", "twine", "check", "--strict", *files]
@@ -32,7 +32,7 @@ def test_they_pass_the_checks_of_the_index(built: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_wheel_holds_the_package_alone(built: Path) -> None:
+def test_wheel_contains_only_the_package(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     tracked = subprocess.run(
@@ -46,7 +46,7 @@ def test_the_wheel_holds_the_package_alone(built: Path) -> None:
         assert line in metadata
 
 
-def test_the_source_archive_holds_what_is_needed_to_test(built: Path) -> None:
+def test_source_archive_contains_tests_and_documentation(built: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as content:
         names = {name.split("/", 1)[1] for name in content.getnames() if "/" in name}
@@ -54,7 +54,7 @@ def test_the_source_archive_holds_what_is_needed_to_test(built: Path) -> None:
     assert not any(name.startswith("docs/_build") for name in names)
 
 
-def test_one_version_is_told_everywhere() -> None:
+def test_version_is_the_same_in_package_citation_and_changelog() -> None:
     from aiida_mlip_autopipec import __version__
 
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Waiting for what must come: with a limit so generous that only a real fault reaches it, on a busy machine too."""
+"""Waiting for a condition, with a timeout that is long enough for a busy machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 PATIENCE = 900.0
-"""Seconds to wait for what must come."""
+"""Timeout (s)."""
 
 
 def wait_for(what: str, comes: Callable[[], Any], every: float = 0.2) -> Any:
-    """Wait until something is true, and return it."""
+    """Wait until a condition is true, and return its value.
+
+    :param what: name of the condition, for the message after the timeout.
+    :param every: seconds between two checks.
+    """
     deadline = time.monotonic() + PATIENCE
     while not (found := comes()):
         assert time.monotonic() < deadline, f"{what}: not after {PATIENCE:.0f} s"

@@ -1,7 +1,7 @@
-"""The portable programs in processes forked from one that has imported the libraries, which takes longer than most tests.
+"""The portable programs in processes that are forked from a Python that has already imported the libraries, to save time.
 
-A program has a process, a working folder, streams and an exit status of its own, as when a fresh Python runs it; the jobs of
-workflows and `PacemakerWrapper` do that in their tests.
+Each program has its own process, working folder, streams and exit status, as if a new Python ran it. Tests of workflows and of
+`PacemakerWrapper` run the programs by a new Python.
 """
 
 from __future__ import annotations

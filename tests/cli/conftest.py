@@ -1,4 +1,4 @@
-"""The command `mlip-auto`: on a machine on which AiiDA was never used, and in this process."""
+"""The command `mlip-auto`: as a program without any AiiDA configuration, and as a function in this process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def new_machine(run_program: Command) -> Command:
-    """Run `mlip-auto` there."""
+    """Run `mlip-auto` as a program without any AiiDA configuration."""
     return lambda *arguments: run_program("mlip-auto", *arguments)
 
 

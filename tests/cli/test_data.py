@@ -1,4 +1,4 @@
-"""The commands around what is stored: in, out, and the questions a year later."""
+"""The commands on stored data: import, export, list, provenance, touched, compare."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def generated() -> list[Atoms]:
     return frames
 
 
-def test_in_and_out_again(mlip_auto, data: Path, labelled_copper: list[Atoms], tmp_path: Path) -> None:
+def test_imported_datasets_are_listed_and_exported(
+    mlip_auto, data: Path, labelled_copper: list[Atoms], tmp_path: Path
+) -> None:
     done = mlip_auto("import", str(data), "--label", "copper of mine")
     assert done.exit_code == 0, done.output
     (dataset,) = [found for found in find_datasets() if found.name == "copper of mine"]
@@ -65,7 +67,7 @@ def test_in_and_out_again(mlip_auto, data: Path, labelled_copper: list[Atoms], t
     assert again.exit_code == 1 and "already" in again.output
 
 
-def test_a_broken_file_leaves_nothing(mlip_auto, data: Path, tmp_path: Path) -> None:
+def test_nothing_is_stored_if_one_file_is_damaged(mlip_auto, data: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.extxyz"
     broken.write_text(data.read_text()[:-40])
     before = orm.QueryBuilder().append(orm.Node).count()
@@ -76,7 +78,7 @@ def test_a_broken_file_leaves_nothing(mlip_auto, data: Path, tmp_path: Path) -> 
     assert not orm.QueryBuilder().append(DatasetGroup, filters={"label": "half"}).count()
 
 
-def test_files_of_a_potential(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
+def test_files_of_a_potential_are_exported(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     for identifier in (finished_run.pk, finished_run.outputs.potential.pk):
         assert mlip_auto("export", str(identifier), f"{identifier}.yace").exit_code == 0
         written = (tmp_path / f"{identifier}.yace").read_bytes()
@@ -101,7 +103,7 @@ def test_exports_for_other_programs(mlip_auto, finished_run: orm.WorkChainNode, 
     assert again.exit_code == 1 and "exists already" in again.output
 
 
-def test_the_dataset_of_a_run(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
+def test_dataset_of_a_run_is_exported(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     assert mlip_auto("export", str(finished_run.pk), "run.extxyz").exit_code == 0
     again = mlip_auto("export", str(finished_run.pk), "run.extxyz")
     assert again.exit_code == 1 and "run.extxyz exists already and is not changed" in again.output
@@ -110,7 +112,7 @@ def test_the_dataset_of_a_run(mlip_auto, finished_run: orm.WorkChainNode, tmp_pa
     assert missing.exit_code == 1 and "is not a dataset" in missing.output
 
 
-def test_what_a_calculation_has_touched(mlip_auto, finished_run: orm.WorkChainNode) -> None:
+def test_touched_lists_the_potentials_that_depend_on_a_calculation(mlip_auto, finished_run: orm.WorkChainNode) -> None:
     job = next(node for node in finished_run.called_descendants if node.process_label == "AseLabelCalculation")
     touched = {potential.uuid for potential in dependent_potentials(job)}
     assert finished_run.outputs.potential.uuid in touched
@@ -144,13 +146,13 @@ def test_provenance_and_report_of_a_run_and_its_potential(
     assert refused.exit_code == 1 and isinstance(refused.exception, SystemExit)
 
 
-def test_the_graph_is_a_picture_with_counts(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
+def test_provenance_graph_is_an_svg_file(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     done = mlip_auto("provenance", str(finished_run.pk), "--graph", "graph.svg")
     assert done.exit_code == 0, done.output
     assert "<svg" in (tmp_path / "graph.svg").read_text()
 
 
-def test_a_stored_dataset_is_added_to_what_is_generated_and_what_differs_is_told(
+def test_initial_dataset_joins_generated_structures_and_compare_shows_differences(
     mlip_auto, finished_run: orm.WorkChainNode, data: Path, small_config: PipelineConfig
 ) -> None:
     assert mlip_auto("import", str(data), "--label", "more").exit_code == 0
@@ -184,7 +186,9 @@ def test_a_stored_dataset_is_added_to_what_is_generated_and_what_differs_is_told
     assert finished_run.outputs.potential.uuid in touched and node.outputs.potential.uuid in touched
 
 
-def test_import_says_what_it_repairs_and_doubts(mlip_auto, generated: list[Atoms], tmp_path: Path) -> None:
+def test_import_prints_repairs_and_warns_of_implausible_labels(
+    mlip_auto, generated: list[Atoms], tmp_path: Path
+) -> None:
     generated[3].set_cell(-generated[3].cell.array)
     frames = [label_by_emt(atoms) for atoms in generated]
     for index, atoms in enumerate(frames):
@@ -212,14 +216,14 @@ def test_import_says_what_it_repairs_and_doubts(mlip_auto, generated: list[Atoms
         ("energy=", "enthalpy=", "no energy"),
     ],
 )
-def test_import_refuses_by_file_and_frame(mlip_auto, data: Path, old: str, new: str, words: str) -> None:
+def test_import_error_names_file_and_frame(mlip_auto, data: Path, old: str, new: str, words: str) -> None:
     data.write_text(data.read_text().replace(old, new))
     done = mlip_auto("import", str(data), "--label", "refused")
     assert done.exit_code == 1 and "copper.extxyz" in done.output and words in done.output, done.output
     assert not orm.QueryBuilder().append(DatasetGroup, filters={"label": "refused"}).count()
 
 
-def test_stored_structures_that_cannot_be_used_are_no_initial_dataset(
+def test_initial_dataset_with_unusable_structures_is_refused(
     generated: list[Atoms], small_config: PipelineConfig
 ) -> None:
     flat = [label_by_emt(atoms) for atoms in generated[:6]]

@@ -37,9 +37,9 @@ def test_labels_and_fit_have_bars_time_left_and_loss() -> None:
     assert "about 5 min left" in training and "step 2 of 6, design matrix, 40 %; loss 0.05" in training
 
 
-def played(looks: Sequence[Sequence[Stage]], lines: Sequence[str] = ()) -> None:
+def follow_stages(queries: Sequence[Sequence[Stage]], lines: Sequence[str] = ()) -> None:
     """Follow a run that has these stages at successive queries."""
-    left = list(looks)
+    left = list(queries)
     follow(lambda with_logs: (left.pop(0), lines), lambda: len(left) == 1)
 
 
@@ -49,8 +49,10 @@ def test_plain_lines_show_each_step_of_a_fit_once(
     monkeypatch.setattr(display, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(display, "LOG_SECONDS", 0.0)
     steps = ("design matrix, 40 %", "design matrix, 80 %", "choice of functions, 10 %")
-    looks = [[DATASET, fit(f"step {(step[0] == 'c' and 3) or 2} of 6, {step}")] for step in steps]
-    played([[Stage("dataset", "waiting")], *looks, [DATASET, Stage("fit", "done", "60 functions")]], ["Paused: no"])
+    queries = [[DATASET, fit(f"step {(step[0] == 'c' and 3) or 2} of 6, {step}")] for step in steps]
+    follow_stages(
+        [[Stage("dataset", "waiting")], *queries, [DATASET, Stage("fit", "done", "60 functions")]], ["Paused: no"]
+    )
     lines = capsys.readouterr().out.splitlines()
     assert not any("\x1b" in line for line in lines)
     assert [line.split(" s ", 1)[1].strip() for line in lines] == [
@@ -62,7 +64,7 @@ def test_plain_lines_show_each_step_of_a_fit_once(
     ]
 
 
-def test_between_two_looks_at_the_logs_what_they_said_stays(
+def test_progress_from_the_logs_is_kept_until_they_are_read_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(display, "POLL_SECONDS", 0.0)
@@ -77,18 +79,18 @@ def test_between_two_looks_at_the_logs_what_they_said_stays(
     assert [stages[0].step for stages in shown] == ["step 2 of 6, design matrix, 40 %"] * 2 + [""]
 
 
-def test_without_a_change_nothing_is_queried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_are_queried_only_after_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "POLL_SECONDS", 0.0)
     changes = [1, 1, 1, 2, 2, 2]
-    looks: list[bool] = []
+    queries: list[bool] = []
 
     def look(with_logs: bool) -> Shown:
-        looks.append(with_logs)
+        queries.append(with_logs)
         return [DATASET], ()
 
     shown = list(display._Poll(look, lambda: len(changes) == 1, lambda: changes.pop(0)).shown())
     # The first time, after the change, and at the end.
-    assert looks == [True, False, False] and len(shown) == 3
+    assert queries == [True, False, False] and len(shown) == 3
 
 
 TERMINAL = """
@@ -99,7 +101,7 @@ follow(lambda with_logs: ([left.pop(0)], ()), lambda: len(left) == 1)
 """
 
 
-def test_on_a_terminal_the_display_is_drawn_over_itself() -> None:
+def test_display_on_a_terminal_is_updated_in_place() -> None:
     controller, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
     process = subprocess.Popen([sys.executable, "-c", TERMINAL], stdout=terminal, env=environment)

@@ -31,12 +31,12 @@ def test_the_potential_is_compared_with_its_teacher(mlip_auto: Command, tmp_path
     assert (tmp_path / "out" / "potential.yace").exists()
 
 
-def test_a_second_oracle_is_refused(mlip_auto: Command, tmp_path: Path) -> None:
+def test_config_with_an_oracle_is_refused(mlip_auto: Command, tmp_path: Path) -> None:
     (tmp_path / "CONFIG.yaml").write_text(yaml.safe_dump({**SMALL, "elements": ["Cu"], "oracle": {"type": "ase"}}))
     refused = mlip_auto("distill", "CONFIG.yaml", "--teacher", "emt")
     assert refused.returncode == 1 and "remove the section 'oracle'" in refused.stderr
 
 
-def test_an_unknown_teacher_is_named(mlip_auto: Command) -> None:
+def test_error_names_an_unknown_teacher(mlip_auto: Command) -> None:
     refused = mlip_auto("distill", "--element", "Cu", "--teacher", "oracle of delphi")
     assert refused.returncode == 1 and "oracle of delphi" in refused.stderr

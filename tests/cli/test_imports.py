@@ -30,5 +30,5 @@ def imported(code: str) -> set[str]:
     ],
     ids=["help", "status", "submit and the daemon"],
 )
-def test_nothing_is_imported_that_a_command_does_not_need(code: str, unneeded: tuple[str, ...]) -> None:
+def test_commands_import_only_the_modules_that_they_need(code: str, unneeded: tuple[str, ...]) -> None:
     assert not imported(code) & set(unneeded)

@@ -39,7 +39,7 @@ def write(folder: Path, **changes: Any) -> Path:
     ],
     ids=lambda value: "" if isinstance(value, (dict, list)) else value,
 )
-def test_what_cannot_be_done_is_said_before_anything_begins(
+def test_invalid_requests_are_refused_before_submission(
     mlip_auto: Command, tmp_path: Path, changes: dict[str, Any], options: list[str], said: str
 ) -> None:
     refused = mlip_auto("learn", write(tmp_path, **changes), *options)
@@ -49,7 +49,7 @@ def test_what_cannot_be_done_is_said_before_anything_begins(
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_from_its_last_round(mlip_auto: Command, tmp_path: Path) -> None:
+def test_resume_continues_a_killed_run_from_its_last_round(mlip_auto: Command, tmp_path: Path) -> None:
     begun = mlip_auto("learn", write(tmp_path), "--detach")
     found = re.search(r"^Run (\d+) submitted", begun.stdout, re.M)
     assert found, begun.stdout + begun.stderr
@@ -70,7 +70,7 @@ def test_a_killed_run_goes_on_from_its_last_round(mlip_auto: Command, tmp_path: 
     assert refused.returncode != 0 and "has finished successfully" in refused.stderr
 
 
-def test_it_goes_on_only_from_its_like(mlip_auto: Command, aiida_profile: Profile) -> None:
+def test_from_accepts_only_runs_of_active_learning(mlip_auto: Command, aiida_profile: Profile) -> None:
     run = orm.WorkChainNode()
     run.set_process_label(ONE_SHOT)
     run.set_process_state(ProcessState.FINISHED)

@@ -23,7 +23,7 @@ def mlip_auto(daemon_here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     return lambda *arguments: CliRunner().invoke(main, list(arguments))
 
 
-def test_init_writes_a_file_that_runs_and_never_overwrites(mlip_auto: Run, tmp_path: Path) -> None:
+def test_init_writes_a_valid_config_and_never_overwrites(mlip_auto: Run, tmp_path: Path) -> None:
     done = mlip_auto("init", "--element", "Al")
     assert done.exit_code == 0
     written = (tmp_path / "CONFIG.yaml").read_text()
@@ -53,7 +53,7 @@ def test_each_command_has_a_summary_of_one_line(mlip_auto: Run) -> None:
         ("elements: [Cu]\nresources: {oracle: {computer: nowhere}}\n", "there is no AiiDA computer 'nowhere'"),
     ],
 )
-def test_a_wrong_file_is_explained_without_a_traceback(
+def test_invalid_config_gives_a_message_without_traceback(
     mlip_auto: Run, tmp_path: Path, content: str, message: str
 ) -> None:
     (tmp_path / "CONFIG.yaml").write_text(content)
@@ -87,7 +87,7 @@ def test_a_wrong_file_is_explained_without_a_traceback(
         (["provenance", "no-such-node"], "does not identify a node"),
     ],
 )
-def test_wrong_arguments_are_explained(mlip_auto: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_arguments_give_a_message(mlip_auto: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
     write(tmp_path / "Si.cif", bulk("Si"))
     (tmp_path / "RUN.yaml").write_text("elements: [Si]\ngenerator: {count: 5}\n")
     done = mlip_auto(*arguments)

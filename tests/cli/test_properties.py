@@ -36,7 +36,7 @@ def mlip_auto(run_here):
     return run_here
 
 
-def test_properties_of_a_run_and_their_place_in_the_report(
+def test_properties_of_a_run_are_printed_and_shown_in_the_report(
     mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path
 ) -> None:
     pk = str(finished_run.pk)
@@ -57,7 +57,9 @@ def test_properties_of_a_run_and_their_place_in_the_report(
     assert wrong.exit_code == 1 and "Cu fcc: a: must be a number" in wrong.output
 
 
-def test_wrong_structures_and_names(mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
+def test_wrong_structures_and_property_names_give_a_message(
+    mlip_auto, finished_run: orm.WorkChainNode, tmp_path: Path
+) -> None:
     pk = str(finished_run.pk)
     write(tmp_path / "gold.extxyz", bulk("Au"))
     wrong = mlip_auto("properties", pk, "lattice", "--structures", "gold.extxyz")

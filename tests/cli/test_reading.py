@@ -1,4 +1,4 @@
-"""What commands say of the files they read."""
+"""Messages of commands on the files that they read."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from aiida_mlip_autopipec.config.schemas.label_keys import LabelKeys
 OUTPUTS = Path(__file__).parents[1] / "dataset" / "files" / "data"
 
 
-def test_what_is_left_out_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_skipped_steps_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     structures = read_structures(OUTPUTS / "unconverged.xml", None, False, None)
     assert [atoms.info["location"] for atoms in structures] == ["unconverged.xml, frame 0", "unconverged.xml, frame 2"]
     assert "unconverged.xml: 1 of 3 steps skipped: 1 not converged within NELM = 4" in capsys.readouterr().err
 
 
-def test_keys_reach_the_reader(tmp_path: Path) -> None:
+def test_label_names_given_by_keys_are_read(tmp_path: Path) -> None:
     atoms = Atoms("Si", cell=np.eye(3) * 4, pbc=True)
     atoms.info["u"] = -3.0
     atoms.set_array("f", np.ones((1, 3)))

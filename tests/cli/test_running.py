@@ -46,7 +46,7 @@ def submitted(done: Any) -> str:
     return found[1]
 
 
-def test_a_run_that_is_killed_lost_and_paused_goes_on_with_its_labels(
+def test_killed_lost_and_paused_runs_resume_with_their_labels(
     mlip_auto: Command, aiida_profile: Profile, tmp_path: Path
 ) -> None:
     first, free = tmp_path / "first", tmp_path / "free"
@@ -94,7 +94,7 @@ def test_a_run_that_is_killed_lost_and_paused_goes_on_with_its_labels(
         assert refused.returncode != 0 and said in refused.stderr
 
 
-def test_a_bad_potential_fails_wherever_it_comes_from(mlip_auto: Command, tmp_path: Path) -> None:
+def test_commands_exit_with_status_3_if_a_potential_fails_its_validation(mlip_auto: Command, tmp_path: Path) -> None:
     run = submit(mlip_auto, tmp_path, "--validate", validation=QUICK)
     watched = mlip_auto("status", run, "--watch")
     assert watched.returncode == 3, watched.stdout + watched.stderr
@@ -132,7 +132,7 @@ def test_a_bad_potential_fails_wherever_it_comes_from(mlip_auto: Command, tmp_pa
     assert unknown.returncode == 1 and "its oracle is not known" in unknown.stderr
 
 
-def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_path: Path) -> None:
+def test_failed_run_prints_the_reason_and_exits_with_an_error(mlip_auto: Command, tmp_path: Path) -> None:
     config = tmp_path / "CONFIG.yaml"
     config.write_text(yaml.safe_dump({**SMALL, "training": {"n_functions": 5000}}))
     done = mlip_auto("run", config, "--output", "out")
@@ -154,7 +154,7 @@ def test_a_failed_run_says_why_and_ends_with_an_error(mlip_auto: Command, tmp_pa
         (["validate", "987654"], "does not identify a node"),
     ],
 )
-def test_wrong_arguments_are_explained(mlip_auto: Command, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_arguments_give_a_message(mlip_auto: Command, tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "text.yace").write_text("no potential")
     wrong = mlip_auto(*arguments)
     assert wrong.returncode in (1, 2) and message in wrong.stderr and "Traceback" not in wrong.stderr

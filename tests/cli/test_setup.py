@@ -10,14 +10,14 @@ import yaml
 from ..conftest import Command
 
 
-def test_a_profile_is_made_and_not_changed(new_machine: Command) -> None:
+def test_profile_is_created_and_an_existing_one_is_not_changed(new_machine: Command) -> None:
     made = new_machine("setup", "profile", "--name", "mine")
     assert made.returncode == 0 and "'mine'" in made.stdout, made.stderr
     again = new_machine("setup", "profile", "--name", "mine")
     assert again.returncode != 0 and "it is not changed" in again.stderr
 
 
-def test_codes_and_check_of_this_machine(mlip_auto: Command, tmp_path: Path) -> None:
+def test_codes_and_checks_on_this_machine(mlip_auto: Command, tmp_path: Path) -> None:
     codes = mlip_auto("setup", "codes")
     assert codes.returncode == 0
     assert all(
@@ -34,7 +34,7 @@ def test_codes_and_check_of_this_machine(mlip_auto: Command, tmp_path: Path) -> 
     assert without.returncode == 0 and without.stdout.splitlines()[-1].startswith("· tiny fit")
 
 
-def test_a_check_of_an_unknown_computer_says_how_to_make_it(mlip_auto: Command) -> None:
+def test_check_of_an_unknown_computer_says_how_to_create_it(mlip_auto: Command) -> None:
     checked = mlip_auto("setup", "check", "nowhere", "--no-jobs")
     assert checked.returncode != 0
     assert "✗ computer nowhere" in checked.stdout and "mlip-auto setup computer" in checked.stdout
@@ -48,7 +48,7 @@ def test_a_check_of_an_unknown_computer_says_how_to_make_it(mlip_auto: Command) 
         ("profile", {"postgres": {"port": 0}}, "postgres.port"),
     ],
 )
-def test_a_wrong_file_is_explained(
+def test_invalid_settings_file_gives_a_message(
     mlip_auto: Command, tmp_path: Path, name: str, content: dict[str, object], message: str
 ) -> None:
     path = tmp_path / "file.yaml"
@@ -58,7 +58,7 @@ def test_a_wrong_file_is_explained(
     assert "Traceback" not in wrong.stderr
 
 
-def test_codes_of_a_computer_need_no_pw_and_pw_needs_a_computer(mlip_auto: Command) -> None:
+def test_setup_codes_works_without_pw_but_pw_needs_a_computer(mlip_auto: Command) -> None:
     codes = mlip_auto("setup", "codes", "localhost")
     assert codes.returncode == 0 and "pace_train" in codes.stdout
     assert codes.stdout.splitlines()[-1] == "No code of pw.x on localhost: to store one, add --pw PATH."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiida_mlip_autopipec.cli.verdict import verdict_lines
 
 
-def test_the_table_of_a_verdict() -> None:
+def test_table_of_checks_has_marks_reasons_and_counts() -> None:
     check = {
         "name": "bulk_modulus",
         "structure": "Cu fcc",

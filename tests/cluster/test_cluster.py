@@ -58,7 +58,7 @@ def listening(found: set[psutil.Process]) -> set[tuple[str, int]]:
     return addresses
 
 
-def test_a_second_up_does_nothing(cluster: Cluster) -> None:
+def test_second_up_changes_nothing(cluster: Cluster) -> None:
     before = processes(cluster)
     run = command("up")
     assert run.returncode == 0, run.stderr
@@ -67,7 +67,7 @@ def test_a_second_up_does_nothing(cluster: Cluster) -> None:
     assert before == processes(cluster)
 
 
-def test_a_login_is_the_user_and_finds_the_scheduler(description: dict[str, Any]) -> None:
+def test_login_has_the_user_and_finds_the_scheduler(description: dict[str, Any]) -> None:
     run = login(description, "id --user --name; sinfo --noheader --Node --format=%N")
     assert run.stdout.splitlines() == [USER, "node1", "node2"]
 
@@ -107,7 +107,7 @@ def test_only_loopback_addresses_are_listened_on(cluster: Cluster, description: 
     ("fault", "probe"),
     [("ssh", "true"), ("slurmctld", "squeue")],
 )
-def test_a_fault_is_felt_until_it_is_healed(description: dict[str, Any], fault: str, probe: str) -> None:
+def test_service_is_unavailable_while_its_fault_lasts(description: dict[str, Any], fault: str, probe: str) -> None:
     assert login(description, probe).returncode == 0
     started = command("fault", fault, "start")
     assert started.returncode == 0, started.stderr
@@ -120,7 +120,7 @@ def test_a_fault_is_felt_until_it_is_healed(description: dict[str, Any], fault: 
 
 
 @pytest.mark.slow
-def test_a_node_that_is_lost_takes_its_job_with_it(cluster: Cluster, description: dict[str, Any]) -> None:
+def test_job_fails_if_its_node_is_lost(cluster: Cluster, description: dict[str, Any]) -> None:
     submit = "sbatch --parsable --no-requeue --nodelist=node2 --wrap='sleep 300'"
     job = login(description, submit).stdout.strip()
     while state_of(description, job) != "RUNNING":
@@ -152,7 +152,7 @@ def test_down_leaves_no_process_and_no_open_folder(cluster: Cluster, description
     assert up.returncode == 0, up.stderr
 
 
-def test_aiida_runs_a_job_on_it(aiida_on_cluster: AiidaOnCluster) -> None:
+def test_aiida_runs_a_job_on_the_cluster(aiida_on_cluster: AiidaOnCluster) -> None:
     assert "all 6 tests succeeded" in aiida_on_cluster.verdi("computer", "test", "cluster").lower()
     submit = """
 from aiida import load_profile, orm

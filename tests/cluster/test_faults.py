@@ -132,7 +132,7 @@ def undisturbed(range_: Range) -> bytes:
     "fault",
     [pytest.param(fault, id=fault.name, marks=() if fault.name in IN_CI else pytest.mark.slow) for fault in FAULTS],
 )
-def test_a_run_survives(fault: Fault, range_: Range, undisturbed: bytes) -> None:
+def test_run_survives_a_fault(fault: Fault, range_: Range, undisturbed: bytes) -> None:
     if fault.computer == SMALL and not Path(range_.newcomer.description["small"]).is_mount():
         pytest.skip("this machine lets no small disk be mounted")
     with range_.standstill():

@@ -43,13 +43,13 @@ def run_of_copper(**oracle: Any) -> dict[str, Any]:
     }
 
 
-def test_what_exists_is_left_as_it_is(newcomer: Newcomer) -> None:
+def test_existing_profile_and_computer_are_not_changed(newcomer: Newcomer) -> None:
     for name in ("profile", "computer"):
         again = newcomer.aiida.attempt("mlip-auto", "setup", name, str(newcomer.home / f"{name}.yaml"))
         assert again.returncode != 0 and "it is not changed" in again.stdout
 
 
-def test_the_check_says_how_to_accept_a_host_key_and_then_that_all_works(newcomer: Newcomer) -> None:
+def test_check_says_how_to_accept_a_host_key_and_then_passes(newcomer: Newcomer) -> None:
     (newcomer.home / ".ssh/known_hosts").unlink(missing_ok=True)
     unknown = newcomer.aiida.attempt("mlip-auto", "setup", "check", HPC)
     assert unknown.returncode != 0
@@ -60,7 +60,7 @@ def test_the_check_says_how_to_accept_a_host_key_and_then_that_all_works(newcome
     assert {line[0] for line in lines} == {"✓"}
 
 
-def test_the_check_tells_that_python_lacks_the_trainer(newcomer: Newcomer) -> None:
+def test_check_reports_a_missing_trainer(newcomer: Newcomer) -> None:
     newcomer.accept_host_key()
     config = run_of_copper()
     config["resources"]["trainer"]["prepend_text"] = "export PATH=/usr/bin:/bin"
@@ -79,7 +79,7 @@ def test_the_check_tells_that_python_lacks_the_trainer(newcomer: Newcomer) -> No
         ("postgres", "✗ database", "start its server"),
     ],
 )
-def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, mend: str) -> None:
+def test_check_names_the_service_that_is_down(newcomer: Newcomer, fault: str, line: str, mend: str) -> None:
     newcomer.accept_host_key()
     assert command("fault", fault, "start").returncode == 0
     try:
@@ -94,7 +94,7 @@ def test_the_check_says_what_is_down(newcomer: Newcomer, fault: str, line: str, 
     assert "Traceback" not in checked.stdout
 
 
-def test_a_run_is_submitted_seen_at_work_and_done(newcomer: Newcomer) -> None:
+def test_submitted_run_shows_its_progress_and_finishes(newcomer: Newcomer) -> None:
     newcomer.accept_host_key()
     # One job, long enough to be seen on a busy machine.
     oracle = {"calculator": "slow_emt.SlowEMT", "parameters": {"seconds": 3.0}, "structures_per_job": 20}
@@ -126,7 +126,7 @@ def test_a_potential_is_validated_on_the_cluster(newcomer: Newcomer) -> None:
 
 
 @pytest.mark.slow
-def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
+def test_resume_continues_a_paused_run(newcomer: Newcomer) -> None:
     newcomer.accept_host_key()
     run = newcomer.submit(run_of_copper(calculator="slow_emt.SlowEMT", reuse=False))
     newcomer.aiida.verdi("process", "pause", "--timeout", "30", run)
@@ -141,7 +141,7 @@ def test_a_paused_run_is_played_by_resume(newcomer: Newcomer) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_lost_cluster_paused_goes_on_by_resume(newcomer: Newcomer) -> None:
+def test_resume_continues_jobs_that_a_lost_connection_paused(newcomer: Newcomer) -> None:
     newcomer.accept_host_key()
     options = {"transport.task_retry_initial_interval": "1", "transport.task_maximum_attempts": "2"}
     for option, value in options.items():
@@ -167,7 +167,7 @@ def test_what_a_lost_cluster_paused_goes_on_by_resume(newcomer: Newcomer) -> Non
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: Newcomer) -> None:
+def test_killed_run_leaves_no_job_and_resumes_with_its_labels(newcomer: Newcomer) -> None:
     newcomer.accept_host_key()
     # Parameters of its own: no other run has its labels.
     config = run_of_copper(calculator="slow_emt.SlowEMT", parameters={"asap_cutoff": True}, max_concurrent_jobs=1)
@@ -186,7 +186,7 @@ def test_a_killed_run_leaves_no_job_and_begins_again_with_what_it_had(newcomer: 
     assert "✓ fit" in watched
 
 
-def test_no_password_and_no_key_is_given_away(newcomer: Newcomer) -> None:
+def test_passwords_and_keys_are_not_disclosed(newcomer: Newcomer) -> None:
     newcomer.accept_host_key()
     description = newcomer.description
     password = description["postgres"]["password"]

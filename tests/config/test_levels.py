@@ -33,14 +33,14 @@ def test_settings_are_those_of_the_protocol(aiida_profile: Profile, level: Level
     assert config.convergence == inputs["meta_parameters"]["conv_thr_per_atom"]
 
 
-def test_what_is_set_has_precedence_and_a_stored_config_means_the_same() -> None:
+def test_explicit_settings_have_precedence_and_stored_ones_are_read_back() -> None:
     config = config_of(level="fast", degauss=0.01, pseudopotentials={"Si": Path("Si.upf")}, ecutwfc=20.0)
     assert (config.degauss, config.pseudo_family) == (0.01, None)
     assert config.kpoints_distance == pw_protocol("fast")["kpoints_distance"]
     assert QuantumEspressoOracleConfig.model_validate(config.model_dump(mode="json")) == config
 
 
-def test_without_a_level_the_identity_of_labels_is_as_before() -> None:
+def test_settings_without_level_keep_the_identity_of_labels() -> None:
     config = config_of(pseudopotentials={"Si": Path("Si.upf")}, ecutwfc=20.0)
     method = config.method({"Si": "hash"}, "pw")
     expected = {"kpoints_distance": 0.15, "smearing": "cold", "degauss": 0.02, "convergence": 1e-10}

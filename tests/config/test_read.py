@@ -43,7 +43,7 @@ def test_a_wrong_value_is_named_with_its_limit() -> None:
         ({"curation": {"remove_duplicates": "often"}}, "'often' is not allowed: must be true or false"),
     ],
 )
-def test_a_wrong_value_is_told_without_the_words_of_pydantic(content: dict[str, Any], message: str) -> None:
+def test_message_on_a_wrong_value_has_no_wording_of_pydantic(content: dict[str, Any], message: str) -> None:
     found = error_of({"elements": ["Cu"], **content})
     assert message in found, found
     assert "input should" not in found and len(found.splitlines()) == 2
@@ -59,18 +59,18 @@ def test_every_error_is_reported_at_once() -> None:
     assert len(message.splitlines()) == 4
 
 
-def test_an_unknown_element_and_yaml_no_are_explained() -> None:
+def test_message_explains_unknown_elements_and_no_as_false() -> None:
     assert "'Xx' is not allowed: not a chemical element" in error_of({"elements": ["Xx"]})
     assert "put the symbol in quotes" in error_of({"elements": [False]})
 
 
-def test_elements_without_a_built_in_oracle_say_what_to_choose() -> None:
+def test_message_for_elements_without_default_oracle_names_choices() -> None:
     message = error_of({"elements": ["Si"]})
     assert "does not know Si" in message
     assert "oracle" in message
 
 
-def test_emt_is_the_default_where_it_knows_the_elements() -> None:
+def test_emt_is_the_default_oracle_of_its_elements() -> None:
     config = PipelineConfig(elements=["Cu", "Au"])
     assert (config.oracle.type, config.oracle.calculator) == ("ase", "emt")
 
@@ -83,7 +83,7 @@ def test_emt_is_the_default_where_it_knows_the_elements() -> None:
         ("- Cu\n", "must hold keys and values, not a list"),
     ],
 )
-def test_a_broken_file_is_an_error(tmp_path: Path, text: str, reason: str) -> None:
+def test_invalid_yaml_is_an_error(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "CONFIG.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=reason):

@@ -13,7 +13,7 @@ from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.template import annotated_yaml
 
 
-def test_reads_back_as_the_same_settings(tmp_path: Path) -> None:
+def test_written_settings_are_read_back_unchanged(tmp_path: Path) -> None:
     config = PipelineConfig(elements=["Cu", "Al"])
     path = tmp_path / "CONFIG.yaml"
     path.write_text(annotated_yaml(config))
@@ -31,7 +31,7 @@ def test_every_setting_is_described() -> None:
     assert undescribed(PipelineConfig) == []
 
 
-def test_every_setting_stands_under_its_description() -> None:
+def test_description_is_the_comment_above_its_setting() -> None:
     text = annotated_yaml(PipelineConfig(elements=["Cu"]))
     lines = text.splitlines()
     position = lines.index("  max_attempts: 3")

@@ -15,7 +15,7 @@ from aiida_mlip_autopipec.dataset.split import split_by_groups
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 
 from ..conftest import label_by_emt
-from .disguise import disguised
+from .equivalent import transformed
 
 
 def rattled_copper(count: int, family: str = "fcc") -> list[Atoms]:
@@ -37,7 +37,7 @@ def curated(structures: list[Atoms], test_fraction: float = 0.0, **changes: obje
     return curate(structures, CurationConfig(**changes), test_fraction=test_fraction, seed=1)
 
 
-def test_sound_structures_are_all_kept() -> None:
+def test_valid_structures_are_all_kept() -> None:
     curation = curated(rattled_copper(5))
     assert curation.indices == (0, 1, 2, 3, 4)
     assert curation.report["rejected"] == {}
@@ -54,7 +54,7 @@ def test_sound_structures_are_all_kept() -> None:
         ({"forces": np.full((4, 3), 200.0)}, "force_too_large"),
     ],
 )
-def test_a_faulty_label_is_refused_with_its_reason(change: dict[str, object], reason: str) -> None:
+def test_invalid_label_is_rejected_with_the_reason(change: dict[str, object], reason: str) -> None:
     structures = rattled_copper(3)
     faulty = structures[1].copy()
     faulty.calc = structures[1].calc
@@ -68,24 +68,24 @@ def test_a_faulty_label_is_refused_with_its_reason(change: dict[str, object], re
     assert rejection["index"] == 1 and rejection["detail"]
 
 
-def test_atoms_too_close_are_refused() -> None:
+def test_structures_with_too_close_atoms_are_rejected() -> None:
     close = label_by_emt(Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 0.7]]))
     curation = curated([*rattled_copper(2), close], max_force=None)
     assert curation.report["rejected"] == {"atoms_too_close": 1}
 
 
-def test_an_energy_far_from_its_kind_is_refused_if_asked() -> None:
+def test_energy_outliers_are_rejected_if_a_limit_is_set() -> None:
     structures = rattled_copper(6)
     structures[2] = relabelled(structures[2], energy=structures[2].get_potential_energy() + 8.0)
     assert curated(structures).report["rejected"] == {}
     assert curated(structures, max_energy_deviation=1.0).report["rejected"] == {"energy_outlier": 1}
 
 
-def test_duplicates_in_disguise_are_left_out_and_name_what_was_kept() -> None:
+def test_transformed_duplicates_are_rejected_and_name_the_kept_structure() -> None:
     random = np.random.default_rng(1)
     structures = rattled_copper(4)
-    twin = label_by_emt(disguised(structures[2], random))
-    curation = curated([*structures, twin])
+    duplicate = label_by_emt(transformed(structures[2], random))
+    curation = curated([*structures, duplicate])
     assert curation.indices == (0, 1, 2, 3)
     (rejection,) = curation.report["rejections"]
     assert (rejection["index"], rejection["reason"], rejection["kept_instead"]) == (4, "duplicate", 2)
@@ -94,23 +94,23 @@ def test_duplicates_in_disguise_are_left_out_and_name_what_was_kept() -> None:
 
 def test_equal_structures_with_different_energies_are_counted() -> None:
     structures = rattled_copper(2)
-    twin = relabelled(structures[0], energy=structures[0].get_potential_energy() + 1.0)
-    report = curated([*structures, twin]).report
+    duplicate = relabelled(structures[0], energy=structures[0].get_potential_energy() + 1.0)
+    report = curated([*structures, duplicate]).report
     assert report["contradicting_labels"] == 1
     assert report["contradictions"][0]["energy_difference_eV_per_atom"] == pytest.approx(0.25)
 
 
-def test_duplicates_that_are_kept_stand_on_one_side() -> None:
+def test_kept_duplicates_are_all_in_train_or_all_in_test() -> None:
     random = np.random.default_rng(1)
     structures = rattled_copper(12)
-    structures += [label_by_emt(disguised(atoms, random)) for atoms in structures]
+    structures += [label_by_emt(transformed(atoms, random)) for atoms in structures]
     curation = curated(structures, test_fraction=0.4, remove_duplicates=False)
     assert len(curation.indices) == 24
     assert curation.splits[:12] == curation.splits[12:]
     assert 0 < curation.report["n_test"] < 24
 
 
-def test_free_atoms_always_train(labelled_copper: list[Atoms]) -> None:
+def test_free_atoms_are_always_in_the_training_set(labelled_copper: list[Atoms]) -> None:
     for seed in range(5):
         curation = curate(labelled_copper, CurationConfig(), test_fraction=0.6, seed=seed)
         assert curation.splits[0] == "train"
@@ -119,7 +119,7 @@ def test_free_atoms_always_train(labelled_copper: list[Atoms]) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(10, 40), st.floats(0.05, 0.5), st.integers(0, 1000))
-def test_the_test_part_has_the_size_asked_for(count: int, fraction: float, seed: int) -> None:
+def test_test_set_has_the_requested_size(count: int, fraction: float, seed: int) -> None:
     structures = [bulk("Cu", a=3.5 + 0.01 * index) for index in range(count)]
     splits = split_by_groups(structures, range(count), [False] * count, test_fraction=fraction, seed=seed)
     assert splits.count("test") == max(1, int(fraction * count + 0.5))
@@ -128,22 +128,22 @@ def test_the_test_part_has_the_size_asked_for(count: int, fraction: float, seed:
 def test_the_split_does_not_depend_on_the_order_and_depends_on_the_seed() -> None:
     structures = [bulk("Cu", a=3.5 + 0.01 * index) for index in range(30)]
 
-    def test_part(order: list[int], seed: int) -> set[int]:
+    def test_set_of(order: list[int], seed: int) -> set[int]:
         chosen = [structures[index] for index in order]
         splits = split_by_groups(chosen, range(30), [False] * 30, test_fraction=0.2, seed=seed)
         return {index for index, split in zip(order, splits, strict=True) if split == "test"}
 
     forward, backward = list(range(30)), list(range(29, -1, -1))
-    assert test_part(forward, 1) == test_part(backward, 1)
-    assert test_part(forward, 1) != test_part(forward, 2)
+    assert test_set_of(forward, 1) == test_set_of(backward, 1)
+    assert test_set_of(forward, 1) != test_set_of(forward, 2)
 
 
-def test_a_fraction_out_of_range() -> None:
+def test_test_fraction_out_of_range_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"test_fraction is 1\.0"):
         curated(rattled_copper(2), test_fraction=1.0)
 
 
-def test_a_given_test_part_stays_whole_and_its_overlap_is_counted() -> None:
+def test_given_test_set_is_kept_and_its_overlap_with_train_is_counted() -> None:
     def marked(structures: list[Atoms], split: str) -> list[Atoms]:
         copies = [relabelled(atoms) for atoms in structures]
         for atoms in copies:

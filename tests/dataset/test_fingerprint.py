@@ -17,7 +17,7 @@ from aiida_mlip_autopipec.dataset.fingerprint import (
     shortest_distances,
 )
 
-from .disguise import DISGUISES, disguised, random_cell
+from .equivalent import TRANSFORMATIONS, random_cell, transformed
 
 TOLERANCE = DuplicateConfig().tolerance
 
@@ -28,22 +28,22 @@ def apart(first: Atoms, second: Atoms) -> float:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([["Cu"] * 4, ["Al", "Cu", "Cu"], ["Al", "Al", "Cu", "Cu", "Ni"]]))
-def test_a_disguised_structure_is_the_same(seed: int, symbols: list[str]) -> None:
+def test_transformed_structure_has_the_same_fingerprint(seed: int, symbols: list[str]) -> None:
     random = np.random.default_rng(seed)
     atoms = random_cell(random, symbols)
-    assert apart(atoms, disguised(atoms, random)) < TOLERANCE / 4
+    assert apart(atoms, transformed(atoms, random)) < TOLERANCE / 4
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
-def test_each_disguise_alone(disguise) -> None:
+@pytest.mark.parametrize("transform", TRANSFORMATIONS)
+def test_each_transformation_alone_keeps_the_fingerprint(transform) -> None:
     random = np.random.default_rng(5)
     for atoms in (random_cell(random, ["Al", "Cu", "Cu"]), molecule("CH3CH2OH")):
-        assert apart(atoms, disguise(atoms, random)) < TOLERANCE / 4
+        assert apart(atoms, transform(atoms, random)) < TOLERANCE / 4
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32), st.floats(1e-4, 0.1))
-def test_it_changes_no_more_than_twice_as_much_as_the_atoms_move(seed: int, amplitude: float) -> None:
+def test_distance_is_at_most_twice_the_largest_displacement(seed: int, amplitude: float) -> None:
     random = np.random.default_rng(seed)
     atoms = random_cell(random, ["Al", "Cu", "Cu", "Cu"])
     rattled = atoms.copy()
@@ -52,7 +52,7 @@ def test_it_changes_no_more_than_twice_as_much_as_the_atoms_move(seed: int, ampl
     assert apart(atoms, rattled) <= 2 * amplitude + 1e-4
 
 
-def test_a_small_rattle_a_strain_and_a_swap_are_seen() -> None:
+def test_small_displacements_strains_and_exchanges_change_the_fingerprint() -> None:
     atoms = bulk("Cu", cubic=True) * (2, 1, 1)
     atoms.symbols[:3] = "Al"
     rattled = atoms.copy()
@@ -67,7 +67,7 @@ def test_a_small_rattle_a_strain_and_a_swap_are_seen() -> None:
         assert apart(atoms, other) > 2 * TOLERANCE
 
 
-def test_homometric_sets_are_told_apart() -> None:
+def test_homometric_structures_have_different_fingerprints() -> None:
     """{0, r, 2 + r, 4} + 8Z and {0, 2 + r, 4, 4 + r} + 8Z have the same pair distribution."""
 
     def chain(places: list[float]) -> Atoms:
@@ -106,7 +106,7 @@ def test_shortest_distances_by_pair() -> None:
     assert (8, 8) not in lengths
 
 
-def test_what_has_no_fingerprint_says_why() -> None:
+def test_error_gives_the_reason_for_a_missing_fingerprint() -> None:
     with pytest.raises(ValueError, match="without atoms"):
         fingerprint(Atoms())
     with pytest.raises(ValueError, match="not finite"):

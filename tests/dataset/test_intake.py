@@ -39,7 +39,7 @@ def test_repairs_are_counted_and_name_frames() -> None:
 
 
 @pytest.mark.parametrize("said", [*SPLIT_NAMES, "Val", "TEST "])
-def test_known_sides_of_a_split_are_mapped(said: str) -> None:
+def test_common_split_names_are_mapped_to_train_and_test(said: str) -> None:
     frames = crystals(2)
     frames[1].info["split"] = said
     told: list[str] = []
@@ -50,7 +50,7 @@ def test_known_sides_of_a_split_are_mapped(said: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["holdout", 3, True, ["train"], ""])
-def test_unknown_sides_are_refused_by_file_and_frame(said: object) -> None:
+def test_unknown_split_names_are_refused_with_file_and_frame(said: object) -> None:
     frames = crystals(3)
     frames[2].info["split"] = said
     with pytest.raises(ValueError, match=r"mine: 1 of 3 .*frame 2 \(Cu4\): split is .*allowed: train"):
@@ -90,7 +90,7 @@ def attach(atoms: Atoms) -> Atoms:
     return atoms
 
 
-def test_stored_structures_are_checked_alike() -> None:
+def test_stored_structures_are_checked_like_new_ones() -> None:
     frames = crystals(3)
     assert check_stored(frames, "stored") == []
     frames[1].set_cell(-frames[1].cell.array)
@@ -114,5 +114,5 @@ def test_stored_structures_are_checked_alike() -> None:
         ("Qq", "'Qq' is not a chemical element$"),
     ],
 )
-def test_labels_that_are_no_elements(label: str, words: str) -> None:
+def test_message_for_atom_labels_that_are_not_elements(label: str, words: str) -> None:
     assert re.search(words, explain_species(label))

@@ -103,14 +103,14 @@ WRONG: dict[str, tuple[Change, str, str]] = {
 @pytest.mark.parametrize(
     "name", [name for name, wrong in WRONG.items() if wrong[1] != "forces" or "energies" in wrong[2]]
 )
-def test_wrong_labels_of_silicon(name: str) -> None:
+def test_cause_of_wrong_labels_of_silicon_is_found(name: str) -> None:
     change, check, cause = WRONG[name]
     (issue,) = find_issues(changed(silicon(), change))
     assert issue.check == check and cause in issue.cause, issue
 
 
 @pytest.mark.parametrize("name", sorted(set(WRONG) - {"half in Hartree"}))
-def test_wrong_labels_of_generated_structures(name: str, aluminium: list[Atoms]) -> None:
+def test_cause_of_wrong_labels_of_generated_structures_is_found(name: str, aluminium: list[Atoms]) -> None:
     change, check, cause = WRONG[name]
     (issue,) = find_issues(changed(aluminium, change))
     assert issue.check == check and cause in issue.cause, issue
@@ -139,7 +139,7 @@ def volumes() -> list[Atoms]:
     return frames
 
 
-def test_the_stress_rises_with_the_volume_even_without_near_structures() -> None:
+def test_wrong_stress_is_found_from_volumes_without_similar_structures() -> None:
     frames = volumes()
     assert find_issues(frames) == []
     (issue,) = find_issues(changed(frames, times("stress", -1.0)))
@@ -173,7 +173,7 @@ def test_energies_of_free_atoms() -> None:
     assert issue.check == "free_atoms" and "none of Au" in issue.message
 
 
-def test_energies_in_two_groups_without_near_structures() -> None:
+def test_energies_of_two_methods_are_found_without_similar_structures() -> None:
     totals = changed(volumes(), shifted(-100.0))
     assert find_issues(totals) == []
     mixed = changed(totals, lambda index, atoms, labels: shifted(100.0)(index, atoms, labels) if index % 2 else None)
@@ -185,7 +185,7 @@ def test_energies_in_two_groups_without_near_structures() -> None:
     assert issue.check == "energy_per_atom" and "per atom" in issue.cause
 
 
-def test_cells_described_otherwise_are_not_compared(aluminium: list[Atoms]) -> None:
+def test_equivalent_cells_with_other_vectors_are_not_compared(aluminium: list[Atoms]) -> None:
     """Cells with negated vectors, whose mean with the original is singular, and with permuted vectors."""
     for turn in (-np.eye(3), np.eye(3)[[1, 2, 0]]):
         turned = changed(
@@ -195,11 +195,11 @@ def test_cells_described_otherwise_are_not_compared(aluminium: list[Atoms]) -> N
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_few_structures_are_left_alone(number: int) -> None:
+def test_fewer_than_three_structures_are_not_checked(number: int) -> None:
     assert find_issues(volumes()[:number]) == []
 
 
-def test_the_report_of_curation_keeps_the_doubts() -> None:
+def test_curation_report_lists_implausible_labels() -> None:
     settings = CurationConfig()
     assert curate(silicon(), settings, test_fraction=0.1, seed=1).report["plausibility"] == []
     wrong = changed(silicon(), times("stress", -10.0 / GPa))

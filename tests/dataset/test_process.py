@@ -19,7 +19,7 @@ SETTINGS = CurationConfig().model_dump(mode="json")
 METHOD = {"type": "ase", "calculator": "emt", "parameters": {}}
 
 
-def test_every_frame_names_the_label_it_came_from(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
+def test_every_frame_names_its_source_trajectory_and_step(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
     labelled = to_trajectories([*labelled_copper, labelled_copper[2]], METHOD)
     outputs = curate_labels(Dict(SETTINGS), Float(0.0), Int(1), **labelled)
     report = outputs.pop("report").get_dict()
@@ -33,7 +33,7 @@ def test_every_frame_names_the_label_it_came_from(aiida_profile: Profile, labell
         assert source.get_array("energies")[step] == atoms.get_potential_energy()
 
 
-def test_labels_of_different_methods_do_not_mix(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
+def test_labels_of_different_methods_are_refused(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
     first = to_trajectories(labelled_copper[:1], METHOD)
     second = to_trajectories(labelled_copper[1:2], {**METHOD, "parameters": {"asap_cutoff": True}})
     _, node = curate_labels.run_get_node(Dict(SETTINGS), Float(0.0), Int(1), **first, **second)
@@ -41,7 +41,7 @@ def test_labels_of_different_methods_do_not_mix(aiida_profile: Profile, labelled
     assert "different methods" in node.exit_message
 
 
-def test_nothing_left_is_an_exit_status(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
+def test_exit_status_if_all_structures_are_rejected(aiida_profile: Profile, labelled_copper: list[Atoms]) -> None:
     settings = {**SETTINGS, "max_force": 1e-6}
     _, node = curate_labels.run_get_node(
         Dict(settings), Float(0.0), Int(1), **to_trajectories(labelled_copper[4:], METHOD)
@@ -50,7 +50,7 @@ def test_nothing_left_is_an_exit_status(aiida_profile: Profile, labelled_copper:
     assert "force_too_large" in node.exit_message
 
 
-def test_how_jobs_divided_the_structures_makes_no_difference(
+def test_dataset_does_not_depend_on_the_division_into_jobs(
     aiida_profile: Profile, labelled_copper: list[Atoms]
 ) -> None:
     at_once = to_trajectories(labelled_copper, METHOD)
@@ -68,7 +68,7 @@ def test_how_jobs_divided_the_structures_makes_no_difference(
         assert [atoms.info[key] for key in ("split", "group")] == [other.info[key] for key in ("split", "group")]
 
 
-def test_structures_stored_before_are_repaired_or_rejected(aiida_profile: Profile) -> None:
+def test_structures_stored_by_older_versions_are_repaired_or_rejected(aiida_profile: Profile) -> None:
     """Structures that `import` rejects, but older versions accepted."""
     crystals = []
     for seed in range(4):

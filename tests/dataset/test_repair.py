@@ -36,7 +36,7 @@ def test_a_left_handed_cell_becomes_right_handed_with_the_same_labels(change: ob
         assert np.allclose(repaired.atoms.calc.results[name], again[name], atol=1e-10), name
 
 
-def test_a_repaired_cell_is_taken_by_pacemaker() -> None:
+def test_pyace_accepts_a_repaired_cell() -> None:
     from pyace.atomicenvironment import aseatoms_to_atomicenvironment
 
     left = label_by_emt(rattled(bulk("Cu", cubic=True)))
@@ -93,7 +93,7 @@ def test_slabs_and_wires_become_periodic_with_the_same_labels(kind: str) -> None
 
 @pytest.mark.parametrize("key", ["config_type", "family", "group"])
 @pytest.mark.parametrize("name", ["IsolatedAtom", "isolated_atom", "isolated atom", "Isolated-Atom", "free atom"])
-def test_an_isolated_atom_in_a_small_box_is_the_free_atom(key: str, name: str) -> None:
+def test_isolated_atom_in_a_small_box_becomes_a_free_atom(key: str, name: str) -> None:
     atoms = label_by_emt(Atoms("Cu", cell=[6.0, 6.0, 6.0], pbc=True))
     assert not is_free_atom(atoms)
     atoms.info[key] = name
@@ -103,7 +103,7 @@ def test_an_isolated_atom_in_a_small_box_is_the_free_atom(key: str, name: str) -
     assert repaired.atoms.calc.results["energy"] == atoms.calc.results["energy"]
 
 
-def test_what_is_in_order_is_the_same_object() -> None:
+def test_valid_structures_are_returned_unchanged() -> None:
     for atoms in (bulk("Cu"), Atoms("CO", [[0, 0, 0], [0, 0, 1.1]]), Atoms("Cu", cell=[3, 3, 3], pbc=True)):
         assert repair(atoms).atoms is atoms
         assert repair(atoms).changes == ()
@@ -133,6 +133,6 @@ def with_cell(cell: object, pbc: object = True) -> Atoms:
         ),
     ],
 )
-def test_what_cannot_be_repaired_says_why(atoms: Atoms, message: str) -> None:
+def test_error_gives_the_reason_if_a_structure_cannot_be_repaired(atoms: Atoms, message: str) -> None:
     with pytest.raises(UnusableError, match=message):
         repair(atoms)

@@ -41,7 +41,7 @@ def test_a_cif_is_expanded_by_its_symmetry(tmp_path: Path) -> None:
     assert atoms.get_chemical_formula() == "Mg4O4"
 
 
-def test_a_partial_occupancy_is_refused_by_its_site(tmp_path: Path) -> None:
+def test_partial_occupancy_is_refused_with_the_name_of_the_site(tmp_path: Path) -> None:
     (tmp_path / "mgo.cif").write_text(ROCKSALT.format(occupancy=0.9))
     with pytest.raises(ValueError, match=r"mgo\.cif: frame 0, site O1: occupancy 0\.9"):
         read_geometries(tmp_path / "mgo.cif")
@@ -67,7 +67,7 @@ def test_each_format_gives_the_same_crystal(tmp_path: Path, name: str) -> None:
         ("a.docx", "x", "unknown format"),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, content: str | None, message: str) -> None:
+def test_error_names_the_file_that_cannot_be_read(tmp_path: Path, name: str, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message) as error:

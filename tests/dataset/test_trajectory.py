@@ -30,7 +30,7 @@ def test_groups_are_named_by_formula_and_periodicity(copper: list[Atoms]) -> Non
     assert count_frames(trajectories) == len(copper)
 
 
-def test_geometry_labels_and_info_come_back_exactly(labelled_copper: list[Atoms]) -> None:
+def test_geometry_labels_and_info_are_read_back_exactly(labelled_copper: list[Atoms]) -> None:
     for label, node in to_trajectories(labelled_copper, {"calculator": "emt"}).items():
         node.store()
         assert node.base.attributes.get(METHOD) == {"calculator": "emt"}
@@ -45,7 +45,7 @@ def test_geometry_labels_and_info_come_back_exactly(labelled_copper: list[Atoms]
             assert returned.info["family"] == original.info["family"]
 
 
-def test_sorting_by_species_carries_the_forces_along() -> None:
+def test_sorting_by_species_also_sorts_the_forces() -> None:
     atoms = bulk("CuAu", "rocksalt", a=4.5) * (2, 1, 1)
     atoms.rattle(0.1, seed=1)
     forces = np.arange(12.0).reshape(4, 3)
@@ -71,7 +71,9 @@ def test_sources_splits_and_groups_are_kept(labelled_copper: list[Atoms]) -> Non
             assert atoms.info["split"] in ("train", "test")
 
 
-def test_half_labelled_structures_are_refused(copper: list[Atoms], labelled_copper: list[Atoms]) -> None:
+def test_mixture_of_labelled_and_unlabelled_structures_is_refused(
+    copper: list[Atoms], labelled_copper: list[Atoms]
+) -> None:
     with pytest.raises(ValueError, match="Cu_111: 1 of 2 structures have no labels"):
         to_trajectories([copper[2], labelled_copper[3]])
 
@@ -81,7 +83,7 @@ def test_empty_structure_is_refused() -> None:
         to_trajectories([Atoms()])
 
 
-def test_only_what_was_explored_has_a_grade_and_a_walker() -> None:
+def test_only_explored_structures_have_a_grade_and_a_sampler_number() -> None:
     explored, generated = bulk("Cu"), bulk("Cu", a=3.7)
     explored.info = {"family": "explored_md", "grade": 7.123456789012345, "walker": 0}
     generated.info = {"family": "fcc_crystal"}

@@ -41,13 +41,13 @@ def keys_of(model: type[BaseModel]) -> set[str]:
     return keys
 
 
-def test_every_setting_is_there(site: Path) -> None:
+def test_every_setting_is_documented(site: Path) -> None:
     text = text_of(site / "reference" / "settings.html")
     assert {key for key in keys_of(reference.model_of("pipeline")) if key not in text} == set()
     assert "max_failed_fractionnumber;≥0,≤10.1" in re.sub(r"\s", "", text)
 
 
-def test_every_command_is_there(site: Path) -> None:
+def test_every_command_is_documented(site: Path) -> None:
     text = text_of(site / "reference" / "commands.html")
 
     def names(command: click.Command, above: str) -> list[str]:
@@ -60,13 +60,13 @@ def test_every_command_is_there(site: Path) -> None:
     assert [name for name in names(main, "mlip-auto") if name.rsplit(" ", 1)[-1] not in text] == []
 
 
-def test_every_process_is_there(site: Path) -> None:
+def test_every_process_is_documented(site: Path) -> None:
     for group, page in (("aiida.workflows", "workchains"), ("aiida.calculations", "calculations")):
         text = text_of(site / "reference" / f"{page}.html")
         assert [name for name in reference.processes(group) if name not in text] == []
 
 
-def test_every_exit_code_has_a_remedy_and_no_other() -> None:
+def test_remedies_exist_for_exactly_the_exit_codes_of_the_package() -> None:
     known = yaml.safe_load(reference.REMEDIES.read_text(encoding="utf-8"))
     codes = reference.exit_codes()
     used = {f"{name} {label}" if f"{name} {label}" in known["exit_codes"] else label for name, label in codes}

@@ -1,4 +1,4 @@
-"""Every code block of the documentation does what it says: it is run, or at least parsed by what would run it."""
+"""Every code block of the documentation is run, or at least parsed by the program that would run it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FILES = (
 RUN = [block for block in blocks("bash", "python") if (block.kind, block.value) == ("test", "run")]
 
 
-def test_there_are_blocks_of_each_kind() -> None:
+def test_all_code_blocks_are_found() -> None:
     assert {block.language for block in blocks(*LANGUAGES)} >= {"bash", "python", "yaml"}
     assert len(RUN) > 10
     fences = sum(page.read_text(encoding="utf-8").count("```") for page in PAGES)
@@ -91,7 +91,7 @@ def _parse(command: click.Command, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("bash") if block.kind == "run by"], ids=str)
-def test_commands_that_another_script_runs_are_in_it(block: Block) -> None:
+def test_commands_marked_run_by_are_in_that_script(block: Block) -> None:
     script = (ROOT / block.value).read_text(encoding="utf-8")
     parts = [" ".join(words) for words in block.commands if words[0] != "pip"]
     assert parts and all(re.search(rf"^ *{re.escape(part)}\b", script, re.M) for part in parts)
@@ -114,7 +114,7 @@ def test_imports_exist(block: Block) -> None:
 
 
 @pytest.mark.parametrize("page", sorted({block.page for block in RUN}), ids=lambda page: page.stem)
-def test_page_runs(
+def test_blocks_of_a_page_run(
     page: Path,
     finished_run: orm.WorkChainNode,
     labelled_copper: list[Atoms],

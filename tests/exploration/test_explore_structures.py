@@ -89,7 +89,7 @@ def attractive(narrow: Potential, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-def test_explosions_stop_samplers_and_not_the_program(attractive: Path, narrow: Potential, tmp_path: Path) -> None:
+def test_diverging_dynamics_stop_only_their_sampler(attractive: Path, narrow: Potential, tmp_path: Path) -> None:
     limits = {"select_grade": 1e8, "stop_grade": 1e9}
     walkers = [
         near_equilibrium(0),
@@ -178,7 +178,7 @@ def test_a_sampler_that_kills_several_jobs_fails_alone(
         ({"kind": "deformation"}, "lacks strain"),
     ],
 )
-def test_samplers_with_missing_or_wrong_parameters(info: dict[str, Any], message: str) -> None:
+def test_samplers_with_missing_or_wrong_parameters_are_refused(info: dict[str, Any], message: str) -> None:
     from mlip_common.errors import ProgramError
     from mlip_explore.sampler import read_samplers
 
@@ -188,7 +188,7 @@ def test_samplers_with_missing_or_wrong_parameters(info: dict[str, Any], message
 
 
 @pytest.mark.parametrize("fault", ["no active set", "of another potential", "no potential", "a .yace"])
-def test_files_that_are_no_potential_with_an_active_set(narrow: Potential, tmp_path: Path, fault: str) -> None:
+def test_invalid_potentials_and_active_sets_are_refused(narrow: Potential, tmp_path: Path, fault: str) -> None:
     from mlip_common.errors import ProgramError
     from mlip_common.potential import load_potential
 
@@ -219,7 +219,7 @@ def test_a_melt_is_cooled_in_its_second_half(tmp_path: Path, narrow: Potential) 
     assert record["kind"] == "melt_quench" and record["ended"] == "all_steps" and record["time_ps"] == 0.6
 
 
-def test_the_thermostat_of_a_melt() -> None:
+def test_temperature_of_the_thermostat_of_a_melt_quench() -> None:
     from mlip_explore.dynamics import thermostat
     from mlip_explore.sampler import read_samplers
 

@@ -32,7 +32,7 @@ real = pytest.mark.skipif(LAMMPS is None, reason="MLIP_LAMMPS names no LAMMPS wi
 @pytest.mark.parametrize(
     ("program", "message"), [("no-such-lammps", "cannot be run as 'no-such-lammps'"), ("echo", "package ML-PACE")]
 )
-def test_a_missing_or_unsuitable_program(program: str, message: str, narrow: Potential, tmp_path: Path) -> None:
+def test_missing_or_unsuitable_lammps_is_refused(program: str, message: str, narrow: Potential, tmp_path: Path) -> None:
     outcome = explore(tmp_path, [near_equilibrium()], narrow.yaml, narrow.asi, lammps=program)
     assert outcome.status != 0
     assert outcome.failure["kind"] == "not_installed" and message in outcome.failure["message"]
@@ -72,7 +72,9 @@ def frames(*grades: float) -> str:
         (["exit 0"], "LAMMPS ended after 0 of 0 steps without an error"),
     ],
 )
-def test_a_program_that_always_fails(lines: list[str], message: str, narrow: Potential, tmp_path: Path) -> None:
+def test_lammps_that_cannot_use_the_potential_stops_the_job(
+    lines: list[str], message: str, narrow: Potential, tmp_path: Path
+) -> None:
     walkers = [near_equilibrium(0, kind="relaxation"), near_equilibrium(1)]
     outcome = explore(tmp_path / "run", walkers, narrow.yaml, narrow.asi, lammps=str(program_that(tmp_path, *lines)))
     assert outcome.status != 0
@@ -80,7 +82,7 @@ def test_a_program_that_always_fails(lines: list[str], message: str, narrow: Pot
     assert f"cannot use the potential: {message}" in outcome.failure["message"]
 
 
-def test_commands_of_the_user_are_tried_first(narrow: Potential, tmp_path: Path) -> None:
+def test_user_commands_are_tested_before_the_first_md_run(narrow: Potential, tmp_path: Path) -> None:
     rejects = 'grep -q "fix mine" "$2" && echo "ERROR: Unrecognized fix style" >"$4" && exit 1'
     program = program_that(tmp_path, rejects, frames(1))
     walkers = [near_equilibrium(0)]
@@ -92,7 +94,7 @@ def test_commands_of_the_user_are_tried_first(narrow: Potential, tmp_path: Path)
     assert "ERROR: Unrecognized fix style" in outcome.failure["message"]
 
 
-def test_commands_find_the_settings_of_the_sampler() -> None:
+def test_settings_of_the_sampler_are_variables_of_user_commands() -> None:
     (sampler,) = read_samplers([near_equilibrium(pressure=5.0)])
     limits = Limits(**{field.name: 2.0 for field in fields(Limits)})
     text = lammps_input(sampler.start, sampler, limits, "fix move all npt temp ${temperature} ${temperature} 0.1")
@@ -213,7 +215,7 @@ def test_temperature_and_pressure_are_those_of_the_sampler(dynamics: Any) -> Non
 
 
 @real
-def test_a_cluster_has_no_cell(dynamics: Any) -> None:
+def test_cluster_is_not_periodic_in_lammps(dynamics: Any) -> None:
     cluster = Atoms("Cu4", positions=[[0, 0, 0], [2.4, 0, 0], [0, 2.4, 0], [0, 0, 2.4]])
     cluster.info = near_equilibrium(temperature=300.0, steps=10).info
     frames = [atoms.copy() for atoms in dynamics(cluster)]

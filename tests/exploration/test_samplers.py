@@ -80,7 +80,7 @@ def test_samplers_at_constant_pressure_are_periodic_and_have_no_vacuum() -> None
         assert not (at_pressure and sampler.info["family"] == "explored_surface")
 
 
-def test_the_step_resolves_the_vibrations_of_the_lightest_atom() -> None:
+def test_automatic_time_step_depends_on_the_lightest_atom() -> None:
     def step(*elements: str) -> float:
         return make_samplers(elements, ExplorationConfig(walkers=only(nvt=1)), 0)[0].info["timestep"]
 
@@ -118,7 +118,7 @@ def test_samplers_are_divided_among_jobs() -> None:
     assert len(divide_among_jobs(samplers[:3], 7)) == 3
 
 
-def test_all_phases_are_starts_in_turn() -> None:
+def test_given_phases_are_start_structures_in_turn() -> None:
     phases = [bulk("Cu"), bulk("Al"), bulk("AlCu", "cesiumchloride", a=2.9), bulk("Cu", "hcp", a=2.55)]
     config = ExplorationConfig(walkers=only(npt=4, deformation=4, melt_quench=2))
     used = []

@@ -78,7 +78,7 @@ def test_the_outputs_of_an_exploration(narrow: Potential, resources: orm.Dict, e
     assert report["largest_grade"] == pytest.approx(max(atoms.info["grade"] for atoms in candidates))
 
 
-def test_a_potential_that_knows_all_it_meets(
+def test_exploration_without_saved_frames_has_no_candidates(
     narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode
 ) -> None:
     limits = {"select_grade": orm.Float(1e6), "stop_grade": orm.Float(1e7)}
@@ -89,7 +89,7 @@ def test_a_potential_that_knows_all_it_meets(
     assert node.outputs.report["limits"]["select_grade"] == 1e6
 
 
-def test_a_killed_job_goes_on_from_its_folder(
+def test_restarted_job_continues_from_the_folder_of_the_killed_one(
     narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode, tmp_path: Path
 ) -> None:
     witness = tmp_path / "witness"
@@ -106,7 +106,7 @@ def test_a_killed_job_goes_on_from_its_folder(
 
 
 @pytest.mark.parametrize("clusters", [1, 0])
-def test_an_exploration_that_may_not_go_on_keeps_what_it_found(
+def test_frames_of_finished_samplers_are_kept_without_restarts(
     narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode, clusters: int
 ) -> None:
     # The cluster stops at once, since its grade is large; the deformation, with tiny steps, takes hours.
@@ -128,7 +128,7 @@ def test_an_exploration_that_may_not_go_on_keeps_what_it_found(
 
 
 @pytest.mark.parametrize("fault", ["no active set", "another element", "no python-ace"])
-def test_a_failure_says_what_is_wrong(
+def test_exit_message_gives_the_reason_of_a_failure(
     narrow: Potential, resources: orm.Dict, explore_code: orm.PortableCode, tmp_path: Path, fault: str
 ) -> None:
     files = {"potential_yaml": tmp_path / "potential.yaml", "active_set": tmp_path / "potential.asi"}

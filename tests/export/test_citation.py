@@ -40,5 +40,5 @@ def test_a_teacher_is_named_and_its_labels_are_not_those_of_the_oracle() -> None
     assert "its coefficients are the prior of the fit" in " ".join(citation(Facts("uuid-1", as_prior, **used)).split())
 
 
-def test_labels_from_files_are_left_to_the_author() -> None:
+def test_text_asks_the_author_to_describe_labels_from_files() -> None:
     assert "came from files" in " ".join(citation(Facts("uuid-1", {**METRICS, "test": None})).split())

@@ -1,4 +1,4 @@
-"""Datasets for other programs, read by their own readers where these are installed."""
+"""Datasets for other programs, read by these programs where they are installed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_deepmd_arrays(written: Path, frames: list[Atoms]) -> None:
     assert all((written / "deepmd" / name).is_dir() for name in content["training"]["training_data"]["systems"])
 
 
-def test_deepmd_by_dpdata(written: Path, frames: list[Atoms]) -> None:
+def test_dpdata_reads_the_deepmd_arrays(written: Path, frames: list[Atoms]) -> None:
     dpdata = pytest.importorskip("dpdata")
     system = dpdata.LabeledSystem(str(written / "deepmd" / "train" / "AlCu3"), fmt="deepmd/npy")
     (atoms,) = system.to_ase_structure()
@@ -81,7 +81,7 @@ def test_deepmd_by_dpdata(written: Path, frames: list[Atoms]) -> None:
     assert cluster.nopbc
 
 
-def test_mace_by_ase(written: Path, frames: list[Atoms]) -> None:
+def test_ase_reads_the_mace_files(written: Path, frames: list[Atoms]) -> None:
     read_back = read(written / "mace" / "train.xyz", ":")
     assert [atoms.info["config_type"] for atoms in read_back[:2]] == ["IsolatedAtom", "dimer"]
     assert np.allclose(read_back[2].arrays["REF_forces"], frames[2].get_forces())
@@ -92,7 +92,7 @@ def test_mace_by_ase(written: Path, frames: list[Atoms]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(MACE is None, reason="MLIP_MACE names no Python with mace-torch")
-def test_mace_by_its_own_reader(written: Path, frames: list[Atoms]) -> None:
+def test_mace_reads_the_mace_files(written: Path, frames: list[Atoms]) -> None:
     arguments = [str(MACE), "-c", MACE_READER, str(written / "mace" / "train.xyz")]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -117,14 +117,14 @@ def test_nequip_and_pacemaker_files_are_read_back(written: Path, frames: list[At
     assert data["transforms"][1]["model_type_names"] == ["Al", "Cu"]
 
 
-def test_pacemakers_own_reader(written: Path, frames: list[Atoms]) -> None:
+def test_pacemaker_reads_the_pacemaker_files(written: Path, frames: list[Atoms]) -> None:
     pandas = pytest.importorskip("pandas")
     table = pandas.read_pickle(written / "pacemaker" / "test.pckl.gzip", compression="gzip")
     assert list(table.columns[:2]) == ["ase_atoms", "energy"] and len(table) == 1
     assert np.isclose(table["energy"][0], frames[3].get_potential_energy())
 
 
-def test_a_folder_that_exists_is_not_touched(tmp_path: Path) -> None:
+def test_existing_folder_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UserError, match="exists already"), new_folder(tmp_path):
         pass

@@ -40,7 +40,7 @@ def test_without_active_set_there_is_no_extrapolation_input(tmp_path: Path) -> N
 
 @pytest.mark.skipif(ANY_LAMMPS is None, reason="MLIP_ANY_LAMMPS names no LAMMPS")
 @pytest.mark.parametrize("name", ["in.pace", "in.extrapolation"])
-def test_any_lammps_accepts_the_other_commands(name: str, folder: Path) -> None:
+def test_lammps_without_ml_pace_accepts_the_other_commands(name: str, folder: Path) -> None:
     """Without ML-PACE, `pair_style zero` stands for the potential and a constant for the grade."""
     lines = (folder / name).read_text().splitlines()
     lines = ["pair_style zero 6.0" if line.startswith("pair_style") else line for line in lines]

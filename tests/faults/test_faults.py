@@ -71,7 +71,7 @@ def cases() -> list[object]:
 
 
 @pytest.mark.parametrize(("victim", "stage"), cases())
-def test_a_run_survives_a_kill(victim: str, stage: str, machine: Machine, undisturbed: bytes) -> None:
+def test_run_survives_killed_processes(victim: str, stage: str, machine: Machine, undisturbed: bytes) -> None:
     orders, reach = STAGES[stage]
     run = machine.run(f"{victim} in {stage}".replace(" ", "_"), *orders)
     assert run.pk
@@ -85,7 +85,7 @@ def test_a_run_survives_a_kill(victim: str, stage: str, machine: Machine, undist
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_run_survives_a_worker_killed_while_it_submits(moment: str, machine: Machine, undisturbed: bytes) -> None:
+def test_run_survives_a_worker_killed_during_submission(moment: str, machine: Machine, undisturbed: bytes) -> None:
     order = machine.home / f"kill_{moment}_checkpoint"
     order.write_text("LabellingWorkChain")
     run = machine.run(f"killed_{moment}_checkpoint")
@@ -96,7 +96,7 @@ def test_a_run_survives_a_worker_killed_while_it_submits(moment: str, machine: M
     assert "failed" not in machine.mlip_auto("status", run.pk)
 
 
-def test_a_run_survives_a_waiting_database(machine: Machine, undisturbed: bytes) -> None:
+def test_run_survives_a_locked_database(machine: Machine, undisturbed: bytes) -> None:
     run = machine.run("locked", HOLD)
     run.held_labels()
     workers = {worker.pid for worker in machine.daemon("worker")}
@@ -113,7 +113,7 @@ def test_a_run_survives_a_waiting_database(machine: Machine, undisturbed: bytes)
     assert {worker.pid for worker in machine.daemon("worker")} == workers
 
 
-def test_nothing_is_left_when_the_daemon_is_stopped(machine: Machine, undisturbed: bytes) -> None:
+def test_stopped_daemon_leaves_no_process(machine: Machine, undisturbed: bytes) -> None:
     ((run,),) = machine.query("SELECT min(id) FROM db_dbnode WHERE node_type LIKE '%WorkChainNode.'")
     _kill(machine.daemon("start-circus"))
     # It finds what is left of a daemon, and starts another beside it.
@@ -126,7 +126,7 @@ def test_nothing_is_left_when_the_daemon_is_stopped(machine: Machine, undisturbe
 
 
 @pytest.mark.slow
-def test_a_task_that_is_lost_is_given_again(machine: Machine, undisturbed: bytes) -> None:
+def test_lost_task_is_submitted_again(machine: Machine, undisturbed: bytes) -> None:
     run = machine.run("lost", HOLD)
     run.held_labels()
     # A worker still answers for the process, as one does in which a step failed.
@@ -140,7 +140,7 @@ def test_a_task_that_is_lost_is_given_again(machine: Machine, undisturbed: bytes
 
 
 @pytest.mark.slow
-def test_results_that_cannot_be_written_are_not_lost(machine: Machine, undisturbed: bytes) -> None:
+def test_run_finishes_if_its_results_cannot_be_written(machine: Machine, undisturbed: bytes) -> None:
     run = machine.run("read-only", HOLD_FIT)
     run.held_fit()
     output = run.folder / "watched"
@@ -156,7 +156,7 @@ def test_results_that_cannot_be_written_are_not_lost(machine: Machine, undisturb
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [2, 5])
-def test_runs_at_once_do_not_disturb_each_other(number: int, machine: Machine, undisturbed: bytes) -> None:
+def test_simultaneous_runs_do_not_disturb_each_other(number: int, machine: Machine, undisturbed: bytes) -> None:
     runs = [machine.run(f"{number}_at_once_{index}") for index in range(number)]
     for run in runs:
         assert run.client.wait() == 0, (run.folder / "said").read_text()
@@ -165,7 +165,7 @@ def test_runs_at_once_do_not_disturb_each_other(number: int, machine: Machine, u
 
 
 @pytest.mark.slow
-def test_a_run_survives_a_disk_that_is_full(small_machine: Machine, undisturbed: bytes) -> None:
+def test_run_survives_a_full_disk(small_machine: Machine, undisturbed: bytes) -> None:
     run = small_machine.run("full", HOLD)
     run.held_labels()
     with small_machine.full_disk():

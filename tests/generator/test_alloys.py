@@ -33,7 +33,7 @@ def test_compositions_are_different_and_have_all_pairs(elements: str) -> None:
     assert pairs == dict.fromkeys(combinations(elements, 2), 3)
 
 
-def test_a_quasirandom_structure_is_more_random_than_chance() -> None:
+def test_quasirandom_structure_is_closer_to_a_random_alloy_than_a_random_one() -> None:
     lattice = bulk("Cu", cubic=True) * (2, 2, 2)
     random = np.random.default_rng(1)
     symbols = ["Cu"] * 16 + ["Au"] * 16
@@ -44,7 +44,7 @@ def test_a_quasirandom_structure_is_more_random_than_chance() -> None:
     assert pair_deviation(made) <= min(map(pair_deviation, shuffled))
 
 
-def test_five_elements_give_alloys_of_many_of_them() -> None:
+def test_five_elements_give_alloys_of_more_than_two_elements() -> None:
     structures = StructureGenerator(GeneratorConfig(max_atoms=16)).generate(["Ag", "Al", "Cu", "Ni", "Pd"], 150)
     numbers = [len(set(atoms.get_chemical_symbols())) for atoms in structures]
     assert max(numbers) >= 4
@@ -55,7 +55,7 @@ def test_five_elements_give_alloys_of_many_of_them() -> None:
     ("elements", "count", "most"),
     [(["Cu", "Au"], 600, 80), (["Ni", "Al", "Cu"], 900, 120), (["Ag", "Al", "Cu", "Ni", "Pd"], 1500, 120)],
 )
-def test_a_run_has_few_formulas(elements: list[str], count: int, most: int) -> None:
+def test_generated_structures_have_few_formulas(elements: list[str], count: int, most: int) -> None:
     structures = StructureGenerator().generate(elements, count)
     assert len({(atoms.get_chemical_formula(), atoms.pbc.any()) for atoms in structures}) <= most
 

@@ -11,7 +11,7 @@ from aiida_mlip_autopipec.generator.calcfunctions import generate_structures
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 
 
-def test_structures_come_out_as_trajectories_of_one_formula(aiida_profile: Profile) -> None:
+def test_structures_are_returned_in_one_trajectory_for_each_formula(aiida_profile: Profile) -> None:
     trajectories = generate_structures(List(["Cu"]), Int(20), Dict(GeneratorConfig().model_dump(mode="json")))
     assert {"Cu_000", "Cu2_000", "Cu3_000"} <= set(trajectories)
     made = sorted(all_frames(trajectories), key=lambda atoms: (len(atoms), atoms.positions.tobytes()))
@@ -21,7 +21,7 @@ def test_structures_come_out_as_trajectories_of_one_formula(aiida_profile: Profi
     assert all(a == b and a.info["family"] == b.info["family"] for a, b in zip(made, expected, strict=True))
 
 
-def test_what_cannot_be_generated_is_an_exit_status(aiida_profile: Profile) -> None:
+def test_exit_status_if_no_structures_can_be_generated(aiida_profile: Profile) -> None:
     settings = Dict(GeneratorConfig().model_dump(mode="json"))
     _, node = generate_structures.run_get_node(List(["Cu"]), Int(1), settings)
     assert node.exit_status == 310

@@ -52,7 +52,7 @@ def test_the_operations_are_those_of_the_group_in_its_primitive_cell(group: int)
     assert len(rotations) % centrings == 0
 
 
-def test_formulas_are_few_and_spread() -> None:
+def test_formulas_are_few_and_cover_all_mixtures() -> None:
     binary = formulas(["Al", "Cu"], 8)
     assert sorted(formula["Al"] for formula in binary) == [2, 4, 6]
     quinary = formulas(["Ag", "Al", "Cu", "Ni", "Pd"], 8)
@@ -60,7 +60,7 @@ def test_formulas_are_few_and_spread() -> None:
     assert all(sum(formula.values()) == 8 for formula in quinary)
 
 
-def test_alloys_have_a_modest_share_of_them_and_elements_none() -> None:
+def test_random_crystals_are_few_in_alloys_and_absent_in_elements() -> None:
     def families(elements: list[str]) -> Counter[str]:
         made = StructureGenerator(GeneratorConfig(max_atoms=8)).generate(elements, 100)
         return Counter("random" if atoms.info["family"].startswith("random") else "other" for atoms in made)

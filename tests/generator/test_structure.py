@@ -32,7 +32,7 @@ def closest_approach(atoms: Atoms) -> float:
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(SOME), st.integers(2, 60), st.integers(0, 2**32))
-def test_exactly_as_many_valid_structures_as_asked(element: str, count: int, seed: int) -> None:
+def test_requested_number_of_valid_structures_is_generated(element: str, count: int, seed: int) -> None:
     config = GeneratorConfig(seed=seed, max_atoms=8)
     structures = StructureGenerator(config).generate_initial_set(element, count)
     assert len(structures) == count
@@ -44,7 +44,7 @@ def test_exactly_as_many_valid_structures_as_asked(element: str, count: int, see
         assert closest_approach(atoms) >= config.min_distance_fraction
 
 
-def test_all_families_are_there_and_say_so() -> None:
+def test_all_families_are_generated_and_named() -> None:
     kinds = Counter(kind_of(atoms) for atoms in StructureGenerator().generate_initial_set("Cu", 100))
     assert kinds["atom"] == 1
     # Random crystals are for several elements.
@@ -52,7 +52,7 @@ def test_all_families_are_there_and_say_so() -> None:
     assert all(number >= 5 for kind, number in kinds.items() if kind != "atom")
 
 
-def test_the_prototypes_and_the_reference_crystal_are_there() -> None:
+def test_prototypes_and_reference_crystal_are_generated() -> None:
     families = {atoms.info["family"] for atoms in StructureGenerator().generate_initial_set("Ti", 150)}
     assert {f"{prototype}_rattled" for prototype in ("fcc", "bcc", "hcp", "sc", "diamond")} <= families
     tin = {atoms.info["family"] for atoms in StructureGenerator().generate_initial_set("Sn", 100)}
@@ -75,13 +75,13 @@ def test_the_same_settings_give_the_same_structures() -> None:
     assert first != other
 
 
-def test_hardly_a_structure_is_made_twice() -> None:
+def test_few_generated_structures_are_duplicates() -> None:
     duplicates = find_duplicates(StructureGenerator().generate_initial_set("Cu", 200))
     assert len(np.unique(duplicates.group)) >= 195
 
 
 @pytest.mark.parametrize("elements", [["Cu", "Al"], ["Ni", "Al", "O"]])
-def test_several_elements(elements: list[str]) -> None:
+def test_structures_of_several_elements_have_compounds_and_alloys(elements: list[str]) -> None:
     structures = StructureGenerator().generate(elements, 120)
     assert len(structures) == 120
     isolated = [atoms for atoms in structures if atoms.info["family"] == "isolated_atom"]
@@ -103,17 +103,17 @@ def test_the_order_of_elements_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("symbol", chemical_symbols[1:97])
-def test_any_element_will_do(symbol: str) -> None:
+def test_structures_of_any_element_are_generated(symbol: str) -> None:
     assert len(StructureGenerator(GeneratorConfig(max_atoms=8)).generate_initial_set(symbol, 12)) == 12
 
 
 @pytest.mark.parametrize("element", ["Xx", "X", "copper", ""])
-def test_an_unknown_element_is_named(element: str) -> None:
+def test_error_names_an_unknown_element(element: str) -> None:
     with pytest.raises(ValueError, match=f"unknown element '{element}'"):
         StructureGenerator().generate_initial_set(element, 20)
 
 
-def test_no_element_or_one_given_twice() -> None:
+def test_missing_and_repeated_elements_are_refused() -> None:
     with pytest.raises(ValueError, match="none given"):
         StructureGenerator().generate([], 20)
     with pytest.raises(ValueError, match="given twice"):
@@ -121,19 +121,19 @@ def test_no_element_or_one_given_twice() -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 0, 1])
-def test_a_count_below_the_minimum_says_what_the_minimum_is(count: int) -> None:
+def test_error_for_a_too_small_count_gives_the_minimum(count: int) -> None:
     with pytest.raises(ValueError, match="at least 2 are needed"):
         StructureGenerator().generate_initial_set("Cu", count)
     assert len(StructureGenerator().generate_initial_set("Cu", 2)) == 2
 
 
-def test_impossible_settings_say_what_to_change() -> None:
+def test_error_for_impossible_settings_says_what_to_change() -> None:
     config = GeneratorConfig(min_distance_fraction=1.0, volume_range=(0.4, 0.41))
     with pytest.raises(ValueError, match="lower min_distance_fraction"):
         StructureGenerator(config).generate_initial_set("Cu", 20)
 
 
-def test_a_family_without_weight_is_left_out() -> None:
+def test_family_with_weight_zero_is_not_generated() -> None:
     weights = FamilyWeights(dimer=0, trimer=0)
     structures = StructureGenerator(GeneratorConfig(weights=weights)).generate_initial_set("Cu", 20)
     assert {"dimer", "trimer"}.isdisjoint(atoms.info["family"] for atoms in structures)
@@ -145,13 +145,13 @@ def test_all_weights_zero_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("limits", [(1.2, 1.1), (0.1, 1.0), (0.9, 4.0)])
-def test_volumes_out_of_range(limits: tuple[float, float]) -> None:
+def test_volume_range_out_of_limits_is_refused(limits: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="smallest < largest"):
         GeneratorConfig(volume_range=limits)
 
 
 @pytest.mark.parametrize("elements", [["Cu"], ["Al", "Cu"], ["Al", "Cu", "Ni"]])
-def test_more_structures_are_the_same_ones_and_some_more(elements: list[str]) -> None:
+def test_larger_count_gives_the_same_structures_and_additional_ones(elements: list[str]) -> None:
     generator = StructureGenerator(GeneratorConfig(max_atoms=8))
     few, many = generator.generate(elements, 30), generator.generate(elements, 60)
     there = {atoms.positions.tobytes() + atoms.cell.array.tobytes() + atoms.numbers.tobytes() for atoms in many}
@@ -160,7 +160,7 @@ def test_more_structures_are_the_same_ones_and_some_more(elements: list[str]) ->
     )
 
 
-def test_surfaces_and_clusters_are_what_they_are_called() -> None:
+def test_surfaces_have_vacuum_and_clusters_are_connected() -> None:
     structures = StructureGenerator().generate_initial_set("Cu", 200)
     clusters = [atoms for atoms in structures if kind_of(atoms) == "cluster"]
     assert clusters and not any(atoms.pbc.any() for atoms in clusters)
@@ -179,7 +179,7 @@ def test_surfaces_and_clusters_are_what_they_are_called() -> None:
         assert max(gaps) > 6.0
 
 
-def test_a_larger_pool_holds_the_same_structures_and_some_more() -> None:
+def test_larger_pool_has_the_same_structures_and_additional_ones() -> None:
     generator = StructureGenerator(GeneratorConfig(max_atoms=8))
     pools = [generator.generate_pool(["Cu", "Au"], count, 3, 20) for count in (30, 70)]
     keys = [{(str(a.positions), str(a.cell.array), a.info["block"]) for a in pool} for pool in pools]

@@ -79,7 +79,7 @@ print("left:", list(living()))
 """
 
 
-def test_what_is_left_of_a_daemon_is_ended_before_another_starts(run_program: Command) -> None:
+def test_remaining_daemon_processes_are_terminated_before_a_new_start(run_program: Command) -> None:
     ran = run_program("python", "-c", KILLED)
     assert ran.returncode == 0, ran.stderr
     told = [line for line in ran.stdout.splitlines() if ": " in line or line.startswith("plain")]
@@ -98,7 +98,7 @@ def test_what_is_left_of_a_daemon_is_ended_before_another_starts(run_program: Co
 
 
 @pytest.mark.usefixtures("aiida_profile")
-def test_a_daemon_older_than_the_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_daemon_older_than_the_package_is_outdated(monkeypatch: pytest.MonkeyPatch) -> None:
     client = get_daemon_client()
     monkeypatch.setattr(client, "get_daemon_pid", os.getpid)
     monkeypatch.setattr("psutil.Process.create_time", lambda process: 0.0)

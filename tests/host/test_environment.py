@@ -27,18 +27,18 @@ def test_an_unknown_profile_is_an_error() -> None:
         ensure_profile("nowhere")
 
 
-def test_localhost_is_made_once() -> None:
+def test_localhost_is_created_once() -> None:
     computer = ensure_computer("localhost")
     assert computer.is_configured
     assert ensure_computer("localhost").uuid == computer.uuid
 
 
-def test_an_unknown_computer_says_how_to_make_it() -> None:
+def test_error_for_an_unknown_computer_says_how_to_create_it() -> None:
     with pytest.raises(UserError, match="mlip-auto setup computer"):
         ensure_computer("hpc")
 
 
-def test_an_unconfigured_computer_says_how_to_configure_it() -> None:
+def test_error_for_an_unconfigured_computer_says_how_to_configure_it() -> None:
     orm.Computer("bare", "localhost", transport_type="core.local", scheduler_type="core.direct", workdir="/tmp").store()
     with pytest.raises(UserError, match="verdi computer configure"):
         ensure_computer("bare")
@@ -51,7 +51,7 @@ def test_a_code_is_stored_once_and_again_when_its_script_changes(name: str) -> N
     assert code.base.repository.get_object_content(name).startswith("#!/usr/bin/env python3")
 
 
-def test_jobs_on_this_machine_run_in_this_python_unless_told_otherwise() -> None:
+def test_jobs_on_localhost_use_the_running_python_environment() -> None:
     assert "export PATH=" in with_this_python(ResourcesConfig()).prepend_text
     lines = with_this_python(ResourcesConfig(prepend_text="module load python")).prepend_text.splitlines()
     assert lines[0].startswith("export PATH=") and lines[1] == "module load python"
@@ -59,7 +59,7 @@ def test_jobs_on_this_machine_run_in_this_python_unless_told_otherwise() -> None
     assert with_this_python(elsewhere) == elsewhere
 
 
-def test_options_hold_what_is_set(tmp_path: Path) -> None:
+def test_job_options_contain_only_given_settings(tmp_path: Path) -> None:
     options = ResourcesConfig(cores=4, walltime=60, memory_mb=10, queue="debug").options()
     assert options["resources"] == {"num_machines": 1, "num_mpiprocs_per_machine": 1, "num_cores_per_mpiproc": 4}
     assert (options["max_wallclock_seconds"], options["max_memory_kb"], options["queue_name"]) == (60, 10240, "debug")

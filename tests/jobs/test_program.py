@@ -53,7 +53,7 @@ def run_twice(work: Callable[[], None]) -> list[int]:
     return [statuses.get(), statuses.get()]
 
 
-def test_started_twice_the_work_is_done_once() -> None:
+def test_two_copies_at_the_same_time_do_the_work_once() -> None:
     assert run_twice(do_slowly) == [0, 0]
     assert Path("done.txt").read_text() == "x"
 
@@ -64,7 +64,7 @@ def test_the_second_copy_finishes_the_work_of_a_first_that_failed() -> None:
     assert not FAILURE.exists()
 
 
-def test_started_again_later_the_work_is_done_again() -> None:
+def test_copy_that_starts_later_does_the_work_again() -> None:
     Path("both").touch()
     assert [run_program(do_slowly, RESULT) for _ in range(2)] == [0, 0]
     assert Path("done.txt").read_text() == "xx"

@@ -54,7 +54,7 @@ def test_without_a_plan_nothing_is_logged(capsys: pytest.CaptureFixture[str]) ->
     assert not progress_lines(capsys)
 
 
-def test_the_loss_is_the_smallest_of_the_step(capsys: pytest.CaptureFixture[str], moment: list[float]) -> None:
+def test_logged_loss_is_the_smallest_of_the_step(capsys: pytest.CaptureFixture[str], moment: list[float]) -> None:
     progress = Progress()
     progress.plan({"first": 10.0})
     progress.begin("first")

@@ -22,7 +22,7 @@ from aiida_mlip_autopipec.learning.calibration import (
     exponent=st.floats(0.2, 3.0),
     grades=st.lists(st.floats(1.0, 100.0), min_size=MIN_POINTS, max_size=40, unique=True),
 )
-def test_a_power_law_is_found(factor: float, exponent: float, grades: list[float]) -> None:
+def test_calibration_finds_a_power_law(factor: float, exponent: float, grades: list[float]) -> None:
     if max(grades) / min(grades) < 1.01:
         return
     law = Calibration(grades, [factor * grade**exponent for grade in grades])
@@ -33,7 +33,7 @@ def test_a_power_law_is_found(factor: float, exponent: float, grades: list[float
     assert law.grade_at(error) == pytest.approx(7.0, rel=1e-6)
 
 
-def test_a_few_odd_structures_do_not_decide_it() -> None:
+def test_calibration_is_robust_against_outliers() -> None:
     random = np.random.default_rng(0)
     grades = np.geomspace(1.5, 30, 40)
     errors = 0.05 * grades * np.exp(random.normal(0, 0.2, 40))
@@ -44,7 +44,7 @@ def test_a_few_odd_structures_do_not_decide_it() -> None:
     assert disturbed.exponent == pytest.approx(1.0, abs=0.35)
 
 
-def test_most_errors_lie_below_the_law() -> None:
+def test_three_quarters_of_the_errors_are_below_the_curve() -> None:
     random = np.random.default_rng(1)
     grades = np.geomspace(1.5, 30, 200)
     errors = 0.05 * grades * np.exp(random.normal(0, 0.5, 200))
@@ -63,13 +63,13 @@ def test_most_errors_lie_below_the_law() -> None:
     ],
     ids=["none", "too few", "one grade", "errors that fall"],
 )
-def test_without_a_law_the_limit_stays(grades: list[float], errors: list[float]) -> None:
+def test_limit_is_unchanged_without_calibration(grades: list[float], errors: list[float]) -> None:
     law = Calibration(grades, errors)
     assert law.grade_at(0.1) is None
     assert next_limit(law, 0.1, 3.7) == 3.7
 
 
-def test_forces_that_vanish_by_symmetry_say_nothing() -> None:
+def test_forces_that_vanish_by_symmetry_are_ignored() -> None:
     grades = np.geomspace(1.5, 30, 12)
     law = Calibration(grades, 0.05 * grades)
     symmetric = Calibration([*grades, 20.0, 3.0], [*(0.05 * grades), 1e-15, 0.0])
@@ -77,7 +77,7 @@ def test_forces_that_vanish_by_symmetry_say_nothing() -> None:
 
 
 @given(tolerated=st.floats(1e-4, 1e2), last=st.floats(MIN_LIMIT, MAX_LIMIT))
-def test_the_limit_moves_with_care(tolerated: float, last: float) -> None:
+def test_limit_changes_by_at_most_a_factor_of_two(tolerated: float, last: float) -> None:
     grades = np.geomspace(1.2, 40, 20)
     limit = next_limit(Calibration(grades, 0.03 * grades), tolerated, last)
     assert MIN_LIMIT <= limit <= MAX_LIMIT

@@ -123,7 +123,7 @@ def test_failed_labels_count_towards_the_budget() -> None:
     assert not target_reached(history, LearningConfig(target_force_rmse=10.0))
 
 
-def test_the_target_needs_enough_fresh_labels() -> None:
+def test_target_is_compared_only_with_enough_new_labels() -> None:
     config = LearningConfig(target_force_rmse=0.2, fewest_fresh=5)
     begun = initial_history(oracle(40), metrics(0.3), 5.0)
     assert not target_reached(begun, config)
@@ -134,7 +134,7 @@ def test_the_target_needs_enough_fresh_labels() -> None:
     assert not target_reached(enough, LearningConfig())
 
 
-def test_the_budget_must_hold_the_start() -> None:
+def test_budget_smaller_than_the_start_is_refused() -> None:
     with pytest.raises(ValueError, match=r"less than start \(50\)"):
         LearningConfig(start=50, max_labels=40)
     config = LearningConfig()

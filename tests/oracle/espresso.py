@@ -1,4 +1,4 @@
-"""ASE's own calculator of Quantum ESPRESSO, from plain values, as YAML has them."""
+"""ASE's calculator of Quantum ESPRESSO, created from values that YAML can hold."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def faulty_resources(resources: orm.Dict) -> orm.Dict:
     return orm.Dict(content)
 
 
-def test_all_are_labelled_and_name_their_source(
+def test_all_structures_are_labelled_and_name_their_source(
     copper: list[Atoms], labelled_copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
 ) -> None:
     outputs, node = run_oracle(copper, resources, label_code, structures_per_job=4)
@@ -68,7 +68,7 @@ def test_all_are_labelled_and_name_their_source(
 
 
 @pytest.mark.parametrize(("fault", "kind"), [("exception", "exception"), ("nan", "non_finite"), ("segfault", "crash")])
-def test_a_sick_structure_is_reported_and_the_others_go_on(
+def test_failing_structure_is_reported_and_the_others_are_labelled(
     copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode, fault: str, kind: str
 ) -> None:
     settings = {"calculator": FAULTY, "parameters": {"faults": {"2": fault}}, "max_failed_fraction": 0.2}
@@ -81,7 +81,7 @@ def test_a_sick_structure_is_reported_and_the_others_go_on(
     assert orm.load_node(failure["calculation"]).process_label == "AseLabelCalculation"
 
 
-def test_too_many_failures_end_the_run_and_lose_nothing(
+def test_too_many_failed_labels_are_an_error_that_keeps_the_other_labels(
     copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode
 ) -> None:
     settings = {"calculator": FAULTY, "parameters": {"faults": {"2": "exception"}}, "max_failed_fraction": 0.1}
@@ -92,7 +92,7 @@ def test_too_many_failures_end_the_run_and_lose_nothing(
     assert len(frames_with_source(outputs["labelled"])) == 5
 
 
-def test_a_killed_job_keeps_what_it_finished_and_the_rest_is_labelled(
+def test_killed_job_keeps_its_labels_and_another_job_labels_the_rest(
     copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode
 ) -> None:
     settings = {
@@ -115,7 +115,7 @@ def test_a_killed_job_keeps_what_it_finished_and_the_rest_is_labelled(
     assert len({(atoms.info["family"], atoms.get_potential_energy()) for atoms in frames}) == 5
 
 
-def test_a_job_at_its_walltime_keeps_what_it_finished_and_the_rest_goes_on_in_another(
+def test_job_at_its_walltime_keeps_its_labels_and_another_job_labels_the_rest(
     copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode, tmp_path: Path
 ) -> None:
     # In the order of their labels, the dimers come first.
@@ -135,7 +135,7 @@ def test_a_job_at_its_walltime_keeps_what_it_finished_and_the_rest_goes_on_in_an
     assert len(energies) == len(set(energies)) == 5
 
 
-def test_a_job_that_ends_makes_room_for_the_next_while_another_goes_on(
+def test_next_job_is_submitted_when_one_ends_while_another_runs(
     copper: list[Atoms], faulty_resources: orm.Dict, label_code: orm.PortableCode, tmp_path: Path
 ) -> None:
     crystals = [bulk("Cu", a=3.5 + 0.05 * number) for number in range(4)]
@@ -156,7 +156,7 @@ def test_a_job_that_ends_makes_room_for_the_next_while_another_goes_on(
     assert all(job.exit_status == 0 for job in jobs)
 
 
-def test_a_job_that_never_starts_is_tried_again_and_then_given_up(
+def test_structures_of_a_job_that_never_starts_fail_after_max_attempts(
     copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
 ) -> None:
     content = resources.get_dict()
@@ -171,7 +171,9 @@ def test_a_job_that_never_starts_is_tried_again_and_then_given_up(
         assert orm.load_node(failure["calculation"]).process_label == "AseLabelCalculation"
 
 
-def test_an_unusable_calculator_says_so(copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode) -> None:
+def test_exit_message_names_an_unusable_calculator(
+    copper: list[Atoms], resources: orm.Dict, label_code: orm.PortableCode
+) -> None:
     _, node = run_oracle(copper, resources, label_code, calculator="no_such_package.module:Calculator")
     assert node.exit_status == AseOracleWorkChain.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.status
     assert "no_such_package" in node.exit_message

@@ -40,7 +40,7 @@ def test_each_kind_gets_its_keywords_and_its_mesh() -> None:
     assert given[3] == {"ispin": 2, "kpts": [1, 1, 1]}
 
 
-def test_an_isolated_structure_stands_in_a_box_with_its_moments() -> None:
+def test_isolated_structure_gets_vacuum_and_magnetic_moments() -> None:
     method = AseOracleConfig(calculator="vasp", vacuum=5.0, magnetic_moments={"Fe": 4.0}).method()
     computed = computed_structure(STRUCTURES["cluster"], method)
     assert computed.pbc.all() and np.allclose(computed.cell.lengths(), (10.0, 10.0, 12.0))
@@ -48,7 +48,7 @@ def test_an_isolated_structure_stands_in_a_box_with_its_moments() -> None:
     assert not computed_structure(STRUCTURES["slab"], method).get_initial_magnetic_moments().any()
 
 
-def test_settings_that_are_not_used_change_no_identity() -> None:
+def test_settings_without_effect_on_energies_do_not_change_the_identity() -> None:
     assert AseOracleConfig(processes=4, threads=2, command="vasp_std").method() == {
         "type": "ase",
         "calculator": "emt",

@@ -13,7 +13,7 @@ from mlip_label.convergence import not_converged
 from aiida_mlip_autopipec.programs.resources import parallel_options
 
 
-def test_mpirun_stands_before_the_command_and_folders_go_to_the_profile() -> None:
+def test_command_of_a_profile_begins_with_mpirun_and_has_the_folders() -> None:
     method = {"calculator": "abinit", "command": "abinit", "mpirun": ["mpirun", "-np", "4"]}
     calculator = make_calculator(method, {"ecut": 100.0, "pp_paths": ["/pseudos"]})
     assert calculator.profile.command == "mpirun -np 4 abinit"
@@ -41,7 +41,7 @@ def test_a_calculator_that_takes_its_command_as_a_keyword() -> None:
         " *      SCF NOT CONVERGED AFTER 125 CYCLES",
     ],
 )
-def test_what_codes_write_if_they_do_not_converge(text: str, tmp_path: Path) -> None:
+def test_unconverged_calculations_are_recognised_from_output_files(text: str, tmp_path: Path) -> None:
     (tmp_path / "output").write_text("Self-consistency cycle converged.\nEnd of self-consistent calculation\n")
     assert not_converged(None, tmp_path) is None
     (tmp_path / "output").write_text(f"begin\n{text}\nend\n")

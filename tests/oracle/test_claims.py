@@ -74,9 +74,7 @@ def active(aiida_profile: Profile) -> Iterator[Callable[..., Any]]:
         node.set_process_state(ProcessState.KILLED)
 
 
-def test_of_processes_that_claim_at_the_same_moment_one_gets_each_structure(
-    aiida_profile: Profile, tmp_path: Path
-) -> None:
+def test_one_of_several_simultaneous_processes_claims_each_structure(aiida_profile: Profile, tmp_path: Path) -> None:
     names = [f"process{number}" for number in range(4)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", CLAIM_MANY, aiida_profile.name, str(tmp_path)]
@@ -118,7 +116,7 @@ def test_a_claim_ends_when_its_node_is_deleted(active: Callable[..., Any]) -> No
     assert claim(second, "deleted", ["a"]) == {}
 
 
-def test_a_job_claims_its_structures_though_the_run_above_it_failed(active: Callable[..., Any]) -> None:
+def test_claim_of_a_job_remains_valid_if_its_run_failed(active: Callable[..., Any]) -> None:
     run = active()
     job = active(orm.CalcJobNode(), caller=run)
     claim(run, "job", ["a", "b"])
@@ -194,7 +192,7 @@ def has_running_job(node: orm.WorkChainNode) -> bool:
     )
 
 
-def test_three_runs_at_once_compute_each_label_once(labellings: Labellings) -> None:
+def test_three_simultaneous_runs_compute_each_label_once(labellings: Labellings) -> None:
     wanted = [(0, 1, 2, 3), (2, 3, 4, 5), (0, 1, 2, 3, 4, 5)]
     nodes = [labellings.submit(*numbers) for numbers in wanted]
     wait_for("two of them compute", lambda: sum(map(has_running_job, nodes)) >= 2)
@@ -207,7 +205,7 @@ def test_three_runs_at_once_compute_each_label_once(labellings: Labellings) -> N
     assert sorted(computed(nodes[0])) == sorted(map(structure_key, labellings.structures))
 
 
-def test_a_run_goes_on_when_the_one_that_it_waits_for_is_killed(labellings: Labellings) -> None:
+def test_run_continues_when_the_run_that_it_waits_for_is_killed(labellings: Labellings) -> None:
     first = labellings.submit(0, 1)
     wait_for("the first computes", lambda: has_running_job(first))
     second = labellings.submit(0, 1)
@@ -223,7 +221,7 @@ def test_a_run_goes_on_when_the_one_that_it_waits_for_is_killed(labellings: Labe
     assert count_frames(second.outputs.labelled) == 2 and second.outputs.report["reused"] == 0
 
 
-def test_equal_structures_of_one_request_are_labelled_once(resources: orm.Dict, copper: list[Atoms]) -> None:
+def test_equal_structures_of_one_labelling_are_computed_once(resources: orm.Dict, copper: list[Atoms]) -> None:
     config = AseOracleConfig(calculator="ase.calculators.lj:LennardJones", parameters={"epsilon": 0.31, "sigma": 2.3})
     _, node = run_get_node(
         LabellingWorkChain,
@@ -237,7 +235,7 @@ def test_equal_structures_of_one_request_are_labelled_once(resources: orm.Dict, 
     assert len(computed(node)) == 2
 
 
-def test_finished_labels_and_running_jobs_are_found_whatever_stands_above_them(labellings: Labellings) -> None:
+def test_labels_and_running_jobs_are_found_although_their_callers_failed(labellings: Labellings) -> None:
     """The callers of a job release their claims, as if they had failed; another labelling waits for the job alone."""
     labellings.barrier.touch()
     first = labellings.submit(0, 1)

@@ -178,7 +178,9 @@ def test_the_identity_is_unknown_if_the_basis_sets_are_not_found(package: Path, 
     assert found(CP2K_DATA_DIR=str(data))["files"] != before["files"]
 
 
-def test_of_a_large_folder_files_of_other_elements_are_left_out(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_other_elements_in_a_large_folder_are_not_hashed(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mlip_label.identity.WHOLE_FOLDER", 1)
     folder = package / "large"
     folder.mkdir()
@@ -218,7 +220,7 @@ def test_labels_of_version_0_1_0_are_found_if_ase_is_the_same(aiida_profile: Any
     assert not is_the_same_ase(method, {"ase": "3.22.0"})
 
 
-def test_a_new_pw_is_another_method(aiida_profile: Any, program: Path, resources: orm.Dict) -> None:
+def test_changed_executable_of_pw_is_another_method(aiida_profile: Any, program: Path, resources: orm.Dict) -> None:
     code = orm.InstalledCode(
         label="pw-identity", computer=orm.load_computer("localhost"), filepath_executable=str(program)
     ).store()

@@ -90,7 +90,7 @@ def test_an_unusable_calculator_stops_the_job(
     assert not labelling.failures
 
 
-def test_walltime_leaves_the_rest_for_another_job(label: Label, copper: list[Atoms]) -> None:
+def test_unlabelled_structures_at_the_walltime_are_left_for_another_job(label: Label, copper: list[Atoms]) -> None:
     structures = [copper[0], *dimers(copper[1], 3)]
     for walltime in WALLTIMES:
         labelling = label(structures, FAULTY, "--walltime", str(walltime), parameters={"faults": {"2": "hang"}})
@@ -124,7 +124,7 @@ def test_a_killed_job_continues_when_started_again(
     assert finished.summary["labelled"] == 4
 
 
-def test_started_twice_in_a_folder_nothing_is_computed_twice(
+def test_two_copies_in_a_folder_compute_each_structure_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copper: list[Atoms]
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

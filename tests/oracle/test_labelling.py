@@ -50,7 +50,7 @@ def jobs_of(node: orm.WorkChainNode) -> int:
     return sum(isinstance(called, orm.CalcJobNode) for called in node.called_descendants)
 
 
-def test_what_is_known_is_not_computed_again(label: Label, copper: list[Atoms]) -> None:
+def test_existing_labels_are_not_computed_again(label: Label, copper: list[Atoms]) -> None:
     first = label(copper, 0.5)
     again = label(copper, 0.5)
     assert jobs_of(first) == 1 and jobs_of(again) == 0
@@ -59,7 +59,7 @@ def test_what_is_known_is_not_computed_again(label: Label, copper: list[Atoms]) 
     assert (report["asked"], report["labelled"], report["reused"], report["jobs"]) == (6, 6, 6, 0)
 
 
-def test_only_what_is_new_is_computed(label: Label, copper: list[Atoms]) -> None:
+def test_only_structures_without_label_are_computed(label: Label, copper: list[Atoms]) -> None:
     label(copper[:4], 0.6)
     node = label(copper, 0.6)
     report = node.outputs.report.get_dict()
@@ -70,7 +70,7 @@ def test_only_what_is_new_is_computed(label: Label, copper: list[Atoms]) -> None
 
 
 @pytest.mark.parametrize("change", [{"reuse": False}, {"strength": 0.75}])
-def test_labels_of_another_method_or_unwanted_ones_are_left_alone(
+def test_labels_are_not_reused_for_another_method_or_with_reuse_off(
     label: Label, copper: list[Atoms], change: dict[str, Any]
 ) -> None:
     label(copper[:2], 0.7)
@@ -79,19 +79,19 @@ def test_labels_of_another_method_or_unwanted_ones_are_left_alone(
     assert node.outputs.report["reused"] == 0
 
 
-def test_how_jobs_are_divided_is_no_part_of_the_method(label: Label, copper: list[Atoms]) -> None:
+def test_division_into_jobs_does_not_change_the_method(label: Label, copper: list[Atoms]) -> None:
     label(copper, 0.8)
     assert jobs_of(label(copper, 0.8, structures_per_job=2)) == 0
 
 
-def test_a_slightly_different_structure_is_another(label: Label, copper: list[Atoms]) -> None:
+def test_slightly_different_structure_is_labelled_again(label: Label, copper: list[Atoms]) -> None:
     label(copper[1:2], 0.9)
     moved = copper[1].copy()
     moved.positions[0, 2] += 1e-4
     assert jobs_of(label([moved], 0.9)) == 1
 
 
-def test_a_known_label_leads_back_to_where_it_was_computed(label: Label, copper: list[Atoms]) -> None:
+def test_reused_label_names_the_calculation_that_computed_it(label: Label, copper: list[Atoms]) -> None:
     first = label(copper, 1.1)
     again = label(copper, 1.1)
     computed = {node.uuid for node in first.outputs.labelled.values()}

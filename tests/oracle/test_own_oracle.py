@@ -102,7 +102,9 @@ def test_the_package_labels_structures_and_labels_are_reused(package: Path, conf
     assert (again["reused"], again["computed"]) == (2, 0)
 
 
-def test_its_settings_are_checked_and_offered(package: Path, config_file: Path, tmp_path: Path) -> None:
+def test_settings_of_the_oracle_are_checked_and_its_type_is_listed(
+    package: Path, config_file: Path, tmp_path: Path
+) -> None:
     config_file.write_text("elements: [Cu]\noracle: {type: morse, dept: 0.5}\n")
     done = run(package, tmp_path, MLIP_AUTO, "setup", "check", "--config", config_file)
     assert done.returncode == 1
@@ -112,7 +114,7 @@ def test_its_settings_are_checked_and_offered(package: Path, config_file: Path, 
     assert "'mores' is not allowed: choose from 'ase', 'morse', 'quantumespresso'" in done.stderr
 
 
-def test_a_broken_package_is_named(package: Path, config_file: Path, tmp_path: Path) -> None:
+def test_error_names_a_package_that_cannot_be_imported(package: Path, config_file: Path, tmp_path: Path) -> None:
     broken = tmp_path / "site"
     information = broken / "broken-1.0.dist-info"
     information.mkdir(parents=True)

@@ -18,7 +18,7 @@ def config(**changes: object) -> QuantumEspressoOracleConfig:
     return QuantumEspressoOracleConfig(**{"pseudopotentials": {"Si": Path("Si.upf")}, "ecutwfc": 20.0, **changes})
 
 
-def test_clusters_stand_in_a_box_with_vacuum_and_crystals_stay_as_they_are() -> None:
+def test_clusters_get_vacuum_and_crystals_keep_their_cell() -> None:
     dimer = Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2.3]])
     boxed = in_periodic_cell(dimer, 5.0)
     assert boxed.pbc.all()
@@ -31,7 +31,7 @@ def test_clusters_stand_in_a_box_with_vacuum_and_crystals_stay_as_they_are() -> 
     assert np.array_equal(in_periodic_cell(crystal, 5.0).cell.array, crystal.cell.array)
 
 
-def test_the_mesh_is_as_dense_as_asked_and_single_without_periodicity() -> None:
+def test_mesh_follows_the_distance_and_has_one_point_without_periodicity() -> None:
     crystal = bulk("Si", cubic=True)
     mesh = kpoint_mesh(crystal, 0.2)
     spacing = 2 * np.pi / crystal.cell.lengths() / np.array(mesh)
@@ -70,14 +70,14 @@ def test_a_slab_has_one_k_point_along_its_vacuum_and_a_molecule_in_a_periodic_bo
         (bulk("Si"), "all", True),
     ],
 )
-def test_spin_where_shells_are_open_or_atoms_magnetic(atoms: Atoms, spin: str, expected: bool) -> None:
+def test_spin_for_open_shells_and_magnetic_elements(atoms: Atoms, spin: str, expected: bool) -> None:
     assert has_spin(atoms, config(spin=spin)) is expected
     system = pw_parameters(atoms, config(spin=spin))["SYSTEM"]
     assert ("nspin" in system) is expected
     assert ("starting_magnetization" in system) is expected
 
 
-def test_what_the_user_sets_reaches_pw() -> None:
+def test_user_settings_are_in_the_input_of_pw() -> None:
     settings = config(
         degauss=0.01,
         smearing="gaussian",
@@ -104,6 +104,6 @@ def test_what_the_user_sets_reaches_pw() -> None:
         ({"overrides": {"SYSTEM": {"ecutwfc": 3}}}, "cannot be overridden"),
     ],
 )
-def test_settings_that_do_not_go_together(changes: dict[str, object], message: str) -> None:
+def test_contradictory_settings_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**changes)

@@ -139,7 +139,7 @@ def test_a_structure_that_does_not_converge_is_reported(label_by_pw: Label, sili
         assert orm.load_node(failure["calculation"]).process_label == "PwCalculation"
 
 
-def test_the_identity_of_the_labels_is_on_them(label_by_pw: Label, silicon: list[Atoms], silicon_upf: Path) -> None:
+def test_labels_are_stored_with_their_identity(label_by_pw: Label, silicon: list[Atoms], silicon_upf: Path) -> None:
     node = label_by_pw(silicon[:1])
     (trajectory,) = node.outputs.labelled.values()
     method = trajectory.base.attributes.get(METHOD)
@@ -159,7 +159,7 @@ def test_the_identity_of_the_labels_is_on_them(label_by_pw: Label, silicon: list
         ({"pseudopotentials": {}, "pseudo_family": "SSSP/9.9"}, "is not installed"),
     ],
 )
-def test_what_is_missing_is_told_before_anything_is_submitted(
+def test_missing_requirements_are_an_error_before_submission(
     small_pw: QuantumEspressoOracleConfig, label_code: orm.PortableCode, changes: dict[str, Any], message: str
 ) -> None:
     before = orm.QueryBuilder().append(orm.ProcessNode).count()
@@ -168,7 +168,9 @@ def test_what_is_missing_is_told_before_anything_is_submitted(
     assert orm.QueryBuilder().append(orm.ProcessNode).count() == before
 
 
-def test_a_pseudopotential_of_another_element(small_pw: QuantumEspressoOracleConfig, silicon_upf: Path) -> None:
+def test_pseudopotential_of_another_element_is_refused(
+    small_pw: QuantumEspressoOracleConfig, silicon_upf: Path
+) -> None:
     config = small_pw.model_copy(update={"pseudopotentials": {"Al": silicon_upf}})
     with pytest.raises(UserError, match="of Si, not of Al"):
         prepare_oracle(config, ResourcesConfig(), ["Al"])
@@ -212,7 +214,7 @@ def test_ase_s_own_espresso_calculator_gives_the_same_labels(
         assert np.allclose(one.get_stress(), other.get_stress(), atol=1e-4)
 
 
-def test_a_program_that_is_not_there_is_a_reason(label_by_pw: Label, silicon: list[Atoms]) -> None:
+def test_missing_program_is_the_reason_of_failed_labels(label_by_pw: Label, silicon: list[Atoms]) -> None:
     missing = orm.InstalledCode(
         label="missing",
         computer=ensure_computer("localhost"),
@@ -225,7 +227,7 @@ def test_a_program_that_is_not_there_is_a_reason(label_by_pw: Label, silicon: li
     assert not node.is_finished_ok
 
 
-def test_labels_of_an_oracle_that_failed_are_found_again(
+def test_labels_of_a_failed_oracle_are_reused(
     aiida_profile: Profile,
     small_pw: QuantumEspressoOracleConfig,
     silicon: list[Atoms],

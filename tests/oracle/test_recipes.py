@@ -1,4 +1,4 @@
-"""Recipes: defaults give way to what is set, and the inputs of codes that cannot be run here are right to the letter."""
+"""Recipes: explicit settings have precedence over defaults, and the inputs of codes that are not installed are as expected."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_recipe_is_complete_at_each_level_and_does_not_change_when_completed_a
         assert config.parameters and config.structures_per_job
 
 
-def test_levels_differ_in_what_sets_the_accuracy() -> None:
+def test_levels_differ_in_cutoff_and_k_point_distance() -> None:
     cutoffs = [config_of("gpaw", "Si", level=level).parameters["mode"]["ecut"] for level in LEVELS]
     assert cutoffs == sorted(set(cutoffs))
     distances = [config_of("vasp", "Si", level=level).kpoints_distance for level in LEVELS]
@@ -161,18 +161,18 @@ def test_magnetic_elements_are_computed_with_spin() -> None:
     assert "ispin" not in config_of("vasp", "Al").parameters
 
 
-def test_an_import_path_gets_nothing_but_what_is_set() -> None:
+def test_import_path_gets_no_defaults() -> None:
     config = config_of("ase.calculators.vasp:Vasp", "Si", parameters={"encut": 300.0})
     assert (config.parameters, config.parameters_by_kind, config.vacuum) == ({"encut": 300.0}, {}, None)
 
 
 @pytest.mark.parametrize("calculator", ["emt", "chgnet"])
-def test_a_level_where_there_is_none_is_an_error(calculator: str) -> None:
+def test_level_of_a_calculator_without_levels_is_an_error(calculator: str) -> None:
     with pytest.raises(UserError, match=rf"oracle\.level: the calculator '{calculator}' has no levels"):
         config_of(calculator, "Cu", level="fast")
 
 
-def test_an_unknown_calculator_says_what_there_is() -> None:
+def test_error_for_an_unknown_calculator_lists_the_known_ones() -> None:
     content = {"elements": ["Si"], "oracle": {"type": "ase", "calculator": "vaspp"}}
     with pytest.raises(UserError, match=r"neither a recipe .*chgnet.*nor an import path"):
         parse_settings(PipelineConfig, content, "CONFIG.yaml")
@@ -259,7 +259,7 @@ def test_init_writes_a_config_for_each_oracle(name: str, tmp_path: Path) -> None
         assert f"Defaults of {name}" in path.read_text() or not config.oracle.level
 
 
-def test_init_of_an_unknown_oracle_says_what_there_is(tmp_path: Path) -> None:
+def test_init_error_for_an_unknown_oracle_lists_the_known_ones(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["init", "--oracle", "gpaaw", str(tmp_path / "CONFIG.yaml")])
     assert done.exit_code == 1
     assert "'gpaaw': choose from abinit, aims, chgnet" in done.output

@@ -96,7 +96,7 @@ def learned(reached: orm.WorkChainNode) -> orm.WorkChainNode:
     return node
 
 
-def test_a_budget_is_spent_on_what_exploration_found(learned: orm.WorkChainNode) -> None:
+def test_budget_is_used_for_explored_structures(learned: orm.WorkChainNode) -> None:
     history = learned.outputs.learning.get_dict()
     assert history["ended"] == "budget"
     assert labels_asked(learned) == 21 == history["rounds"][-1]["total"] == history["asked"]
@@ -115,13 +115,13 @@ def test_a_budget_is_spent_on_what_exploration_found(learned: orm.WorkChainNode)
     )
 
 
-def test_each_label_is_one_link_from_its_calculation(learned: orm.WorkChainNode) -> None:
+def test_each_frame_names_its_calculation_and_its_source(learned: orm.WorkChainNode) -> None:
     for atoms in all_frames(learned.outputs.dataset):
         assert isinstance(orm.load_node(atoms.info["calculation"]), orm.CalcJobNode)
         assert isinstance(orm.load_node(atoms.info["source_uuid"]), orm.TrajectoryData)
 
 
-def test_its_stages_and_its_report(learned: orm.WorkChainNode) -> None:
+def test_stages_and_report_of_a_run(learned: orm.WorkChainNode) -> None:
     shown = stages(learned)
     assert [stage.name for stage in shown] == ["start", *(f"round {n}" for n in range(1, len(shown) - 1)), "learned"]
     assert {stage.state for stage in shown} == {"done"}
@@ -131,7 +131,7 @@ def test_its_stages_and_its_report(learned: orm.WorkChainNode) -> None:
     assert "mlip-auto learn CONFIG.yaml" in page
 
 
-def test_it_goes_on_from_where_another_ended(reached: orm.WorkChainNode, learned: orm.WorkChainNode) -> None:
+def test_run_continues_from_the_state_of_an_earlier_run(reached: orm.WorkChainNode, learned: orm.WorkChainNode) -> None:
     before = reached.outputs.learning["rounds"]
     assert learned.outputs.learning["rounds"][: len(before)] == before
     assert sources(reached) <= sources(learned)
@@ -141,7 +141,7 @@ def test_it_goes_on_from_where_another_ended(reached: orm.WorkChainNode, learned
         build_learning(configured(oracle={"calculator": "lj"}), previous=reached)
 
 
-def test_it_ends_at_the_target_and_validates_its_last_potential(reached: orm.WorkChainNode) -> None:
+def test_run_stops_at_the_target_and_validates_its_last_potential(reached: orm.WorkChainNode) -> None:
     history = reached.outputs.learning.get_dict()
     assert history["ended"] == "target"
     assert len(history["rounds"]) == 2
@@ -156,7 +156,7 @@ def test_it_ends_at_the_target_and_validates_its_last_potential(reached: orm.Wor
 
 
 @pytest.mark.slow
-def test_it_ends_when_exploration_meets_nothing_new(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_stops_when_exploration_saves_no_frames(aiida_profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "MIN_LIMIT", 3e8)
     few = {**dict.fromkeys(WALKERS, 0), "deformation": 1}
     node = learn(configured(exploration={"walkers": few, "select_grade": 1e9, "stop_grade": 1e9}))
@@ -169,9 +169,7 @@ def test_it_ends_when_exploration_meets_nothing_new(aiida_profile: Profile, monk
 
 
 @pytest.mark.slow
-def test_structures_on_which_the_oracle_fails_are_told_and_the_others_used(
-    learned: orm.WorkChainNode, tmp_path: Path
-) -> None:
+def test_failed_labels_are_reported_and_the_others_used(learned: orm.WorkChainNode, tmp_path: Path) -> None:
     # Other MD runs than before, whose structures have no labels yet.
     strange = breaking(tmp_path, "len(atoms) % 2")
     node = learn(configured(exploration={"seed": 7}, resources=strange, learning={"labels_per_round": 6}))
@@ -183,7 +181,7 @@ def test_structures_on_which_the_oracle_fails_are_told_and_the_others_used(
 
 
 @pytest.mark.slow
-def test_an_oracle_that_fails_on_everything_ends_it_with_the_potential_it_had(
+def test_run_with_only_failed_labels_stops_and_keeps_its_last_potential(
     learned: orm.WorkChainNode, tmp_path: Path
 ) -> None:
     strange = breaking(tmp_path, "True")
@@ -198,7 +196,7 @@ def test_an_oracle_that_fails_on_everything_ends_it_with_the_potential_it_had(
     assert sum(trajectory.numsteps for trajectory in state.labelled.values()) == 15
 
 
-def test_an_exploration_that_fails_leaves_the_potential(learned: orm.WorkChainNode, tmp_path: Path) -> None:
+def test_run_with_a_failed_exploration_keeps_its_last_potential(learned: orm.WorkChainNode, tmp_path: Path) -> None:
     builder = build_learning(configured(learning={"max_labels": 23}), previous=learned)
     builder.explorer = failing_code(tmp_path)
     _, node = run_get_node(builder)

@@ -1,4 +1,4 @@
-"""With AiiDA's caching, results of successful processes are reused, and none of failed ones."""
+"""With AiiDA's caching, results of successful processes are reused, results of failed ones are not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_again(config: PipelineConfig, **training: object) -> orm.WorkChainNode:
     return node
 
 
-def test_a_second_run_is_taken_from_the_cache(finished_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
+def test_second_run_is_taken_from_the_cache(finished_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
     again = run_again(small_config)
     assert again.is_finished_ok, again.exit_message
     for node in calculations(again):
@@ -36,9 +36,7 @@ def test_a_second_run_is_taken_from_the_cache(finished_run: orm.WorkChainNode, s
     assert again.outputs.potential.get_content() == finished_run.outputs.potential.get_content()
 
 
-def test_a_fit_that_failed_is_not_taken_from_the_cache(
-    finished_run: orm.WorkChainNode, small_config: PipelineConfig
-) -> None:
+def test_failed_fit_is_not_taken_from_the_cache(finished_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
     for node in (run_again(small_config, n_functions=5000) for _ in range(2)):
         assert node.exit_status == OneShotWorkChain.exit_codes.ERROR_TRAINING_FAILED.status
         assert "5000 functions" in node.exit_message
@@ -47,7 +45,7 @@ def test_a_fit_that_failed_is_not_taken_from_the_cache(
         assert [fit.base.caching.is_created_from_cache for fit in fits] == [False]
 
 
-def test_structures_that_could_not_be_made_are_not_taken_from_the_cache(small_config: PipelineConfig) -> None:
+def test_failed_generation_is_not_taken_from_the_cache(small_config: PipelineConfig) -> None:
     content = small_config.model_dump(mode="json")
     content["generator"]["count"] = 1
     with pytest.raises(UserError, match="at least 2 are needed"):

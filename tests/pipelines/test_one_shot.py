@@ -33,7 +33,7 @@ def run_changed(config: PipelineConfig, **changes: Any) -> orm.WorkChainNode:
     return node
 
 
-def test_a_run_ends_with_a_potential_that_evaluates(finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
+def test_run_gives_a_potential_that_can_be_evaluated(finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     from pyace import PyACECalculator
 
     assert finished_run.outputs.potential.filename == "potential.yace"
@@ -49,7 +49,9 @@ def test_a_run_ends_with_a_potential_that_evaluates(finished_run: orm.WorkChainN
     assert np.abs(atoms.get_forces() - reference.get_forces()).max() < 0.5
 
 
-def test_nothing_is_lost_on_the_way(finished_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
+def test_numbers_of_structures_agree_from_stage_to_stage(
+    finished_run: orm.WorkChainNode, small_config: PipelineConfig
+) -> None:
     outputs = finished_run.outputs
     made = count_frames(outputs.structures)
     oracle, curation = outputs.oracle_report.get_dict(), outputs.curation_report.get_dict()
@@ -74,14 +76,14 @@ def test_every_frame_of_the_dataset_leads_back_to_its_generated_structure(finish
             assert np.array_equal(to_atoms(generated, [original.info["source_step"]])[0].positions, atoms.positions)
 
 
-def test_the_isolated_atom_is_in_the_training_part(finished_run: orm.WorkChainNode) -> None:
+def test_isolated_atom_is_in_the_training_set(finished_run: orm.WorkChainNode) -> None:
     frames = frames_with_source(finished_run.outputs.dataset)
     (isolated,) = [atoms for atoms in frames if atoms.info["family"] == "isolated_atom"]
     assert isolated.info["split"] == "train"
     assert finished_run.outputs.metrics["reference_energies_source"] == "isolated_atoms"
 
 
-def test_an_oracle_that_fails_too_often(small_config: PipelineConfig) -> None:
+def test_run_fails_with_too_many_failed_labels(small_config: PipelineConfig) -> None:
     oracle = {"calculator": FAULTY, "parameters": {"faults": {"1": "exception", "2": "exception"}}}
     content = small_config.model_dump(mode="json")
     content["oracle"].update(oracle)
@@ -95,7 +97,7 @@ def test_an_oracle_that_fails_too_often(small_config: PipelineConfig) -> None:
     assert node.outputs.oracle_report["labelled"] > 0
 
 
-def test_a_second_run_computes_nothing_and_a_larger_one_only_what_is_new(
+def test_second_run_computes_no_labels_and_a_larger_one_only_new_ones(
     finished_run: orm.WorkChainNode, small_config: PipelineConfig
 ) -> None:
     def energies(run: orm.WorkChainNode) -> list[float]:
@@ -124,7 +126,7 @@ def selected_run(small_config: PipelineConfig) -> orm.WorkChainNode:
     return node
 
 
-def test_only_chosen_structures_are_labelled(selected_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
+def test_only_selected_structures_are_labelled(selected_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
     outputs = selected_run.outputs
     count = small_config.generator.count
     pool = read_frames(outputs.pool.pool)
@@ -138,7 +140,7 @@ def test_only_chosen_structures_are_labelled(selected_run: orm.WorkChainNode, sm
     assert states["selection"] == ("done", f"{count} of {len(pool)} selected, {len(always)} of them always included")
 
 
-def test_a_labelled_structure_leads_back_to_the_pool_and_to_why_it_was_chosen(selected_run: orm.WorkChainNode) -> None:
+def test_provenance_of_selected_structures_includes_pool_and_selection(selected_run: orm.WorkChainNode) -> None:
     for trajectory in selected_run.outputs.structures.values():
         assert trajectory.creator.process_label == "take_selected"
         for atoms in to_atoms(trajectory):
@@ -155,7 +157,7 @@ def test_a_labelled_structure_leads_back_to_the_pool_and_to_why_it_was_chosen(se
     assert any(label.startswith("ShellJob<select_structures") for label in processes)
 
 
-def test_a_larger_run_chooses_the_same_structures_and_some_more(
+def test_larger_run_selects_the_same_structures_and_additional_ones(
     selected_run: orm.WorkChainNode, small_config: PipelineConfig
 ) -> None:
     more = run_changed(small_config, selection=SELECTING, generator={"count": 30})
@@ -170,7 +172,9 @@ def test_a_larger_run_chooses_the_same_structures_and_some_more(
     assert keys[0] < keys[1]
 
 
-def test_stored_datasets_count_as_chosen(selected_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
+def test_structures_of_the_initial_dataset_count_as_selected(
+    selected_run: orm.WorkChainNode, small_config: PipelineConfig
+) -> None:
     config = small_config.model_copy(
         update={"initial_dataset": [str(selected_run.pk)], "selection": SelectionConfig(**SELECTING)}
     )
@@ -187,7 +191,7 @@ def test_stored_datasets_count_as_chosen(selected_run: orm.WorkChainNode, small_
     assert {atoms.info["family"] for atoms in again} <= {"isolated_atom", "dimer"}
 
 
-def test_a_selection_that_fails(small_config: PipelineConfig, tmp_path: Path) -> None:
+def test_run_fails_if_the_selection_fails(small_config: PipelineConfig, tmp_path: Path) -> None:
     content = small_config.model_dump(mode="json") | {"selection": SELECTING}
     builder = build_one_shot(PipelineConfig.model_validate(content))
     resources = builder.trainer.resources.get_dict()

@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "silicon.yaml"
 
 
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="pw.x is not installed")
-def test_from_nothing_to_a_potential_of_silicon(aiida_profile: Profile) -> None:
+def test_silicon_example_gives_a_potential(aiida_profile: Profile) -> None:
     content = read_yaml(EXAMPLE)
     content["generator"]["count"] = COUNT
     config = parse_settings(PipelineConfig, content, "example")

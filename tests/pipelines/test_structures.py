@@ -24,7 +24,7 @@ from aiida_mlip_autopipec.report.collect import collect
 GENERATOR = PipelineConfig(elements=["Cu"]).generator
 
 
-def test_a_run_from_a_file_keeps_the_origin_everywhere(
+def test_origin_of_structures_from_a_file_is_kept_in_all_stages(
     aiida_profile: Profile, small_config: PipelineConfig, tmp_path: Path
 ) -> None:
     write(tmp_path / "cu.cif", bulk("Cu", cubic=True))
@@ -56,7 +56,7 @@ def test_nodes_and_groups_are_read(aiida_profile: Profile) -> None:
 @pytest.mark.parametrize(
     ("item", "message"), [({"node": "999999"}, "no node or group"), ({"file": "/none.cif"}, "no such file")]
 )
-def test_what_does_not_exist_is_refused(aiida_profile: Profile, item: dict[str, str], message: str) -> None:
+def test_missing_files_and_nodes_are_refused(aiida_profile: Profile, item: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_seeds(PipelineConfig(elements=["Al"], structures=[item]).structures, GENERATOR)
 

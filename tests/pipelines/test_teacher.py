@@ -1,4 +1,4 @@
-"""A teacher at a small scale: what it labels, what the oracle labels, and what the run keeps of both."""
+"""A small run with a teacher: the labels of teacher and oracle, the dataset, the provenance and the report."""
 
 from __future__ import annotations
 
@@ -153,7 +153,9 @@ def test_samplers_save_frames_at_intervals(taught: orm.WorkChainNode) -> None:
     assert report["limits"]["stop_grade"] == report["limits"]["select_grade"] == 2.0
 
 
-def test_learning_keeps_the_teacher_of_its_start(learned: orm.WorkChainNode, taught: orm.WorkChainNode) -> None:
+def test_continued_run_keeps_the_teacher_of_the_first_run(
+    learned: orm.WorkChainNode, taught: orm.WorkChainNode
+) -> None:
     assert learned.outputs.oracle_report["asked"] == 23
     assert learned.outputs.teacher.potential_yaml.uuid == taught.outputs.teacher.potential_yaml.uuid
     more = PipelineConfig(**{**SETTINGS, "learning": {**SETTINGS["learning"], "max_labels": 25}})
@@ -163,7 +165,7 @@ def test_learning_keeps_the_teacher_of_its_start(learned: orm.WorkChainNode, tau
     assert again.outputs.teacher.potential_yaml.uuid == taught.outputs.teacher.potential_yaml.uuid
 
 
-def test_a_teacher_that_fails_ends_the_run(aiida_profile: Profile) -> None:
+def test_run_fails_if_the_teacher_fails(aiida_profile: Profile) -> None:
     # Fewer atoms than functions.
     teacher = {"oracle": {"calculator": "emt"}, "n_structures": 6}
     _, node = run_get_node(build_one_shot(PipelineConfig(**{**SETTINGS, "teacher": teacher})))
@@ -172,7 +174,7 @@ def test_a_teacher_that_fails_ends_the_run(aiida_profile: Profile) -> None:
     assert "oracle_report" not in node.outputs
 
 
-def test_the_oracle_itself_is_no_teacher(aiida_profile: Profile) -> None:
+def test_teacher_with_the_method_of_the_oracle_is_refused(aiida_profile: Profile) -> None:
     teacher = {"oracle": {"calculator": "emt", "parameters": {"asap_cutoff": True}}}
     with pytest.raises(UserError, match="is the method of the oracle; set another method"):
         build_one_shot(PipelineConfig(**{**SETTINGS, "teacher": teacher}))

@@ -83,7 +83,7 @@ def test_a_potential_of_too_few_structures_fails(validated: orm.WorkChainNode) -
     assert all(check["reason"] for check in verdict["checks"] if not check["passed"])
 
 
-def test_both_sides_labelled_the_same_structures(validated: orm.WorkChainNode) -> None:
+def test_potential_and_oracle_label_the_same_structures(validated: orm.WorkChainNode) -> None:
     outputs = validated.outputs
     asked = outputs.oracle_report["asked"]
     assert 60 <= asked <= 120
@@ -101,7 +101,7 @@ def test_the_raw_arrays_are_stored(validated: orm.WorkChainNode) -> None:
     assert np.isfinite(arrays.get_array("dynamics_Cu_fcc_grade")).all()
 
 
-def test_another_validation_asks_the_oracle_nothing(
+def test_second_validation_reuses_all_labels(
     poor: Potential, validated: orm.WorkChainNode, config: PipelineConfig
 ) -> None:
     again = validate(poor, config, level="quick", limits={"bulk_modulus": 10.0})
@@ -112,7 +112,7 @@ def test_another_validation_asks_the_oracle_nothing(
     assert {check["limit"] for check in moduli} == {10.0}
 
 
-def test_a_run_validates_its_phases_and_validate_takes_them_from_it(config: PipelineConfig, tmp_path: Path) -> None:
+def test_phases_of_a_run_are_validated_by_the_run_and_by_validate(config: PipelineConfig, tmp_path: Path) -> None:
     write(tmp_path / "cu.cif", bulk("Cu", a=3.55, cubic=True))
     content = config.model_dump(mode="json")
     content["generator"]["seed"] = 7
@@ -136,7 +136,7 @@ def structures_of(validation: orm.Dict) -> set[str]:
     return {check["structure"] for check in validation["checks"]}
 
 
-def test_its_files(validated: orm.WorkChainNode, tmp_path: Path) -> None:
+def test_result_files_of_a_validation(validated: orm.WorkChainNode, tmp_path: Path) -> None:
     names = {path.name for path in write_validation(validated, tmp_path)}
     assert names == {"validation.json", "labelled.extxyz", "predicted.extxyz"}
 
@@ -164,7 +164,7 @@ def test_the_settings_of_the_run_that_made_a_potential_are_known(poor: Potential
     assert settings_of(poor.file) == config
 
 
-def test_a_file_that_is_no_potential(config: PipelineConfig, tmp_path: Path) -> None:
+def test_file_that_is_not_a_potential_is_refused(config: PipelineConfig, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         potential_from_file(tmp_path / "missing.yace")
     with pytest.raises(UserError, match="names no elements"):
@@ -176,14 +176,14 @@ def test_a_file_that_is_no_potential(config: PipelineConfig, tmp_path: Path) -> 
     assert "potential.yace cannot be loaded" in node.exit_message
 
 
-def test_elements_that_the_potential_does_not_know(poor: Potential) -> None:
+def test_elements_missing_in_the_potential_are_refused(poor: Potential) -> None:
     with pytest.raises(UserError, match="the potential has Cu, not Al"):
         build_validation(poor, PipelineConfig(elements=["Al", "Cu"]))
     with pytest.raises(UserError, match="not a potential"):
         stored_potential(orm.Dict({}).store())
 
 
-def test_what_an_oracle_cannot_label_fails_by_name(poor: Potential, config: PipelineConfig) -> None:
+def test_check_without_label_of_the_oracle_fails_with_the_reason(poor: Potential, config: PipelineConfig) -> None:
     content = config.model_dump(mode="json")
     content["oracle"].update(calculator=FAULTY, parameters={"faults": {"31": "exception"}}, max_failed_fraction=0.5)
     content["validation"] = {"parts": ["elastic", "vacancy"]}

@@ -47,7 +47,7 @@ def own(tmp_path: Path) -> str:
     return str(tmp_path / "density.py")
 
 
-def test_a_property_of_the_user(own: str, tmp_path: Path) -> None:
+def test_property_from_a_file_of_the_user(own: str, tmp_path: Path) -> None:
     config = PropertiesConfig(properties=["density"], own=[own])
     structures = {"Cu": bulk("Cu"), "molecule": Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]])}
     lines: list[str] = []
@@ -76,7 +76,7 @@ def test_a_property_of_the_user(own: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_wrong_settings_are_named(content: dict, message: str, own: str) -> None:
+def test_error_names_wrong_settings(content: dict, message: str, own: str) -> None:
     config = PropertiesConfig(**{"own": [own], **content})
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
         chosen_properties(config)

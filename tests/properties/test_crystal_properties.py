@@ -62,11 +62,11 @@ def test_the_independent_constants_are_those_of_textbooks(group: Rotation, names
 
 
 @pytest.mark.parametrize(("group", "count"), [("D3", 6), ("C3", 7), ("C4", 7), ("C2", 13), ("C1", 21)])
-def test_numbers_of_constants_of_low_symmetry(group: str, count: int) -> None:
+def test_numbers_of_independent_constants_of_low_symmetry(group: str, count: int) -> None:
     assert len(independent(Rotation.create_group(group).as_matrix())) == count
 
 
-def test_an_isotropic_tensor_stays_as_it_is() -> None:
+def test_isotropic_tensor_is_unchanged_by_symmetrisation() -> None:
     tensor = np.diag([3.0, 3.0, 3.0, 1.0, 1.0, 1.0])
     tensor[:3, :3] += 0.0 + (np.ones((3, 3)) - np.eye(3)) * 1.0
     rotations = Rotation.random(5, random_state=1).as_matrix()
@@ -95,17 +95,17 @@ def test_thermal_expansion(crystals: dict[str, Atoms]) -> None:
     assert not result.notes
 
 
-def test_a_molecule_is_no_crystal() -> None:
+def test_molecule_is_refused_as_a_crystal() -> None:
     with pytest.raises(NotComputableError, match="not periodic"):
         relax_crystal(Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2]]), EMT(), 0.01, 10)
 
 
-def test_a_cut_is_in_the_widest_gap() -> None:
+def test_surfaces_cut_the_widest_gap_between_planes() -> None:
     # Planes (111) of diamond: the gaps are 1/4 and 3/4 of a period.
     assert middle_of_widest_gap(np.array([0.0, 0.25, 1.0])) == pytest.approx(0.625)
 
 
-def test_directions_equal_by_symmetry() -> None:
+def test_directions_that_are_equal_by_symmetry_are_found() -> None:
     cubic = bulk("Cu", cubic=True)
     vectors = np.array([[1, 0, 0], [0, -1, 0], [1, 1, 0], [1, 0, -1], [1, 1, 1]])
     assert equivalent_directions(cubic, vectors) == [0, 0, 2, 2, 4]
@@ -127,7 +127,7 @@ def test_thermal_conductivity_falls_with_temperature(crystals: dict[str, Atoms])
     ("given", "reason"),
     [({"max_supercells": 1}, "more than max_supercells = 1: set pair_cutoff"), ({"min_length": 5}, "raise min_length")],
 )
-def test_thermal_conductivity_says_what_to_change(
+def test_message_of_thermal_conductivity_says_what_to_change(
     crystals: dict[str, Atoms], given: dict[str, float], reason: str
 ) -> None:
     base = {"min_length": 7, "harmonic_min_length": 5, "mesh": 6, "temperatures": (600.0,)}

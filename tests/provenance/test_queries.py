@@ -10,7 +10,9 @@ from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.provenance.queries import trace
 
 
-def test_everything_behind_a_potential_is_found(finished_run: orm.WorkChainNode, small_config: PipelineConfig) -> None:
+def test_provenance_lists_processes_codes_computers_and_structures(
+    finished_run: orm.WorkChainNode, small_config: PipelineConfig
+) -> None:
     origin = trace(finished_run.outputs.potential)
     labels = [process.label for process in origin.processes]
     assert labels[0] == "generate_structures"
@@ -25,12 +27,12 @@ def test_everything_behind_a_potential_is_found(finished_run: orm.WorkChainNode,
     assert generated <= set(origin.structures)
 
 
-def test_it_can_be_written_as_json(finished_run: orm.WorkChainNode) -> None:
+def test_provenance_can_be_written_as_json(finished_run: orm.WorkChainNode) -> None:
     content = json.loads(json.dumps(trace(finished_run.outputs.potential).as_dict()))
     assert content["potential"] == finished_run.outputs.potential.uuid
 
 
-def test_a_node_without_history_has_none(finished_run: orm.WorkChainNode) -> None:
+def test_node_without_creator_has_no_provenance(finished_run: orm.WorkChainNode) -> None:
     origin = trace(orm.Dict({"a": 1}).store())
     assert origin.processes == ()
     assert origin.n_structures_generated == 0

@@ -1,4 +1,4 @@
-"""Stores fits and validations as their processes would, without running them."""
+"""Fits and validations that are stored as their processes would store them, without running these."""
 
 from __future__ import annotations
 

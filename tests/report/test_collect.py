@@ -69,7 +69,7 @@ def test_distances_are_those_of_the_structures(aiida_profile: Profile, cutoff: f
     assert subject.coverage.compositions == {"Cu": 10}
 
 
-def test_the_newest_validation_of_this_potential_is_taken(aiida_profile: Profile) -> None:
+def test_newest_validation_of_the_potential_is_shown(aiida_profile: Profile) -> None:
     frames = rattled_copper(10)
     potential, other = store_fit(frames), store_fit(frames)
     assert collect(potential).validation is None
@@ -96,6 +96,6 @@ def test_structures_of_a_file_are_named_by_file_and_frame(aiida_profile: Profile
     assert '<td class="uuid">mine.extxyz, frame 3</td>' in render(subject)
 
 
-def test_what_is_no_potential_is_refused(aiida_profile: Profile) -> None:
+def test_nodes_without_potential_are_refused(aiida_profile: Profile) -> None:
     with pytest.raises(ValueError, match="not a potential"):
         collect(orm.Dict({}).store())

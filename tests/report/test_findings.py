@@ -58,7 +58,7 @@ def bad(findings: list[Finding]) -> str:
     ],
     ids=["short cutoff", "few structures"],
 )
-def test_a_potential_made_bad_is_bad_for_that_reason(
+def test_verdict_names_the_cause_of_a_deliberately_poor_fit(
     aiida_profile: Profile, small_config: PipelineConfig, training: dict[str, Any], reasons: tuple[str, ...]
 ) -> None:
     content = small_config.model_dump(mode="json")
@@ -72,7 +72,7 @@ def test_a_potential_made_bad_is_bad_for_that_reason(
         assert reason in bad(findings)
 
 
-def test_the_summary_holds_the_verdict_and_what_it_counts(aiida_profile: Profile) -> None:
+def test_summary_has_the_verdict_and_its_findings(aiida_profile: Profile) -> None:
     subject = collect(store_fit(rattled_copper(40), noise=[0.1 if i % 10 == 9 else 0.005 for i in range(40)]))
     verdict_line, *reasons = summary(subject)
     assert verdict_line == "Not good enough: 2 reasons below."
@@ -81,12 +81,12 @@ def test_the_summary_holds_the_verdict_and_what_it_counts(aiida_profile: Profile
     assert summary(collect(store_fit(rattled_copper(200), noise=0.001))) == ["Good: the errors are small."]
 
 
-def test_small_errors_are_good(aiida_profile: Profile) -> None:
+def test_small_errors_give_a_good_verdict(aiida_profile: Profile) -> None:
     level, findings = found_in(store_fit(rattled_copper(200), noise=0.001))
     assert level == "good" and findings[0].text.startswith("Test errors on 20 structures: ")
 
 
-def test_large_errors_on_all_structures_are_not_blamed_on_their_number(aiida_profile: Profile) -> None:
+def test_large_training_errors_are_underfitting_and_not_few_data(aiida_profile: Profile) -> None:
     points = [
         {"n_structures": n, "n_functions": 100, "energy_rms": e, "force_rms": e} for n, e in ((50, 1), (100, 0.1))
     ]
@@ -96,7 +96,7 @@ def test_large_errors_on_all_structures_are_not_blamed_on_their_number(aiida_pro
     assert "Few data" not in texts(findings)
 
 
-def test_an_error_that_still_falls_asks_for_more_structures(aiida_profile: Profile) -> None:
+def test_error_that_falls_with_the_number_of_structures_is_reported(aiida_profile: Profile) -> None:
     points = [
         {"n_structures": n, "n_functions": 100, "energy_rms": e, "force_rms": e} for n, e in ((50, 1), (100, 0.5))
     ]
@@ -105,7 +105,7 @@ def test_an_error_that_still_falls_asks_for_more_structures(aiida_profile: Profi
     assert level == "look" and "fell to 50 % for energies, to 50 % for forces" in findings[1].text
 
 
-def test_a_learning_curve_tells_the_change_of_both_errors(aiida_profile: Profile) -> None:
+def test_caption_of_a_learning_curve_gives_the_change_of_both_errors(aiida_profile: Profile) -> None:
     points = [
         {"n_structures": n, "n_functions": 100, "energy_rms": e, "force_rms": f}
         for n, e, f in ((50, 1.0, 1.0), (100, 0.69, 0.92))
@@ -115,7 +115,7 @@ def test_a_learning_curve_tells_the_change_of_both_errors(aiida_profile: Profile
 
 
 @pytest.mark.parametrize(("fraction", "text"), [(0.0, "0 %"), (0.001, "< 1 %"), (0.04, "4 %"), (1.25, "125 %")])
-def test_percentages_have_one_form(fraction: float, text: str) -> None:
+def test_percentages_are_formatted_in_one_way(fraction: float, text: str) -> None:
     assert percent(fraction) == text
 
 
@@ -127,7 +127,7 @@ def test_a_failed_check_of_the_validation_is_named(aiida_profile: Profile) -> No
     assert "deviation 0.12 Å, limit 0.02 Å" in bad(findings) and "phonons are unstable" in bad(findings)
 
 
-def test_what_is_not_comparable_is_no_failed_check(aiida_profile: Profile) -> None:
+def test_quantity_that_is_not_comparable_is_not_a_failed_check(aiida_profile: Profile) -> None:
     subject = collect(store_fit(rattled_copper(200), noise=0.001))
     checks = [{**CHECK, "passed": True}, {**CHECK, "passed": None, "deviation": None, "reason": "not comparable"}]
     found = texts(all_findings(replace(subject, validation=Validation("", True, checks, [], {}))))
@@ -160,7 +160,7 @@ def test_test_structures_that_equal_training_structures_are_counted_apart(aiida_
     assert level != "bad"
 
 
-def test_equal_structures_alone_make_no_bad_verdict(aiida_profile: Profile) -> None:
+def test_equal_structures_alone_give_no_bad_verdict(aiida_profile: Profile) -> None:
     frames = rattled_copper(200)
     for index, atoms in enumerate(frames):
         atoms.info["group"] = index - 5 if index % 20 == 19 else index
@@ -180,7 +180,7 @@ def test_a_kind_is_compared_with_the_mean_of_the_test_errors(aiida_profile: Prof
     assert "fcc_hot (6 tested" in worse and "fcc_rattled" not in worse and "mine" not in worse
 
 
-def test_a_training_error_says_nothing_of_a_kind(aiida_profile: Profile) -> None:
+def test_training_errors_of_a_kind_are_not_compared(aiida_profile: Profile) -> None:
     frames = rattled_copper(180, families=("fcc_hot", "fcc_rattled", "mine"))
     noise = [0.5 if a.info["family"] == "fcc_hot" and a.info["split"] == "train" else 0.02 for a in frames]
     assert "fcc_hot" not in texts(found_in(store_fit(frames, noise=noise))[1])
@@ -247,7 +247,7 @@ def with_errors(subject: Subject, on_train: float, on_test: float, falls: tuple[
     return replace(subject, structures=changed, metrics=metrics)
 
 
-def test_implausible_data_come_before_any_other_reason(aiida_profile: Profile) -> None:
+def test_implausible_data_are_the_first_finding(aiida_profile: Profile) -> None:
     doubt = {"check": "stress", "message": "3 stresses contradict the energies", "cause": "the unit may be kbar"}
     findings = found(store_fit(rattled_copper(100), noise=1.0), {"plausibility": [doubt]})
     assert findings[0].level == "bad"
@@ -280,7 +280,7 @@ def test_errors_at_shorter_distances_than_in_training_are_extrapolation(aiida_pr
 
 
 @pytest.mark.parametrize(("within_2", "level"), [(0.94, "note"), (0.5, "look")])
-def test_expected_errors_that_cover_too_few_test_errors_are_named(
+def test_expected_errors_that_cover_too_few_test_errors_are_reported(
     aiida_profile: Profile, within_2: float, level: str
 ) -> None:
     of_quantity = {"within_1": 0.6, "within_2": within_2}

@@ -84,14 +84,14 @@ def coloured_pixels(page: webdriver.Chrome, cloud: str) -> int:
     return int(page.execute_script(script, cloud))
 
 
-def test_it_opens_without_errors_and_asks_nothing_of_the_network(page: webdriver.Chrome) -> None:
+def test_page_opens_without_errors_and_without_network_requests(page: webdriver.Chrome) -> None:
     assert console_errors(page) == []
     requests = page.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)")
     assert [name for name in requests if not name.startswith("data:")] == []
     assert page.title == "ACE potential for Cu"
 
 
-def test_the_plots_are_there(page: webdriver.Chrome, subject: Subject) -> None:
+def test_plots_are_drawn(page: webdriver.Chrome, subject: Subject) -> None:
     names = {one.get_attribute("id") for one in page.find_elements(By.TAG_NAME, "figure")}
     clouds = {"energy-parity", "force-parity", "energy-errors", "force-errors", "coverage"}
     assert names >= clouds | {"distances-Cu–Cu", "learning-structures", "learning-functions", "validation-0", "time"}
@@ -150,7 +150,7 @@ def test_pointing_at_a_structure_names_the_calculation_behind_it(page: webdriver
     assert tip.is_displayed() and tip.text == said
 
 
-def test_it_fits_a_phone(page: webdriver.Chrome) -> None:
+def test_page_fits_the_width_of_a_phone(page: webdriver.Chrome) -> None:
     show(page, width=390)
     page.refresh()
     assert page.execute_script("return document.documentElement.scrollWidth") <= 390
@@ -159,7 +159,7 @@ def test_it_fits_a_phone(page: webdriver.Chrome) -> None:
     assert min(text.rect["height"] for text in texts) >= 9
 
 
-def test_it_prints(page: webdriver.Chrome) -> None:
+def test_page_is_printed_with_all_sections(page: webdriver.Chrome) -> None:
     printed = page.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
     pdf = base64.b64decode(printed["data"])
     assert pdf.startswith(b"%PDF") and len(pdf) > 50_000

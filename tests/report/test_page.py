@@ -22,13 +22,13 @@ from .stored import CHECK, CURVE, rattled_copper, store_fit, store_validation
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
-def test_it_asks_nothing_of_a_network(finished_run: orm.WorkChainNode) -> None:
+def test_page_needs_no_network(finished_run: orm.WorkChainNode) -> None:
     page = render(collect(finished_run))
     assert not re.search(r"""(src|href)=(?!["']?(#|data:))|url\((?!#)|@import|https?://""", page)
     assert "default-src 'none'" in page
 
 
-def test_it_tells_all_that_was_promised(finished_run: orm.WorkChainNode) -> None:
+def test_page_has_all_sections(finished_run: orm.WorkChainNode) -> None:
     page = render(collect(finished_run))
     for id_ in ("asked", "errors", "learning", "covered", "rejected", "validation", "origin", "reproduce"):
         assert f'id="{id_}"' in page
@@ -45,7 +45,7 @@ def test_names_from_data_are_escaped(aiida_profile: Profile) -> None:
     assert page.count("</script>") == 2
 
 
-def test_what_was_left_out_is_told_with_its_reason(finished_run: orm.WorkChainNode) -> None:
+def test_omitted_structures_are_listed_with_the_reason(finished_run: orm.WorkChainNode) -> None:
     subject = collect(finished_run)
     subject.oracle["failed"] = [
         {"label": "Cu2_000", "step": 3, "family": "dimer", "kind": "timeout", "reason": "60 s", "calculation": "abc"}
@@ -65,7 +65,7 @@ def test_what_was_left_out_is_told_with_its_reason(finished_run: orm.WorkChainNo
         assert text in page
 
 
-def test_settings_kinds_and_symmetric_structures_are_told_in_words(aiida_profile: Profile) -> None:
+def test_settings_are_shown_as_text_and_vanishing_forces_as_a_dash(aiida_profile: Profile) -> None:
     subject = collect(store_fit(rattled_copper(20)))
     subject.changed_settings["structures"] = [{"file": "NiAl.cif"}, {"file": "Ni.cif", "weight": 2.0}]
     still = replace(subject.structures, forces=(0.0 * subject.structures.forces[0],) * 2)
@@ -74,7 +74,7 @@ def test_settings_kinds_and_symmetric_structures_are_told_in_words(aiida_profile
     assert "{&#39;file" not in page and '<td class="n">–</td>' in page
 
 
-def test_structures_of_the_user_have_kinds_in_words(aiida_profile: Profile) -> None:
+def test_kinds_of_given_structures_are_shown_as_text(aiida_profile: Profile) -> None:
     frames = rattled_copper(20, families=("unknown", "gamma prime_hot", "fcc_hot"))
     for atoms in frames:
         if atoms.info["family"].startswith("gamma"):
@@ -98,31 +98,31 @@ def test_branches_of_a_dispersion_share_a_plot(aiida_profile: Profile) -> None:
 
 
 @pytest.mark.parametrize("n_families", [1, 9, 30])
-def test_it_shows_few_and_many_kinds(aiida_profile: Profile, n_families: int) -> None:
+def test_many_kinds_are_grouped_in_the_filter(aiida_profile: Profile, n_families: int) -> None:
     families = [f"phase{number}_{number}" for number in range(n_families)]
     page = render(collect(store_fit(rattled_copper(30, families=families))))
     assert page.count("data-kind=") == n_families
     assert page.count("data-group=") == min(n_families, 10)
 
 
-def test_the_results_of_a_run_include_it(finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
+def test_results_of_a_run_include_the_report(finished_run: orm.WorkChainNode, tmp_path: Path) -> None:
     assert tmp_path / "report.html" in write_results(finished_run, tmp_path)
     assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_the_shortest_distance_is_the_real_one(aiida_profile: Profile) -> None:
+def test_shortest_distance_is_that_of_the_structures(aiida_profile: Profile) -> None:
     frames = rattled_copper(20)
     subject = collect(store_fit(frames))
     least = min(float(atoms.get_all_distances(mic=True)[np.triu_indices(4, 1)].min()) for atoms in frames)
     assert f"the shortest is {least:.3f} Å" in render(subject)
 
 
-def test_times_say_which_they_are(aiida_profile: Profile) -> None:
+def test_times_are_named_wall_time_or_processor_time(aiida_profile: Profile) -> None:
     page = render(collect(store_fit(rattled_copper(20), cpu_time_s=12.0)))
     assert "wall time (s)" in page and "processor time of one core" in page
 
 
-def test_warnings_about_the_data_stand_in_the_section_on_the_data(aiida_profile: Profile) -> None:
+def test_warnings_about_the_data_are_in_the_section_on_the_data(aiida_profile: Profile) -> None:
     subject = collect(store_fit(rattled_copper(20)))
     assert 'id="warnings"' not in render(subject)
     doubts = [

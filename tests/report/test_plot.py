@@ -19,7 +19,7 @@ def texts(plot: Plot, name: str = "text") -> list[str]:
 @pytest.mark.parametrize(
     "values", [[1.0, 2.0], [0.001, 500.0], [3.0], [0.0, 0.0], [-4.0, 8.0], [np.nan, 1.0], [], [1e-15, 1e-14]]
 )
-def test_what_is_finite_lies_inside(kind: Kind, values: list[float]) -> None:
+def test_finite_values_are_inside_the_axes(kind: Kind, values: list[float]) -> None:
     scale = Scale.over(np.array(values), kind)
     places = scale.place(np.array(values, dtype=float))
     known = np.isfinite(np.array(values, dtype=float))
@@ -41,7 +41,7 @@ def test_ticks_are_at_round_values(scale: Scale, ticks: list[str]) -> None:
     assert texts(Plot(scale, Scale(0, 1), "", ""))[: len(ticks)] == ticks
 
 
-def test_texts_are_shown_as_they_are() -> None:
+def test_texts_are_shown_without_interpretation_of_markup() -> None:
     plot = Plot(Scale(0, 1), Scale(0, 1), "<x>", "y & z")
     plot.bar((0.1, 0.2), (0.0, 1.0), "#000000", "<title>")
     plot.text(0.5, 0.5, "<b> $x_1$")

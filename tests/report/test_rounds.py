@@ -23,7 +23,7 @@ def learned() -> dict[str, Any]:
     return {**history, "ended": "budget"}
 
 
-def test_errors_over_labels_and_over_grades(learned: dict[str, Any]) -> None:
+def test_errors_are_plotted_over_labels_and_over_grades(learned: dict[str, Any]) -> None:
     errors, grades = rounds_figures(learned)
     assert (errors.name, grades.name) == ("rounds-errors", "rounds-grades")
     # Two rounds of new labels and three fits; sixteen labels.
@@ -36,6 +36,6 @@ def test_a_round_without_labels_is_left_out(learned: dict[str, Any]) -> None:
     assert [figure.plot for figure in rounds_figures(failed)] == [figure.plot for figure in rounds_figures(learned)]
 
 
-def test_nothing_to_draw_without_a_round() -> None:
+def test_no_figures_without_a_round() -> None:
     assert rounds_figures({}) == []
     assert rounds_figures(initial_history(oracle(40), metrics(0.3), 5.0)) == []

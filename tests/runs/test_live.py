@@ -52,7 +52,7 @@ def test_the_time_left_is_that_of_the_whole_fit(log: str, told: FitProgress) -> 
     assert fit_progress(log) == told
 
 
-def test_the_log_of_labels_tells_how_many_are_done(copper: list[Atoms], tmp_path: Path) -> None:
+def test_number_of_finished_labels_is_read_from_the_log(copper: list[Atoms], tmp_path: Path) -> None:
     ran = subprocess.run(
         label_command(tmp_path, copper, "emt"), cwd=tmp_path, capture_output=True, text=True, check=True
     )

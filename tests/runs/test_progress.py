@@ -25,7 +25,7 @@ def process(state: ProcessState, caller: orm.WorkChainNode | None = None) -> orm
 
 @pytest.mark.usefixtures("aiida_profile")
 @pytest.mark.parametrize("state", [ProcessState.RUNNING, ProcessState.WAITING])
-def test_a_run_at_work_has_begun_however_old_it_is(state: ProcessState, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_active_run_is_never_reported_as_not_started(state: ProcessState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "START_SECONDS", -1.0)
     run = process(state)
     called = process(state, run)
@@ -34,7 +34,7 @@ def test_a_run_at_work_has_begun_however_old_it_is(state: ProcessState, monkeypa
 
 
 @pytest.mark.usefixtures("aiida_profile")
-def test_only_what_is_as_old_as_that_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_is_reported_as_not_started_only_after_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
     run = process(ProcessState.WAITING)
     called = process(ProcessState.CREATED, run)
     assert not_started_of(run) == []
@@ -43,7 +43,7 @@ def test_only_what_is_as_old_as_that_has_not_begun(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("aiida_profile")
-def test_a_job_is_prepared_waits_runs_and_is_retrieved() -> None:
+def test_states_of_a_job_from_preparation_to_retrieval() -> None:
     oracle = process(ProcessState.WAITING, process(ProcessState.WAITING))
     job = orm.CalcJobNode(computer=ensure_computer("localhost"))
     job.set_process_state(ProcessState.WAITING)
@@ -60,7 +60,7 @@ def test_a_job_is_prepared_waits_runs_and_is_retrieved() -> None:
 
 
 @pytest.mark.usefixtures("aiida_profile")
-def test_filters_are_those_of_the_caller() -> None:
+def test_active_processes_are_filtered_by_attributes() -> None:
     run = process(ProcessState.WAITING)
     ended = process(ProcessState.FINISHED, run)
     paused = process(ProcessState.WAITING, run)

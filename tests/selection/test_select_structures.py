@@ -46,7 +46,7 @@ def in_blocks(structures: Sequence[Atoms], blocks: Sequence[int]) -> list[Atoms]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_order_of_the_candidates_changes_nothing(pool: list[Atoms], method: str) -> None:
+def test_selection_does_not_depend_on_the_order_of_candidates(pool: list[Atoms], method: str) -> None:
     order = np.random.default_rng(1).permutation(len(pool)).tolist()
     first = chosen(pool, 25, method=method)
     again = chosen([pool[index] for index in order], 25, method=method)
@@ -89,7 +89,7 @@ def test_duplicates_of_known_structures_have_a_score_of_zero(pool: list[Atoms], 
     assert [one["worth"] for one in selection["left_out"]] == [0.0] * len(copies)
 
 
-def test_supercells_carry_the_information_of_their_cell() -> None:
+def test_supercell_has_the_score_of_its_cell() -> None:
     cells = [bulk("Cu", cubic=True), bulk("Cu", "bcc", a=2.9, cubic=True)]
     cells[0].rattle(0.1, seed=1)
     cells[1].rattle(0.05, seed=1)
@@ -100,14 +100,14 @@ def test_supercells_carry_the_information_of_their_cell() -> None:
     assert chosen(cells, 1) == chosen(large, 1)
 
 
-def test_scores_fall(pool: list[Atoms]) -> None:
+def test_scores_decrease_in_the_order_of_selection(pool: list[Atoms]) -> None:
     selection = select(SelectionSettings(count=40, n_functions=40), pool, [], workers=2)
     scores = [one["worth"] for one in selection["chosen"] if one["reason"] == "information"]
     assert scores == sorted(scores, reverse=True)
     assert max(one["worth"] for one in selection["left_out"]) <= scores[-1]
 
 
-def test_alloys(tmp_path: Path) -> None:
+def test_selection_from_alloys_includes_all_elements(tmp_path: Path) -> None:
     alloys = StructureGenerator().generate(["Al", "Au", "Cu", "Ni"], 60)
     picked = chosen(alloys, 30, n_functions=30)
     assert len(set(picked)) == 30
@@ -115,7 +115,7 @@ def test_alloys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("elements", [["H"], ["Cs"], ["H", "O"], ["Cr", "Co", "Fe", "Mn", "Ni"]])
-def test_there_is_a_basis_for_any_elements(elements: list[str]) -> None:
+def test_basis_exists_for_any_elements(elements: list[str]) -> None:
     basis = generic_basis(elements, 100)
     assert 4.0 <= basis.cutoff <= 7.0
     assert 0.7 * 100 * len(elements) < basis.n_functions < 1.5 * 100 * len(elements)
@@ -131,7 +131,7 @@ def run_script(folder: Path, content: Any, *structures: Sequence[Atoms]) -> subp
     return run_warm(SCRIPT, ["--workers", "2", "settings.json", *names], folder)
 
 
-def test_the_script(pool: list[Atoms], tmp_path: Path) -> None:
+def test_program_writes_the_selection(pool: list[Atoms], tmp_path: Path) -> None:
     done = run_script(tmp_path, {"count": 10, "n_functions": 40}, pool, pool[40:])
     assert done.returncode == 0, done.stdout + done.stderr
     selection = json.loads((tmp_path / "selection.json").read_text())

@@ -1,4 +1,4 @@
-"""The WorkChain of the selection: its outputs, and its messages when there is nothing to select."""
+"""The WorkChain of the selection: its outputs, and its messages after failures."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_outputs_of_a_selection(pool: list[Atoms], resources: orm.Dict, code
     assert not chosen & left
 
 
-def test_every_selected_structure_names_the_candidate_it_is(
+def test_every_selected_structure_names_its_candidate(
     pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode
 ) -> None:
     node = run_selection(pool, resources, code, method="farthest_point")
@@ -112,7 +112,9 @@ def test_candidates_may_be_a_pool_and_trajectories(
     assert {entry["label"] == POOL for entry in report["chosen"]} == {True, False}
 
 
-def test_known_structures_are_not_chosen_again(pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode) -> None:
+def test_known_structures_are_not_selected_again(
+    pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode
+) -> None:
     known = [atoms for atoms in pool if atoms.info["family"] not in ("isolated_atom", "dimer")][:20]
     node = run_selection([*pool, known[0].copy() * (2, 1, 1)], resources, code, count=60, known=known)
     assert node.is_finished_ok, node.exit_message
@@ -134,13 +136,13 @@ def test_a_killed_job_is_submitted_once_more(
     assert len([called for called in node.called if isinstance(called, orm.CalcJobNode)]) == 2
 
 
-def test_a_job_that_is_killed_each_time_says_so(pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode) -> None:
+def test_exit_message_after_repeated_kills(pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode) -> None:
     node = run_selection(pool, with_prepended(resources, "ulimit -c 0; kill -9 $$"), code)
     assert node.exit_status == SelectionWorkChain.exit_codes.ERROR_KILLED.status
     assert len([called for called in node.called if isinstance(called, orm.CalcJobNode)]) == 2
 
 
-def test_what_cannot_be_selected_of_says_why(resources: orm.Dict, code: orm.PortableCode) -> None:
+def test_exit_message_for_candidates_that_cannot_be_used(resources: orm.Dict, code: orm.PortableCode) -> None:
     slab = bulk("Cu", cubic=True)
     slab.pbc = (True, True, False)
     node = run_selection([slab], resources, code)
@@ -157,7 +159,7 @@ def test_a_computer_without_the_program_says_what_to_install(
     assert "pip install" in node.exit_message
 
 
-def test_nothing_to_do_is_refused(pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode) -> None:
+def test_selection_of_no_structures_is_refused(pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode) -> None:
     with pytest.raises(ValueError, match="nothing to select"):
         run_selection(pool, resources, code, method="none")
     with pytest.raises(ValueError, match="at least 1"):

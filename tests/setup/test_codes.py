@@ -13,13 +13,13 @@ from aiida_mlip_autopipec.setup.codes import setup_portable_codes, setup_pw_code
 pytestmark = pytest.mark.usefixtures("aiida_profile")
 
 
-def test_the_scripts_are_stored_once() -> None:
+def test_portable_codes_are_stored_once() -> None:
     codes = setup_portable_codes()
     assert {code.label for code in codes} == set(PROGRAMS)
     assert [code.uuid for code in setup_portable_codes()] == [code.uuid for code in codes]
 
 
-def test_pw_of_a_computer_is_made_once() -> None:
+def test_code_of_pw_is_created_once() -> None:
     ensure_computer("localhost")
     settings = PwCodeConfig(
         computer="localhost", label="pw-of-tests", executable="/opt/qe/bin/pw.x", environment="module load qe"
@@ -31,6 +31,6 @@ def test_pw_of_a_computer_is_made_once() -> None:
         setup_pw_code(settings)
 
 
-def test_an_unknown_computer_says_how_to_make_it() -> None:
+def test_error_for_an_unknown_computer_says_how_to_create_it() -> None:
     with pytest.raises(UserError, match="mlip-auto setup computer"):
         setup_pw_code(PwCodeConfig(computer="nowhere", executable="pw.x"))

@@ -37,7 +37,7 @@ def settings() -> dict[str, Any]:
     }
 
 
-def test_a_computer_is_made_with_all_that_was_said(settings: dict[str, Any]) -> None:
+def test_computer_is_created_with_all_settings(settings: dict[str, Any]) -> None:
     computer, added = setup_computer(ComputerConfig(**settings))
     assert added
     assert (computer.transport_type, computer.scheduler_type) == ("core.ssh_async", "core.slurm")
@@ -48,7 +48,7 @@ def test_a_computer_is_made_with_all_that_was_said(settings: dict[str, Any]) -> 
     assert computer.get_configuration()["host"] == settings["label"]
 
 
-def test_queue_and_account_are_those_of_jobs_that_name_none(settings: dict[str, Any]) -> None:
+def test_queue_and_account_are_defaults_of_jobs(settings: dict[str, Any]) -> None:
     setup_computer(ComputerConfig(**settings))
     prepared = prepare_resources(ResourcesConfig(computer=settings["label"]))
     assert (prepared.queue, prepared.account) == ("normal", "project")
@@ -57,7 +57,7 @@ def test_queue_and_account_are_those_of_jobs_that_name_none(settings: dict[str, 
     assert (own.queue, own.account) == ("debug", "project")
 
 
-def test_an_existing_one_is_changed_only_if_asked(settings: dict[str, Any]) -> None:
+def test_existing_computer_is_changed_only_with_overwrite(settings: dict[str, Any]) -> None:
     first, _ = setup_computer(ComputerConfig(**settings))
     other = ComputerConfig(**{**settings, "work_folder": "/elsewhere"})
     with pytest.raises(UserError, match="it is not changed"):
@@ -70,7 +70,7 @@ def test_an_existing_one_is_changed_only_if_asked(settings: dict[str, Any]) -> N
         setup_computer(ComputerConfig(**{**settings, "scheduler": "pbspro"}), overwrite=True)
 
 
-def test_a_key_that_others_can_read_makes_no_computer(settings: dict[str, Any], home: Path) -> None:
+def test_computer_is_not_created_if_others_can_read_its_key(settings: dict[str, Any], home: Path) -> None:
     key = home / "key"
     key.touch(mode=0o644)
     with pytest.raises(UserError, match="chmod 600"):

@@ -18,7 +18,7 @@ from aiida_mlip_autopipec.programs.resources import job_metadata
 from aiida_mlip_autopipec.setup.computer import setup_computer
 
 
-def test_the_script_of_a_job_asks_for_cores_memory_and_time(
+def test_job_script_requests_cores_memory_and_time(
     label_code: orm.PortableCode, copper: list[Atoms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

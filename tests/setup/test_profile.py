@@ -23,7 +23,7 @@ def ask(what: str) -> str:
     return SECRET
 
 
-def test_an_existing_profile_is_left_as_it_is(aiida_profile: Profile) -> None:
+def test_existing_profile_is_not_changed(aiida_profile: Profile) -> None:
     with pytest.raises(UserError, match="it is not changed"):
         setup_profile(ProfileConfig(name=aiida_profile.name), ask)
 
@@ -35,7 +35,7 @@ def test_an_existing_profile_is_left_as_it_is(aiida_profile: Profile) -> None:
         ({"rabbitmq": RabbitmqConfig(port=CLOSED_PORT)}, "rabbitmq-diagnostics"),
     ],
 )
-def test_a_service_that_does_not_answer_makes_no_profile(
+def test_profile_is_not_created_if_a_service_does_not_answer(
     service: dict[str, PostgresConfig | RabbitmqConfig], how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(UserError, match=how) as raised:
@@ -44,7 +44,7 @@ def test_a_service_that_does_not_answer_makes_no_profile(
     assert "nowhere" not in get_config().profile_names
 
 
-def test_a_file_with_a_password_must_be_ones_own(tmp_path: Path) -> None:
+def test_file_with_a_password_must_be_readable_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "profile.yaml"
     path.touch(mode=0o644)
     check_secrets(ProfileConfig(postgres=PostgresConfig()), path)
@@ -55,7 +55,7 @@ def test_a_file_with_a_password_must_be_ones_own(tmp_path: Path) -> None:
     check_secrets(secret, path)
 
 
-def test_a_password_shows_in_no_error_and_no_text() -> None:
+def test_passwords_are_not_in_error_messages() -> None:
     settings = ProfileConfig(postgres=PostgresConfig(password=SECRET))
     assert SECRET not in f"{settings} {settings.model_dump_json()}"
     with pytest.raises(UserError) as raised:

@@ -29,7 +29,7 @@ def write(content: str) -> None:
     config_file().write_text(content)
 
 
-def test_an_entry_is_made_once(home: Path) -> None:
+def test_entry_is_added_once(home: Path) -> None:
     key = home / "a key"
     key.touch(mode=0o600)
     settings = hpc(user="me", port=2222, key=key)
@@ -43,7 +43,7 @@ def test_an_entry_is_made_once(home: Path) -> None:
     assert config_file().read_text() == before
 
 
-def test_what_stood_there_stays_and_what_suffices_is_left(home: Path) -> None:
+def test_existing_entries_are_kept_and_sufficient_ones_are_used(home: Path) -> None:
     write(OTHER)
     assert ensure_entry(hpc(user="me"))
     assert config_file().read_text().startswith(OTHER)
@@ -52,7 +52,7 @@ def test_what_stood_there_stays_and_what_suffices_is_left(home: Path) -> None:
     assert not ensure_entry(hpc())
 
 
-def test_a_conflicting_entry_is_an_error_and_stays(home: Path) -> None:
+def test_conflicting_entry_is_an_error_and_is_not_changed(home: Path) -> None:
     write("Host hpc\n  HostName login.example.org\n  User somebody\n")
     before = config_file().read_text()
     with pytest.raises(UserError, match=r"conflicts.*User somebody, not me"):
@@ -60,7 +60,7 @@ def test_a_conflicting_entry_is_an_error_and_stays(home: Path) -> None:
     assert config_file().read_text() == before
 
 
-def test_settings_for_all_that_overrule_it_are_an_error_and_stay(home: Path) -> None:
+def test_overriding_entry_for_all_hosts_is_an_error_and_is_not_changed(home: Path) -> None:
     write("Host *\n  User somebody\n")
     before = config_file().read_text()
     with pytest.raises(UserError, match="overrides these settings"):
@@ -68,7 +68,7 @@ def test_settings_for_all_that_overrule_it_are_an_error_and_stay(home: Path) -> 
     assert config_file().read_text() == before
 
 
-def test_a_key_must_be_there_and_ones_own(home: Path) -> None:
+def test_key_must_exist_and_be_readable_only_by_its_owner(home: Path) -> None:
     with pytest.raises(UserError, match="ssh-keygen"):
         check_key(home / "key")
     (home / "key").touch(mode=0o600)
@@ -81,12 +81,12 @@ def test_a_key_must_be_there_and_ones_own(home: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"label": "-oProxyCommand=x"}, {"host": "-x"}, {"host": "a b"}, {"user": "a;b"}, {"work_folder": "~/x y"}]
 )
-def test_words_that_a_shell_would_read_are_refused(wrong: dict[str, str]) -> None:
+def test_values_with_shell_characters_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="should match pattern"):
         hpc(**wrong)
 
 
-def test_the_file_is_replaced_with_its_mode_where_a_link_names_it(home: Path) -> None:
+def test_target_of_a_link_is_replaced_and_keeps_its_mode(home: Path) -> None:
     (home / "dotfiles").mkdir()
     real = home / "dotfiles" / "config"
     real.write_text(OTHER)
@@ -100,7 +100,7 @@ def test_the_file_is_replaced_with_its_mode_where_a_link_names_it(home: Path) ->
     assert [path.name for path in real.parent.iterdir()] == ["config"]
 
 
-def test_a_file_that_cannot_be_written_is_named(home: Path) -> None:
+def test_error_names_a_file_that_cannot_be_written(home: Path) -> None:
     (home / ".ssh").write_text("no folder")
     with pytest.raises(UserError, match=r"\.ssh/config cannot be written: "):
         ensure_entry(hpc())

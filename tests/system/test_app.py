@@ -1,4 +1,4 @@
-"""The command `mlip-auto`, as its user meets it: as a program of its own, with a real daemon."""
+"""The command `mlip-auto` as users run it: as a program, with a real daemon."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def start_run(home: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
     return process, pk
 
 
-def test_from_nothing_to_a_potential(first_run: FirstRun) -> None:
+def test_first_command_on_a_fresh_machine_gives_a_potential(first_run: FirstRun) -> None:
     done, out, _ = first_run
     assert "20 generated" in done.stdout and "20 of 20 labelled" in done.stdout
     assert "RMSE" in done.stdout
@@ -124,7 +124,7 @@ def test_from_nothing_to_a_potential(first_run: FirstRun) -> None:
     assert (out / "parity.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_comes_after_a_run(mlip_auto: Command, first_run: FirstRun, tmp_path: Path) -> None:
+def test_status_and_watch_show_a_finished_run(mlip_auto: Command, first_run: FirstRun, tmp_path: Path) -> None:
     _, _, run = first_run
     status = mlip_auto("status")
     assert status.returncode == 0 and run in status.stdout and "done" in status.stdout
@@ -148,7 +148,7 @@ def test_ctrl_c_ends_the_display_and_not_the_run(mlip_auto: Command, home: Path,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("everything", [False, True])
-def test_a_killed_daemon_loses_nothing(
+def test_run_finishes_after_its_daemon_was_killed(
     mlip_auto: Command, home: Path, config: Path, tmp_path: Path, everything: bool
 ) -> None:
     process, pk = start_run(home, tmp_path)
@@ -167,7 +167,7 @@ def test_a_killed_daemon_loses_nothing(
 
 
 @pytest.mark.slow
-def test_several_runs_at_once(home: Path, config: Path, tmp_path: Path) -> None:
+def test_several_simultaneous_runs_finish(home: Path, config: Path, tmp_path: Path) -> None:
     commands = [
         subprocess.Popen(
             [PROGRAM, "run", "CONFIG.yaml", "--no-reuse", "--output", f"out{number}"],
@@ -185,7 +185,7 @@ def test_several_runs_at_once(home: Path, config: Path, tmp_path: Path) -> None:
         assert (tmp_path / f"out{number}" / "potential.yace").exists()
 
 
-def test_a_full_disk_leaves_the_older_results_whole(mlip_auto: Command, first_run: FirstRun, tmp_path: Path) -> None:
+def test_full_disk_does_not_damage_earlier_results(mlip_auto: Command, first_run: FirstRun, tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root can make a small disk")
     full = tmp_path / "full"

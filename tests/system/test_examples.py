@@ -1,4 +1,4 @@
-"""The examples for `verdi run`, as they are."""
+"""The example scripts for `verdi run`, without changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run_example(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> 
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
-def test_provenance_is_asked_for(
+def test_example_find_provenance(
     finished_run: orm.WorkChainNode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_example(monkeypatch, "find_provenance.py", str(finished_run.outputs.potential.pk))
@@ -32,9 +32,7 @@ def test_provenance_is_asked_for(
     assert "AseLabelCalculation" in printed and "label_structures" in printed and "localhost (localhost)" in printed
 
 
-def test_a_potential_is_made_public(
-    finished_run: orm.WorkChainNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_example_publish(finished_run: orm.WorkChainNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run_example(monkeypatch, "publish.py", finished_run.uuid, str(tmp_path / "public"))
     assert {path.name for path in (tmp_path / "public").iterdir()} == {
         "potential.aiida",
@@ -46,7 +44,7 @@ def test_a_potential_is_made_public(
     assert len(frames) == metrics["train"]["n_structures"] + metrics["test"]["n_structures"]
 
 
-def test_own_data_are_stored_and_trained_on(
+def test_example_import_and_train(
     labelled_copper: list[Atoms],
     label_code: orm.PortableCode,
     monkeypatch: pytest.MonkeyPatch,

@@ -21,6 +21,6 @@ def test_a_calibration_finds_a_power_of_the_grade(exponent: float) -> None:
     }
 
 
-def test_small_grades_do_not_promise_vanishing_errors() -> None:
+def test_expected_error_at_small_grades_does_not_vanish() -> None:
     expected = Calibration(0.1, 1.0).expected(np.array([0.0, 1e-9]))
     assert (expected > 1e-3).all()

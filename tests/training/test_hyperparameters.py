@@ -44,7 +44,7 @@ def test_both_decompositions_give_the_same_coefficients() -> None:
         assert strength == pytest.approx(np.full(12, strength.max()), rel=1e-3, abs=1e-12)
 
 
-def test_the_root_of_the_inverse() -> None:
+def test_root_of_the_inverse_normal_matrix() -> None:
     generator = np.random.default_rng(12)
     rows, penalty = generator.normal(size=(50, 13)) * np.geomspace(1, 1e-3, 13), generator.uniform(1, 10, 12)
     rows[:, 4] = 0.0

@@ -13,7 +13,7 @@ def content(**settings: object) -> dict:
     return yaml.safe_load(input_yaml(TrainingConfig(**settings), ["Cu", "Al"]))
 
 
-def test_what_the_user_sets_reaches_the_fit() -> None:
+def test_user_settings_are_in_the_input_file() -> None:
     written = content(cutoff=4.5, order=2, n_functions=30, max_epochs=7, batch_size=13, engine="nonlinear", seed=3)
     assert written["potential"]["elements"] == ["Al", "Cu"]
     assert written["potential"]["bonds"]["ALL"]["rcut"] == 4.5
@@ -27,7 +27,7 @@ def test_what_the_user_sets_reaches_the_fit() -> None:
     assert written["pace_train"]["engine"] == "nonlinear"
 
 
-def test_what_is_auto_is_a_number_for_pacemaker() -> None:
+def test_auto_settings_are_numbers_in_the_part_for_pacemaker() -> None:
     written = content()
     assert isinstance(written["potential"]["bonds"]["ALL"]["rcut"], float)
     assert isinstance(written["potential"]["functions"]["number_of_functions_per_element"], int)

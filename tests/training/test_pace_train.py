@@ -306,7 +306,7 @@ def no_such_element(content: dict) -> None:
         (lambda content: content["pace_train"].update(engine="magic"), "allowed: linear, nonlinear"),
     ],
 )
-def test_a_wrong_input_is_named(
+def test_error_names_wrong_input(
     fit: Fit, thirty_copper: list[Atoms], tmp_path: Path, change: Callable[[dict], Any], message: str
 ) -> None:
     assert fit(thirty_copper, change=change).returncode == 10
@@ -315,7 +315,7 @@ def test_a_wrong_input_is_named(
     assert message in written["message"]
 
 
-def test_faulty_structures_are_named(fit: Fit, thirty_copper: list[Atoms], tmp_path: Path) -> None:
+def test_error_names_faulty_structures(fit: Fit, thirty_copper: list[Atoms], tmp_path: Path) -> None:
     slab = bulk("Cu", cubic=True)
     slab.pbc = [True, True, False]
     slab.calc = EMT()
@@ -327,7 +327,7 @@ def test_faulty_structures_are_named(fit: Fit, thirty_copper: list[Atoms], tmp_p
     assert "structure 0 (Cu4): has no energy and no forces" in failure(tmp_path)["message"]
 
 
-def test_no_neighbours_inside_the_cutoff(fit: Fit, tmp_path: Path) -> None:
+def test_failure_without_neighbours_inside_the_cutoff(fit: Fit, tmp_path: Path) -> None:
     frames = []
     for distance in (5.5, 6.0, 7.0):
         dimer = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, distance]])
@@ -338,7 +338,7 @@ def test_no_neighbours_inside_the_cutoff(fit: Fit, tmp_path: Path) -> None:
     assert "raise the cutoff" in failure(tmp_path)["message"]
 
 
-def test_more_functions_than_atoms(fit: Fit, thirty_copper: list[Atoms], tmp_path: Path) -> None:
+def test_failure_with_more_functions_than_atoms(fit: Fit, thirty_copper: list[Atoms], tmp_path: Path) -> None:
     assert fit(thirty_copper[:10], n_functions=500).returncode == 12
     assert "500 functions per element, but the training structures have only" in failure(tmp_path)["message"]
 

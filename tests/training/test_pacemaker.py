@@ -18,7 +18,7 @@ from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper, TrainingFai
 from ..conftest import label_by_emt
 
 
-def test_ten_structures_become_a_potential(tmp_path: Path) -> None:
+def test_ten_structures_give_a_potential(tmp_path: Path) -> None:
     """The specification's: ten generated structures labelled, saved, trained, and the potential evaluates."""
     from pyace import PyACECalculator
 
@@ -57,7 +57,7 @@ def test_a_failed_fit_raises_the_tail_of_the_log_and_leaves_no_potential(
     assert not (tmp_path / "fit" / "potential.yace").exists()
 
 
-def test_a_dataset_of_which_nothing_is_fit(tmp_path: Path) -> None:
+def test_dataset_whose_structures_are_all_rejected_is_an_error(tmp_path: Path) -> None:
     atoms = label_by_emt(bulk("Cu"))
     atoms.calc.results["forces"] = np.full((1, 3), 1e4)
     DatabaseManager().save_dataset([atoms], tmp_path / "data.traj")

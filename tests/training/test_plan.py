@@ -31,6 +31,6 @@ def test_the_fit_of_the_affordable_functions_takes_at_most_the_limit(training: l
     assert 0.8 * limit < seconds_of(training, in_pool, most) <= limit
 
 
-def test_enough_time_affords_all_functions_and_no_time_the_fewest(training: list[Frame]) -> None:
+def test_enough_time_allows_all_functions_and_no_time_the_fewest(training: list[Frame]) -> None:
     assert affordable_functions(SETTINGS, training, 3200, 2000, 1000, 2, 1e9) == (2000, 1000)
     assert affordable_functions(SETTINGS, training, 3200, 2000, 1000, 2, -1.0) == (FEWEST, FEWEST)

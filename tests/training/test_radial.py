@@ -8,7 +8,7 @@ from mlip_train.radial import CUTOFF_RANGE, _hill_climb, candidate_cutoffs
 
 
 @pytest.mark.parametrize("spacing", [0.74, 1.1, 1.5, 2.35, 2.55, 3.7, 5.0])
-def test_candidates_rise_from_limit_to_limit(spacing: float) -> None:
+def test_candidate_cutoffs_increase_between_the_limits(spacing: float) -> None:
     candidates, initial = candidate_cutoffs(spacing)
     assert candidates == sorted(set(candidates))
     assert CUTOFF_RANGE[0] <= candidates[0] and candidates[-1] == CUTOFF_RANGE[1]
@@ -36,7 +36,7 @@ def test_short_cutoffs_are_candidates() -> None:
     ],
     ids=["longer, while it is better", "shorter, but not much better", "shorter and much better", "hardly better"],
 )
-def test_the_search_of_a_cutoff(errors: list[float], best: int) -> None:
+def test_search_finds_the_cutoff_with_a_significantly_smaller_error(errors: list[float], best: int) -> None:
     candidates = [Radial(float(cutoff), "SBessel", (5.25,)) for cutoff in range(3, 9)]
     found = _hill_climb(candidates, 2, lambda radial: errors[candidates.index(radial)])
     assert candidates.index(found) == best

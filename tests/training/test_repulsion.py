@@ -1,4 +1,4 @@
-"""The repulsion of atoms that are closer than any in the data, and potentials that are refused."""
+"""The core repulsion below the shortest distances of the data, and potentials that are refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_onset_is_below_any_bond_and_independent_of_the_data(pair: tuple[str
 
 
 @pytest.mark.parametrize("pair", [("Cu", "Cu"), ("Au", "Au"), ("Au", "Cu")])
-def test_a_scan_through_the_join_has_no_jump_and_no_minimum(alloy: Path, pair: tuple[str, str]) -> None:
+def test_dimer_curve_across_the_onset_has_no_jump_and_no_minimum(alloy: Path, pair: tuple[str, str]) -> None:
     radii = sum(covalent_radii[atomic_numbers[symbol]] for symbol in pair)
     distances = np.arange(0.3, BONDED * radii, 0.005)
     energies = dimer_curve(alloy, pair, distances)
@@ -85,7 +85,7 @@ def test_a_scan_through_the_join_has_no_jump_and_no_minimum(alloy: Path, pair: t
     assert chosen["-".join(pair)]["onset_A"] < 2.0
 
 
-def test_structures_a_little_denser_than_the_data_are_not_ruined(alloy: Path) -> None:
+def test_force_errors_of_slightly_denser_structures_are_limited(alloy: Path) -> None:
     calculator = PyACECalculator(str(alloy / "potential.yace"))
     for atoms in rattled("Cu", np.array([0.6, 0.65]), 50):
         reference = label_by_emt(atoms)
@@ -93,7 +93,7 @@ def test_structures_a_little_denser_than_the_data_are_not_ruined(alloy: Path) ->
         assert np.abs(atoms.get_forces() - reference.get_forces()).max() < 8.0
 
 
-def test_a_fit_that_its_data_do_not_determine_is_refused(tmp_path: Path) -> None:
+def test_underdetermined_fit_is_refused(tmp_path: Path) -> None:
     # Single-atom cells of copper at several volumes: the data do not determine the energy of displacements.
     cells = Path(__file__).parent / "data" / "single_atom_cells.extxyz"
     with pytest.raises(TrainingFailedError, match=r"not usable.*displac"):

@@ -133,7 +133,7 @@ def test_elimination_finds_the_relevant_functions() -> None:
     assert coefficients == pytest.approx([1.0, -2.0, 0.5, 3.0], abs=1e-3)
 
 
-def test_sizes_fall_step_by_step() -> None:
+def test_sizes_of_the_elimination_fall_by_at_most_a_tenth() -> None:
     sizes = falling_sizes(100, 30)
     assert (sizes[0], sizes[-1]) == (100, 30)
     assert all(int(0.9 * above) <= below < above for above, below in pairwise(sizes))

@@ -138,7 +138,7 @@ def test_few_labels_suffice_with_a_good_teacher(fit: Fit, structures: list[Atoms
     assert errors["taught"][1] < 0.7 * errors["alone"][1]
 
 
-def test_the_free_atoms_of_the_teacher_may_be_wrong(fit: Fit, structures: list[Atoms]) -> None:
+def test_prior_with_offset_corrects_wrong_free_atom_energies(fit: Fit, structures: list[Atoms]) -> None:
     fit("teacher", labelled(structures[:70], bulk=1.0), n_functions=60)
     few = labelled(structures[:30])
     alone, taught = fit("alone", few, n_functions=15), fit("taught", few, "teacher", n_functions=15)
@@ -151,7 +151,7 @@ def test_the_free_atoms_of_the_teacher_may_be_wrong(fit: Fit, structures: list[A
     assert taught["reference_energies_eV"] == alone["reference_energies_eV"]
 
 
-def test_a_teacher_that_is_too_simple_changes_nothing(fit: Fit, structures: list[Atoms], tmp_path: Path) -> None:
+def test_potential_of_a_poor_teacher_is_not_used_as_prior(fit: Fit, structures: list[Atoms], tmp_path: Path) -> None:
     fit("teacher", labelled(structures[:40]), n_functions=6, order=1)
     frames = labelled(structures[:40])
     fit("alone", frames)

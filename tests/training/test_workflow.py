@@ -1,4 +1,4 @@
-"""The WorkChain around the fit: what it returns, and what it says when there is nothing to return."""
+"""The WorkChain of the fit: its outputs, and its exit messages after failures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_outputs_of_a_fit(thirty_copper: list[Atoms], resources: orm.Dict, t
     assert node.outputs.potential.creator.uuid == job.uuid
 
 
-def test_a_killed_fit_is_started_again(
+def test_killed_fit_is_restarted(
     thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode, tmp_path: Path
 ) -> None:
     witness = tmp_path / "witness"
@@ -51,7 +51,7 @@ def test_a_killed_fit_is_started_again(
     assert jobs[0].outputs.failure["kind"] == "killed"
 
 
-def test_a_fit_goes_on_over_the_end_of_its_walltime(
+def test_fit_continues_in_another_job_after_its_walltime(
     thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode
 ) -> None:
     structures = [atoms for atoms in thirty_copper if len(atoms) > 2]
@@ -68,7 +68,7 @@ def test_a_fit_goes_on_over_the_end_of_its_walltime(
         assert in_pieces.outputs.metrics[split] == at_once.outputs.metrics[split]
 
 
-def test_a_fit_that_may_not_go_on_says_so(
+def test_exit_message_of_a_fit_out_of_time_without_restarts(
     thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode
 ) -> None:
     node = run_fit(thirty_copper, orm.Dict({**resources.get_dict(), "walltime": 1}), train_code, 1)
@@ -83,7 +83,7 @@ def test_a_fit_that_may_not_go_on_says_so(
         ({"engine": "nonlinear"}, "ERROR_NOT_INSTALLED", "pip install"),
     ],
 )
-def test_a_failure_explained_by_the_script(
+def test_exit_message_is_that_of_the_program(
     thirty_copper: list[Atoms],
     resources: orm.Dict,
     train_code: orm.PortableCode,
@@ -97,7 +97,9 @@ def test_a_failure_explained_by_the_script(
     assert len([called for called in node.called if isinstance(called, orm.CalcJobNode)]) == 1
 
 
-def test_dimers_out_of_reach(copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode) -> None:
+def test_exit_status_without_neighbours_inside_the_cutoff(
+    copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode
+) -> None:
     from ..conftest import label_by_emt
 
     dimers = []
@@ -109,7 +111,7 @@ def test_dimers_out_of_reach(copper: list[Atoms], resources: orm.Dict, train_cod
 
 
 @pytest.mark.parametrize("line", ["export PATH=/nowhere", "export PYTHONPATH={missing}"])
-def test_no_python_or_one_without_the_libraries_where_the_job_runs(
+def test_exit_status_if_python_or_its_packages_are_missing(
     thirty_copper: list[Atoms], resources: orm.Dict, train_code: orm.PortableCode, line: str, tmp_path: Path
 ) -> None:
     (tmp_path / "ase.py").write_text("raise ModuleNotFoundError('No module named ase')")

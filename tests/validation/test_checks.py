@@ -42,32 +42,32 @@ def test_a_deviation_and_its_limit(kind: str, potential: float, oracle: float, d
 
 
 @pytest.mark.parametrize("kind", ["lattice_constant", "vacancy_formation_energy", "imaginary_frequency"])
-def test_what_is_not_a_number_never_passes(kind: str) -> None:
+def test_values_that_are_not_finite_never_pass(kind: str) -> None:
     for sides in ((math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0)):
         check = verdict(kind, *sides)
         assert not check.passed and check.reason
         assert None in (check.as_dict()["potential"], check.as_dict()["oracle"])
 
 
-def test_a_small_constant_is_measured_by_the_scale_given() -> None:
+def test_deviation_of_a_small_constant_is_relative_to_the_given_scale() -> None:
     assert verdict("elastic_constant", 2.0, 1.0, scale=10.0).deviation == pytest.approx(0.1)
 
 
-def test_curves_count_where_the_oracle_is_low() -> None:
+def test_curves_are_compared_below_an_energy_of_the_oracle() -> None:
     mine = Quantity("dimer_energy", "Cu-Cu", "lowest", "eV", -3.0, curve=np.array([900.0, -3.0, -1.2]), ceiling=2.0)
     theirs = Quantity("dimer_energy", "Cu-Cu", "lowest", "eV", -3.2, curve=np.array([50.0, -3.2, -1.0]), ceiling=2.0)
     (check,) = compare(Measurement([mine]), Measurement([theirs]), LIMITS)
     assert check.deviation == pytest.approx(0.2) and check.passed
 
 
-def test_a_number_of_the_potential_alone() -> None:
+def test_checks_of_values_without_oracle() -> None:
     assert within("energy_drift", "Cu fcc", "drift", "eV", -0.001, 0.002).passed
     assert not within("energy_drift", "Cu fcc", "drift", "eV", -0.003, 0.002).passed
     near = within("closest_approach", "Cu fcc", "closest", "", 0.3, 0.65, at_least=True)
     assert not near.passed and near.oracle is None and near.reason == "0.3 is less than 0.65"
 
 
-def test_merged_curves_are_plain_and_without_what_is_not_a_number() -> None:
+def test_merged_curves_are_lists_with_none_for_values_that_are_not_finite() -> None:
     x, y = np.array([1.0, 2.0]), np.array([0.5, math.nan])
     mine = Curve("a", "dimer", "x", "y", x, y)
     (merged,) = merge_curves([mine], [Curve("b", "dimer", "x", "y", x, y)])

@@ -45,7 +45,7 @@ def test_the_minimum_of_a_crystal_is_found() -> None:
     assert energy == pytest.approx(-0.00704, abs=1e-4)
 
 
-def test_a_potential_without_minimum_has_none_and_the_estimate_is_taken() -> None:
+def test_estimated_lattice_constant_is_used_without_an_energy_minimum() -> None:
     from mlip_evaluate.equilibrium import find_minimum
 
     assert find_minimum(bulk("Cu"), Repulsion()) is None
@@ -54,7 +54,7 @@ def test_a_potential_without_minimum_has_none_and_the_estimate_is_taken() -> Non
         assert np.allclose(crystal.cell.cell, sized.cell.cell)
 
 
-def test_sizes_are_those_other_potentials_have_too() -> None:
+def test_lattice_constants_are_rounded_to_common_values() -> None:
     crystals = estimated_crystals(["Cu"], ValidationConfig(level="quick"))
     near = [at_equilibrium(crystals, {"Cu fcc": factor}, {})[0].cell for factor in (0.9942, 0.9944)]
     assert np.array_equal(near[0].cell, near[1].cell)
@@ -63,7 +63,7 @@ def test_sizes_are_those_other_potentials_have_too() -> None:
 
 
 @pytest.mark.parametrize(("element", "prototype"), [("Cu", "fcc"), ("Fe", "bcc"), ("Mg", "hcp"), ("Si", "diamond")])
-def test_the_reference_is_the_crystal_of_nature(element: str, prototype: str) -> None:
+def test_reference_is_the_crystal_structure_of_the_element(element: str, prototype: str) -> None:
     crystals = estimated_crystals([element], ValidationConfig())
     assert [crystal.prototype for crystal in references(crystals)] == [prototype]
     assert len(crystals) == 5
@@ -72,21 +72,21 @@ def test_the_reference_is_the_crystal_of_nature(element: str, prototype: str) ->
     )
 
 
-def test_of_an_element_without_a_known_crystal_the_best_prototype_is() -> None:
+def test_reference_of_an_element_without_known_crystal_is_the_best_prototype() -> None:
     crystals = estimated_crystals(["B"], ValidationConfig(level="quick"))
     assert len(crystals) == 5
     energies = {crystal.name: float(number) for number, crystal in enumerate(reversed(crystals))}
     assert references(at_equilibrium(crystals, {}, energies))[0].name == crystals[-1].name
 
 
-def test_the_best_compound_of_a_pair_is_looked_at() -> None:
+def test_compound_with_the_lowest_formation_energy_is_chosen() -> None:
     crystals = sized_by_emt(["Al", "Cu"], ValidationConfig(level="quick"))
     (best,) = best_compounds(crystals)
     assert best.name == "Al3Cu l1_2"
 
 
 @pytest.mark.parametrize("element", ["Cu", "Si", "Mg", "As", "Sn", "Ga", "Po", "U"])
-def test_structures_of_any_element_are_few_and_small(element: str) -> None:
+def test_validation_of_any_element_needs_few_and_small_structures(element: str) -> None:
     config = ValidationConfig()
     plan = Plan(at_equilibrium(estimated_crystals([element], config), {}, {}), config)
     structures = plan.structures()

@@ -16,7 +16,7 @@ from ..conftest import label_by_emt
 from .conftest import Measure, labelled, values_of
 
 
-def test_the_vacancy_in_a_small_cell_costs_what_it_costs_in_a_larger_one(
+def test_vacancy_energy_in_a_small_cell_agrees_with_a_larger_one(
     copper_crystals: dict[str, SizedCrystal], measure: Measure
 ) -> None:
     crystal = copper_crystals["fcc"]

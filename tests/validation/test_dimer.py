@@ -14,7 +14,7 @@ from aiida_mlip_autopipec.validation.dimer import Dimers
 from .conftest import Measure, labelled
 
 
-def test_the_curve_counts_from_free_atoms(measure: Measure) -> None:
+def test_curve_is_relative_to_free_atoms(measure: Measure) -> None:
     (curve,) = measure(Dimers(["Cu"])).curves
     for x, y in zip(curve.x, curve.y, strict=True):
         dimer = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, x]])
@@ -27,7 +27,7 @@ def test_every_pair_has_a_curve(measure: Measure) -> None:
     assert {curve.name for curve in measure(Dimers(["Al", "Cu"])).curves} == {"Al-Al", "Al-Cu", "Cu-Cu"}
 
 
-def test_a_few_distances_may_be_missing_and_most_not() -> None:
+def test_at_most_half_of_the_labels_may_be_missing() -> None:
     dimers = Dimers(["Cu"])
     labels = labelled(dimers.structures())
     rest = {name: atoms for name, atoms in labels.items() if name != "Cu-Cu dimer 0"}

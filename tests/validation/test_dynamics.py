@@ -33,7 +33,7 @@ def checks_of(start: Atoms, record: dict[str, Any]) -> dict[str, Check]:
     return {check.name: check for check in check_dynamics("Cu fcc", start, record, CONFIG)[0]}
 
 
-def test_a_sane_run_passes(start: Atoms, record: dict[str, Any]) -> None:
+def test_stable_run_passes(start: Atoms, record: dict[str, Any]) -> None:
     checks = checks_of(start, record)
     assert all(check.passed for check in checks.values())
     assert checks.keys() == {"energy_drift", "energy_fluctuation", "closest_approach"}
@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_run(start: Atoms, record: dict[str, Any]) 
     assert np.array_equal(again["total_energy"], record["total_energy"])
 
 
-def test_collapsed_atoms_a_drift_and_a_strange_land_fail(start: Atoms, record: dict[str, Any]) -> None:
+def test_collapse_energy_drift_and_large_grade_fail(start: Atoms, record: dict[str, Any]) -> None:
     spoilt = {
         **record,
         "closest": record["closest"] * 0.5,
@@ -59,7 +59,7 @@ def test_collapsed_atoms_a_drift_and_a_strange_land_fail(start: Atoms, record: d
     assert failed == {"closest_approach", "energy_drift", "extrapolation_grade"}
 
 
-def test_a_step_that_is_too_long_does_not_keep_the_energy(start: Atoms) -> None:
+def test_too_long_time_step_does_not_conserve_the_energy(start: Atoms) -> None:
     from mlip_evaluate.dynamics import run_dynamics
 
     record = run_dynamics(start, EMT(), {**CONFIG.dynamics.model_dump(), "timestep": 45.0}, 1, graded=False)

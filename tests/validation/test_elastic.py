@@ -28,7 +28,7 @@ def curvature(cell: Atoms, direction: np.ndarray, step: float = 0.004) -> float:
     return (energies[0] - 2 * energies[1] + energies[2]) / step**2 / cell.get_volume() / units.GPa
 
 
-def test_copper_against_the_energies_of_strained_cells(
+def test_constants_of_copper_agree_with_energies_of_strained_cells(
     copper_crystals: dict[str, SizedCrystal], measure: Measure
 ) -> None:
     values = values_of(measure(ElasticConstants(copper_crystals["fcc"])))
@@ -41,7 +41,7 @@ def test_copper_against_the_energies_of_strained_cells(
     assert values["Cu fcc C11"] - values["Cu fcc C12"] == pytest.approx(c11_c12, rel=0.02)
 
 
-def test_atoms_in_the_cell_respond_to_the_strain(copper_crystals: dict[str, SizedCrystal], measure: Measure) -> None:
+def test_internal_relaxation_is_included(copper_crystals: dict[str, SizedCrystal], measure: Measure) -> None:
     crystal = copper_crystals["hcp"]
     values = values_of(measure(ElasticConstants(crystal)))
 
@@ -60,7 +60,7 @@ def test_atoms_in_the_cell_respond_to_the_strain(copper_crystals: dict[str, Size
     assert values["Cu hcp C33"] == pytest.approx(constant(2, 2, True), rel=0.01)
 
 
-def test_an_oracle_without_stress_is_named(copper_crystals: dict[str, SizedCrystal]) -> None:
+def test_reason_names_the_missing_stress(copper_crystals: dict[str, SizedCrystal]) -> None:
     wanted = ElasticConstants(copper_crystals["fcc"])
     labels = labelled(wanted.structures())
     for atoms in labels.values():

@@ -48,7 +48,9 @@ def test_the_bulk_modulus_is_that_of_a_fine_grid(copper_crystals: dict[str, Size
     assert values_of(measure(curves_of(copper_crystals)))["Cu fcc B"] == pytest.approx(modulus, rel=0.01)
 
 
-def test_energies_count_from_the_reference_crystal(copper_crystals: dict[str, SizedCrystal], measure: Measure) -> None:
+def test_energies_are_relative_to_the_reference_crystal(
+    copper_crystals: dict[str, SizedCrystal], measure: Measure
+) -> None:
     values = values_of(measure(curves_of(copper_crystals)))
     energies = {
         name: relaxed_by_ase(bulk("Cu", name, a=copper_crystals[name].lattice_constant)).get_potential_energy()
@@ -58,7 +60,7 @@ def test_energies_count_from_the_reference_crystal(copper_crystals: dict[str, Si
     assert "Cu fcc energy above Cu fcc" not in values
 
 
-def test_the_cohesive_energy_counts_from_the_free_atom(copper_crystals: dict[str, SizedCrystal]) -> None:
+def test_cohesive_energy_is_relative_to_the_free_atom(copper_crystals: dict[str, SizedCrystal]) -> None:
     curves = CrystalCurves([copper_crystals["fcc"]], {"Cu": "Cu fcc"}, with_atoms=True)
     labels = {**labelled(curves.structures()), atom_name("Cu"): label_by_emt(Atoms("Cu"))}
     expected = 3.51 - relaxed_by_ase(bulk("Cu", a=3.6)).get_potential_energy()
@@ -68,7 +70,7 @@ def test_the_cohesive_energy_counts_from_the_free_atom(copper_crystals: dict[str
     assert np.isnan(missing.value) and missing.reason == "'Cu atom' has no label"
 
 
-def test_a_minimum_that_is_not_among_the_sizes_is_no_minimum(copper_crystals: dict[str, SizedCrystal]) -> None:
+def test_minimum_outside_the_computed_volumes_is_not_used(copper_crystals: dict[str, SizedCrystal]) -> None:
     crystal = copper_crystals["fcc"]
     curves = CrystalCurves([crystal], {"Cu": crystal.name})
     labels = labelled(curves.structures())

@@ -189,7 +189,7 @@ def test_what_is_unstable_by_the_oracle_is_not_comparable() -> None:
     assert verdict["passed"]
 
 
-def test_an_oracle_without_minimum_is_not_comparable_and_one_elsewhere_fails(plan: Plan, labels: Labels) -> None:
+def test_oracle_without_minimum_is_not_comparable_and_a_distant_minimum_fails(plan: Plan, labels: Labels) -> None:
     phase = plan.crystals[0]
     config = ValidationConfig(parts=("equation_of_state",))
     alone = Plan([phase], config)

@@ -41,7 +41,7 @@ def records(plan: Plan) -> dict[str, Any]:
     return {name: run_dynamics(start, EMT(), settings, 1, graded=False) for name, start in plan.starts().items()}
 
 
-def test_a_method_against_itself_deviates_nowhere(
+def test_method_compared_with_itself_has_no_deviations(
     plan: Plan, labels: dict[str, Atoms], records: dict[str, Any]
 ) -> None:
     verdict = validation_report(plan, labels, labels, records)
@@ -53,7 +53,7 @@ def test_a_method_against_itself_deviates_nowhere(
     assert {check["name"] for check in verdict["checks"]} >= set(type(plan.config.limits).model_fields) - missing
 
 
-def test_the_form_of_the_verdict(plan: Plan, labels: dict[str, Atoms], records: dict[str, Any]) -> None:
+def test_content_of_the_validation_report(plan: Plan, labels: dict[str, Atoms], records: dict[str, Any]) -> None:
     verdict = json.loads(json.dumps(validation_report(plan, labels, labels, records), allow_nan=False))
     assert verdict.keys() == {"passed", "checks", "curves", "settings"}
     assert all(check.keys() == CHECK for check in verdict["checks"])
@@ -78,7 +78,7 @@ def test_a_shifted_zero_of_energy_is_no_deviation(
     assert max(abs(check["deviation"]) for check in verdict["checks"] if check["oracle"] is not None) < 1e-5
 
 
-def test_a_missing_label_fails_what_needs_it_and_says_so(
+def test_checks_that_need_a_missing_label_fail_with_the_reason(
     plan: Plan, labels: dict[str, Atoms], records: dict[str, Any]
 ) -> None:
     rest = {name: atoms for name, atoms in labels.items() if name != "Cu fcc vacancy"}

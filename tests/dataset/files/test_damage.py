@@ -44,7 +44,7 @@ def two_frames() -> list[Atoms]:
 
 
 @pytest.mark.parametrize("suffix", BINARY)
-def test_a_flipped_bit_never_changes_a_number(suffix: str, two_frames: list[Atoms], tmp_path: Path) -> None:
+def test_flipped_bit_is_never_read_as_another_number(suffix: str, two_frames: list[Atoms], tmp_path: Path) -> None:
     path = DatabaseManager().save_dataset(two_frames, tmp_path / f"data{suffix}")
     content, expected = path.read_bytes(), checksum(two_frames)
     dice, refused = random.Random(3), 0
@@ -122,7 +122,7 @@ def test_numbers_that_are_not_finite_are_refused(
         ("0" * 2_000_000, "longer than"),
     ],
 )
-def test_an_extended_xyz_that_promises_too_much(text: str, match: str, tmp_path: Path) -> None:
+def test_extended_xyz_with_too_large_counts_is_refused(text: str, match: str, tmp_path: Path) -> None:
     path = tmp_path / "data.extxyz"
     path.write_text(text)
     with pytest.raises(ValueError, match=match) as error:
@@ -131,7 +131,7 @@ def test_an_extended_xyz_that_promises_too_much(text: str, match: str, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["data.extxyz", "data.db", "vasprun.xml", "job.out", "data.pckl.gzip"])
-def test_a_file_without_end_is_refused(name: str, tmp_path: Path) -> None:
+def test_endless_files_are_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.symlink_to("/dev/zero")
     with pytest.raises(ValueError, match="not a regular file"):
@@ -142,14 +142,14 @@ def test_a_file_without_end_is_refused(name: str, tmp_path: Path) -> None:
         read_file(path)
 
 
-def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+def test_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "data.pckl.gzip"
     path.write_bytes(gzip.compress(bytes(300 << 20), 1))
     with pytest.raises(ValueError, match="unpacks to more than"):
         read_file(path)
 
 
-def test_entities_of_xml_are_not_multiplied(tmp_path: Path) -> None:
+def test_nested_xml_entities_are_not_expanded(tmp_path: Path) -> None:
     path = tmp_path / "vasprun.xml"
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
     path.write_text(f'<!DOCTYPE a [<!ENTITY e0 "boom">{entities}]><a>&e9;</a>')
@@ -157,7 +157,7 @@ def test_entities_of_xml_are_not_multiplied(tmp_path: Path) -> None:
         read_file(path)
 
 
-def test_a_pickle_with_a_wrong_checksum_is_not_even_unpickled(tmp_path: Path) -> None:
+def test_pickle_with_a_wrong_checksum_is_not_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "data.pckl.gzip"
     content = bytearray(gzip.compress(pickle.dumps({"a": os.getcwd}), mtime=0))
     content[-8] ^= 1
@@ -166,7 +166,7 @@ def test_a_pickle_with_a_wrong_checksum_is_not_even_unpickled(tmp_path: Path) ->
         read_file(path, trust_pickle=True)
 
 
-def test_mutations_of_every_format_end_in_success_or_one_line(two_frames: list[Atoms], tmp_path: Path) -> None:
+def test_mutated_files_are_read_or_give_a_one_line_error(two_frames: list[Atoms], tmp_path: Path) -> None:
     folder = tmp_path / "originals"
     folder.mkdir()
     for suffix in (".extxyz", *BINARY):

@@ -72,7 +72,7 @@ def store(path: Path, atoms: Atoms, **values: Any) -> Path:
         ("energy", "REF_forces"),
     ],
 )
-def test_names_in_use_are_found(suffix: str, energy: str, forces: str, silicon: Atoms, tmp_path: Path) -> None:
+def test_common_label_names_are_found(suffix: str, energy: str, forces: str, silicon: Atoms, tmp_path: Path) -> None:
     path = store(tmp_path / f"data{suffix}", silicon, **{energy: ENERGY, forces: FORCES})
     (atoms,) = read_file(path, require_labels=True).frames
     assert atoms.calc.results["energy"] == ENERGY
@@ -83,7 +83,9 @@ def test_names_in_use_are_found(suffix: str, energy: str, forces: str, silicon: 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", ["stress", "REF_stress", "virial", "virials", "REF_virial", "dft_virials"])
 @pytest.mark.parametrize("components", [6, 9])
-def test_stress_and_virial(suffix: str, name: str, components: int, silicon: Atoms, tmp_path: Path) -> None:
+def test_stress_and_virial_are_read_as_stress_with_the_sign_of_ase(
+    suffix: str, name: str, components: int, silicon: Atoms, tmp_path: Path
+) -> None:
     tensor = STRESS if components == 6 else voigt_6_to_full_3x3_stress(STRESS).ravel()
     if "virial" in name:
         tensor = -silicon.get_volume() * tensor
@@ -93,13 +95,13 @@ def test_stress_and_virial(suffix: str, name: str, components: int, silicon: Ato
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_force_consistent_energy_counts(suffix: str, silicon: Atoms, tmp_path: Path) -> None:
+def test_free_energy_has_precedence_over_energy(suffix: str, silicon: Atoms, tmp_path: Path) -> None:
     path = store(tmp_path / f"data{suffix}", silicon, energy=ENERGY + 0.1, free_energy=ENERGY, forces=FORCES)
     (atoms,) = read_file(path).frames
     assert atoms.calc.results["energy"] == ENERGY
 
 
-def test_a_file_that_gives_two_kinds_of_energy_is_noted(silicon: Atoms, tmp_path: Path) -> None:
+def test_note_on_files_in_which_only_some_frames_have_a_free_energy(silicon: Atoms, tmp_path: Path) -> None:
     path, other = tmp_path / "data.extxyz", tmp_path / "other.extxyz"
     store(path, silicon, energy=ENERGY + 0.1, free_energy=ENERGY, forces=FORCES)
     store(other, silicon, energy=ENERGY, forces=FORCES)
@@ -125,7 +127,7 @@ def test_different_labels_under_two_names_are_an_error(
     assert all(name in str(error.value) for name in (*names, "--keys"))
 
 
-def test_equal_labels_under_two_names_are_fine(silicon: Atoms, tmp_path: Path) -> None:
+def test_equal_labels_under_two_names_are_accepted(silicon: Atoms, tmp_path: Path) -> None:
     virial = -silicon.get_volume() * voigt_6_to_full_3x3_stress(STRESS).ravel()
     path = store(
         tmp_path / "data.extxyz", silicon, energy=ENERGY, REF_energy=ENERGY, forces=FORCES, stress=STRESS, virial=virial
@@ -135,7 +137,7 @@ def test_equal_labels_under_two_names_are_fine(silicon: Atoms, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_keys_name_the_labels(suffix: str, silicon: Atoms, tmp_path: Path) -> None:
+def test_keys_select_the_label_names(suffix: str, silicon: Atoms, tmp_path: Path) -> None:
     values = {"energy": 1.0, "mace_energy": ENERGY, "forces": -FORCES, "mace_f": FORCES, "stress": STRESS}
     virial = -silicon.get_volume() * STRESS
     path = store(tmp_path / f"data{suffix}", silicon, **values, w=virial * 2)
@@ -149,12 +151,12 @@ def test_keys_name_the_labels(suffix: str, silicon: Atoms, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["", "energy", "energy=", "e=x", "energy=a,energy=b", "stress=a,virial=b", "=x"])
-def test_keys_that_say_nothing_are_an_error(text: str) -> None:
+def test_invalid_keys_are_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"--keys"):
         LabelKeys.parse(text)
 
 
-def test_what_is_there_is_listed_where_no_label_is_recognised(silicon: Atoms, tmp_path: Path) -> None:
+def test_error_without_known_labels_lists_the_values_of_the_frame(silicon: Atoms, tmp_path: Path) -> None:
     path = store(tmp_path / "data.extxyz", silicon, e_total=ENERGY, gradient=-FORCES)
     with pytest.raises(ValueError, match="frame 0") as error:
         read_file(path, require_labels=True)
@@ -171,13 +173,13 @@ def test_what_is_there_is_listed_where_no_label_is_recognised(silicon: Atoms, tm
         {"REF_energy": "low"},
     ],
 )
-def test_values_that_are_no_labels_are_refused(values: dict[str, Any], silicon: Atoms, tmp_path: Path) -> None:
+def test_values_of_wrong_type_or_shape_are_refused(values: dict[str, Any], silicon: Atoms, tmp_path: Path) -> None:
     path = store(tmp_path / "data.pckl.gzip", silicon, **{"energy": ENERGY, "forces": FORCES, **values})
     with pytest.raises(ValueError, match=next(iter(values))):
         read_file(path)
 
 
-def test_a_virial_without_volume_is_noted(silicon: Atoms, tmp_path: Path) -> None:
+def test_note_on_a_virial_of_a_cell_without_volume(silicon: Atoms, tmp_path: Path) -> None:
     silicon.cell[:] = 0.0
     silicon.pbc = False
     path = store(tmp_path / "data.traj", silicon, energy=ENERGY, forces=FORCES, virial=STRESS)

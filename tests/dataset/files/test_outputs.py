@@ -41,7 +41,7 @@ def outcar(path: Path, *steps: tuple[int, str]) -> Path:
     return path
 
 
-def test_a_step_of_vasprun_that_used_up_its_electronic_steps_is_left_out() -> None:
+def test_vasprun_step_that_reached_nelm_is_skipped() -> None:
     result = read_file(DATA / "unconverged.xml")
     assert result.skipped == {1: "not converged within NELM = 4 electronic steps"}
     assert "1 of 3 steps skipped" in result.messages()[0]
@@ -53,7 +53,7 @@ def test_a_step_of_vasprun_that_used_up_its_electronic_steps_is_left_out() -> No
         assert np.allclose(ours.calc.results["stress"], by_ase.calc.results["stress"], atol=1e-14)
 
 
-def test_the_work_of_an_external_pressure_is_no_part_of_the_energy(tmp_path: Path) -> None:
+def test_energy_excludes_the_work_of_an_external_pressure(tmp_path: Path) -> None:
     path = tmp_path / "vasprun.xml"
     text = (DATA / "unconverged.xml").read_text()
     path.write_text(text.replace("<parameters>", '<parameters><i name="PSTRESS">50.0</i>'))
@@ -62,7 +62,7 @@ def test_the_work_of_an_external_pressure_is_no_part_of_the_energy(tmp_path: Pat
     assert plain.calc.results["energy"] - pressed.calc.results["energy"] == pytest.approx(work, rel=1e-9)
 
 
-def test_the_same_data_give_the_same_energy_from_every_reader(tmp_path: Path) -> None:
+def test_all_formats_give_the_force_consistent_energy_of_vasp(tmp_path: Path) -> None:
     (first, *_) = read_file(DATA / "unconverged.xml").frames
     by_ase = read(DATA / "unconverged.xml", index=0, format="vasp-xml")
     assert by_ase.calc.results["energy"] != by_ase.calc.results["free_energy"]
@@ -74,13 +74,13 @@ def test_the_same_data_give_the_same_energy_from_every_reader(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("number", range(1, 12))
-def test_a_vasprun_cut_off_gives_whole_steps_only(number: int, tmp_path: Path) -> None:
+def test_truncated_vasprun_gives_only_complete_steps(number: int, tmp_path: Path) -> None:
     text, path = (DATA / "unconverged.xml").read_text(), tmp_path / "vasprun.xml"
     path.write_text(text[: len(text) * number // 12])
     check_cut(path, read_file(DATA / "unconverged.xml"))
 
 
-def test_a_step_without_an_electronic_step_is_none_of_dft(tmp_path: Path) -> None:
+def test_vasprun_step_without_electronic_steps_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "vasprun.xml"
     text = (DATA / "unconverged.xml").read_text()
     first = text.index("<calculation>")
@@ -91,7 +91,7 @@ def test_a_step_without_an_electronic_step_is_none_of_dft(tmp_path: Path) -> Non
     assert len(result.frames) == 1
 
 
-def test_an_xml_of_something_else_or_damaged_is_an_error(tmp_path: Path) -> None:
+def test_foreign_or_damaged_xml_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "vasprun.xml"
     path.write_text("<a><b/></a>")
     with pytest.raises(ValueError, match=r"vasprun\.xml.*not a vasprun"):
@@ -101,7 +101,7 @@ def test_an_xml_of_something_else_or_damaged_is_an_error(tmp_path: Path) -> None
         read_file(path)
 
 
-def test_the_last_word_of_vasp_counts_in_an_outcar(tmp_path: Path) -> None:
+def test_last_message_of_an_outcar_step_decides_on_its_convergence(tmp_path: Path) -> None:
     steps = ((3, REACHED), (4, NOT_REACHED), (4, ""), (4, REACHED), (2, ""))
     result = read_file(outcar(tmp_path / "OUTCAR", *steps))
     assert len(result.frames) == 2
@@ -118,13 +118,13 @@ def test_an_outcar_without_a_converged_step_is_an_error(tmp_path: Path) -> None:
         read_file(path)
 
 
-def test_a_failed_run_of_pw_is_named_so_and_not_damaged() -> None:
+def test_error_for_an_unconverged_pw_run_does_not_call_the_file_damaged() -> None:
     with pytest.raises(ValueError, match=r"failed\.pwo.*1 not converged after 3 electronic steps") as error:
         read_file(DATA / "failed.pwo")
     assert "damaged" not in str(error.value)
 
 
-def test_steps_that_pw_only_calls_converged_are_left_out() -> None:
+def test_pw_steps_above_the_convergence_threshold_are_skipped() -> None:
     result = read_file(DATA / "relax.pwo")
     assert list(result.skipped) == [0]
     assert "accuracy reached is worse than conv_thr = 1e-08 Ry" in result.skipped[0]
@@ -153,7 +153,7 @@ def test_exact_exchange_is_read_with_its_last_energy(tmp_path: Path) -> None:
     assert result.frames[0].get_potential_energy() == second.get_potential_energy()
 
 
-def test_a_restarted_pw_run_does_not_give_the_first_cell_to_a_later_energy() -> None:
+def test_restarted_pw_run_does_not_pair_the_input_cell_with_a_later_energy() -> None:
     result = read_file(DATA / "pw_restart.pwo")
     assert result.skipped == {
         3: "restarted with a structure that is read from a file and not printed",
@@ -167,7 +167,7 @@ def test_a_restarted_pw_run_does_not_give_the_first_cell_to_a_later_energy() -> 
     assert [-atoms.get_stress()[:3].mean() / GPa * 10 for atoms in result.frames] == pytest.approx(pressures, abs=0.02)
 
 
-def test_a_real_vasprun_is_not_measured_by_another_nelm(tmp_path: Path) -> None:
+def test_nelm_of_the_response_functions_is_ignored(tmp_path: Path) -> None:
     text, path = (DATA / "vasprun_relax.xml").read_text(), tmp_path / "vasprun.xml"
     head, separator, tail = text.partition('<separator name="response functions" >')
     path.write_text(head + separator + tail.replace('"NELM">    60', '"NELM">     1'))
@@ -182,7 +182,7 @@ def test_a_real_vasprun_is_not_measured_by_another_nelm(tmp_path: Path) -> None:
         assert first.get_chemical_formula() == "AcAg"
 
 
-def test_values_before_the_electronic_steps_of_a_vasprun_are_not_their_results(tmp_path: Path) -> None:
+def test_vasprun_values_before_the_electronic_steps_are_ignored(tmp_path: Path) -> None:
     text, path = (DATA / "vasprun_relax.xml").read_text(), tmp_path / "vasprun.xml"
     start, end = text.index("  <structure>"), text.index('  <time name="totalsc">')
     predicted = text[start:end].replace("-7.1", "-9.1").replace("3.23965400", "3.50000000").replace("11.3", "99.9")
@@ -227,7 +227,7 @@ def test_a_real_relaxation_of_vasp_keeps_each_cell_with_its_labels() -> None:
     check_lithium(result.frames)
 
 
-def test_steps_of_a_force_field_in_an_outcar_are_none_of_dft(tmp_path: Path) -> None:
+def test_outcar_steps_of_a_machine_learned_force_field_are_skipped(tmp_path: Path) -> None:
     head, first, second = re.split(r"(?m)^(?=-+ Iteration)", (DATA / "OUTCAR_relax").read_text())
     path = tmp_path / "OUTCAR"
     path.write_text(head + ML_STEP + first + ML_STEP + ML_STEP + second)
@@ -287,7 +287,7 @@ def check_cut(path: Path, whole: ReadResult) -> None:
         ("OUTCAR_relax", 100),
     ],
 )
-def test_an_output_cut_off_anywhere_gives_whole_steps_only(name: str, cuts: int, tmp_path: Path) -> None:
+def test_output_truncated_anywhere_gives_only_complete_steps(name: str, cuts: int, tmp_path: Path) -> None:
     text, whole = (DATA / name).read_text(), read_file(DATA / name)
     for end in range(0, len(text), max(7, len(text) // cuts)):
         (tmp_path / name).write_text(text[:end])
@@ -359,7 +359,7 @@ def test_a_step_of_cp2k_has_its_own_cell_and_all_its_digits(tmp_path: Path) -> N
     assert read_file(path).frames[0].cell.array == pytest.approx(1.8075 * (1 - np.eye(3)), abs=1e-6)
 
 
-def test_strained_structures_of_a_numerical_stress_are_no_steps(tmp_path: Path) -> None:
+def test_strained_structures_of_a_numerical_stress_are_not_read_as_steps(tmp_path: Path) -> None:
     (atoms,) = read_file(DATA / "cp2k_numerical.out").frames
     assert atoms.calc.results["energy"] == pytest.approx(-1.140072994842890 * Hartree, abs=1e-9)
     assert atoms.get_stress()[:3] == pytest.approx(np.array([2.14879441939, 1.53063142395, 1.06320113073]) * GPa)
@@ -370,7 +370,7 @@ def test_strained_structures_of_a_numerical_stress_are_no_steps(tmp_path: Path) 
         read_file(path)
 
 
-def test_other_layouts_of_cp2k(tmp_path: Path) -> None:
+def test_outputs_of_other_cp2k_versions_are_read(tmp_path: Path) -> None:
     text, path = (DATA / "cp2k_cell_opt.out").read_text(), tmp_path / "cp2k.out"
     atoms = read_file(DATA / "cp2k_cell_opt.out").frames[0]
     new = text.replace("energy [a.u.]: ", "energy [hartree] ").replace("[GPa]", "[bar]")
@@ -405,7 +405,7 @@ def test_other_layouts_of_cp2k(tmp_path: Path) -> None:
     assert oldest.pbc.tolist() == [True, True, False]
 
 
-def test_a_step_of_cp2k_without_a_printed_cell_is_left_out(tmp_path: Path) -> None:
+def test_cp2k_step_without_a_printed_cell_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "cp2k.out"
     path.write_text(re.sub(r" CELL\|.*\n", "", (DATA / "cp2k_cell_opt.out").read_text()))
     with pytest.raises(ValueError, match="1 without a printed cell"):
@@ -429,7 +429,7 @@ def test_real_dynamics_of_aims_keep_labels_with_their_structure(tmp_path: Path) 
     assert first.get_potential_energy() - second.get_potential_energy() == pytest.approx(work, rel=0.05)
 
 
-def test_a_step_of_aims_without_its_structure_or_convergence_is_left_out(tmp_path: Path) -> None:
+def test_aims_step_without_structure_or_convergence_is_skipped(tmp_path: Path) -> None:
     text, path = (DATA / "aims_md.out").read_text(), tmp_path / "aims.out"
     path.write_text(text[: text.index("Advancing structure", text.index("2.80000000        2.60000000"))])
     result = read_file(path)
@@ -451,7 +451,7 @@ def test_runs_of_aims_in_one_file_are_separate(tmp_path: Path) -> None:
     assert [atoms.positions[0, 0] for atoms in result.frames] == 2 * [2.8, 2.77671567, 2.68018038]
 
 
-def test_an_output_of_no_known_program_is_an_error(tmp_path: Path) -> None:
+def test_output_of_an_unknown_program_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "job.out"
     path.write_text("hello\n")
     with pytest.raises(ValueError, match=r"job\.out: is not an output of pw\.x, CP2K or FHI-aims"):
@@ -460,7 +460,9 @@ def test_an_output_of_no_known_program_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="pw.x is not installed")
 @pytest.mark.parametrize(("electron_maxstep", "reason"), [(50, None), (3, "not converged after 3 electronic steps")])
-def test_a_real_run_of_pw(electron_maxstep: int, reason: str | None, silicon_upf: Path, tmp_path: Path) -> None:
+def test_output_of_a_real_pw_run_is_read(
+    electron_maxstep: int, reason: str | None, silicon_upf: Path, tmp_path: Path
+) -> None:
     shutil.copy(silicon_upf, tmp_path / "Si.upf")
     (tmp_path / "pw.in").write_text(
         f"""&control

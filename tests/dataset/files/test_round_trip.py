@@ -35,7 +35,7 @@ def assert_same(first: Atoms, second: Atoms) -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_what_is_saved_comes_back(suffix: str, labelled_copper: list[Atoms], tmp_path: Path) -> None:
+def test_saved_structures_are_read_back_unchanged(suffix: str, labelled_copper: list[Atoms], tmp_path: Path) -> None:
     path = tmp_path / f"data{suffix}"
     assert DatabaseManager().save_dataset(labelled_copper, path) == path
     loaded = DatabaseManager().load_dataset(path)
@@ -48,7 +48,7 @@ def test_what_is_saved_comes_back(suffix: str, labelled_copper: list[Atoms], tmp
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), suffix=st.sampled_from(FORMATS), magnitude=st.floats(1e-8, 1e3))
-def test_any_numbers_come_back_bit_for_bit(seed: int, suffix: str, magnitude: float, tmp_path: Path) -> None:
+def test_numbers_are_read_back_bit_for_bit(seed: int, suffix: str, magnitude: float, tmp_path: Path) -> None:
     random = np.random.default_rng(seed)
     atoms = Atoms(
         "CuAl", positions=random.normal(size=(2, 3)) * 3, cell=np.eye(3) * 9 + random.normal(size=(3, 3)), pbc=True
@@ -63,7 +63,7 @@ def test_any_numbers_come_back_bit_for_bit(seed: int, suffix: str, magnitude: fl
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_duplicates_are_left_out(suffix: str, labelled_copper: list[Atoms], tmp_path: Path) -> None:
+def test_duplicates_are_not_written(suffix: str, labelled_copper: list[Atoms], tmp_path: Path) -> None:
     path = tmp_path / f"data{suffix}"
     DatabaseManager().save_dataset([*labelled_copper, labelled_copper[3]], path)
     assert len(DatabaseManager().load_dataset(path)) == len(labelled_copper)
@@ -92,7 +92,7 @@ def test_a_faulty_label_names_the_structure_and_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_pacemaker_finds_what_it_needs_in_a_pickle(labelled_copper: list[Atoms], tmp_path: Path) -> None:
+def test_pickle_has_the_columns_that_pacemaker_needs(labelled_copper: list[Atoms], tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     path = tmp_path / "data.pckl.gzip"
     DatabaseManager().save_dataset(labelled_copper, path)
@@ -119,7 +119,7 @@ def test_a_pickle_that_runs_code_is_not_read(tmp_path: Path) -> None:
     assert not witness.exists()
 
 
-def test_a_foreign_pickle_is_read_with_the_flag(labelled_copper: list[Atoms], tmp_path: Path) -> None:
+def test_pickle_of_other_objects_is_read_only_with_the_flag(labelled_copper: list[Atoms], tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     path = tmp_path / "foreign.pckl.gzip"
     table = pandas.DataFrame(
@@ -140,7 +140,9 @@ def test_a_foreign_pickle_is_read_with_the_flag(labelled_copper: list[Atoms], tm
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data", "data.gzip"])
-def test_an_unknown_suffix_says_what_is_allowed(name: str, labelled_copper: list[Atoms], tmp_path: Path) -> None:
+def test_error_for_an_unknown_suffix_lists_the_allowed_ones(
+    name: str, labelled_copper: list[Atoms], tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match=r"\.pckl\.gzip, \.db"):
         DatabaseManager().save_dataset(labelled_copper, tmp_path / name)
 
@@ -155,7 +157,7 @@ def test_a_damaged_file_is_an_error_that_names_it(suffix: str, labelled_copper: 
         DatabaseManager().load_dataset(path)
 
 
-def test_no_structures_and_no_file(tmp_path: Path) -> None:
+def test_empty_dataset_and_missing_file_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no structures"):
         DatabaseManager().save_dataset([], tmp_path / "data.db")
     with pytest.raises(FileNotFoundError):

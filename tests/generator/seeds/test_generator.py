@@ -31,11 +31,11 @@ def seeds_of(atoms: Atoms, name: str = "mine", **source: object) -> list[Atoms]:
         (molecule("H2O"), "molecule"),
     ],
 )
-def test_what_a_seed_is_follows_from_its_gaps(atoms: Atoms, kind: str) -> None:
+def test_kind_of_a_structure_follows_from_its_vacuum(atoms: Atoms, kind: str) -> None:
     assert kind_of(seeds_of(atoms)[0]) == kind
 
 
-def test_every_variation_keeps_the_distance_and_names_its_origin() -> None:
+def test_every_variation_keeps_the_minimum_distance_and_names_its_origin() -> None:
     seeds = [*seeds_of(bulk("NiAl", "cesiumchloride", a=2.9), "NiAl"), *seeds_of(molecule("H2O"), "water")]
     config = GeneratorConfig(max_atoms=16)
     structures = SeedGenerator(config, ["Ni", "Al", "O", "H"], seeds).generate(70)
@@ -50,7 +50,7 @@ def test_every_variation_keeps_the_distance_and_names_its_origin() -> None:
     assert all(atoms.pbc.all() or not atoms.pbc.any() for atoms in structures)
 
 
-def test_equal_settings_give_equal_structures_and_a_larger_count_adds() -> None:
+def test_equal_settings_give_equal_structures_and_a_larger_count_adds_some() -> None:
     seeds = seeds_of(bulk("Cu"))
     few = SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate(20)
     many = SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate(40)
@@ -73,7 +73,7 @@ def test_a_pool_holds_the_given_structures_once() -> None:
     assert len(pool) > 80
 
 
-def test_a_seed_share_of_one_leaves_only_free_atoms_besides() -> None:
+def test_seed_share_of_one_adds_only_free_atoms() -> None:
     generator = SeedGenerator(GeneratorConfig(seed_share=1.0), ["H", "O"], seeds_of(molecule("H2O")))
     for structures in (generator.generate(20), generator.generate_pool(20, 2, 10)):
         other = [atoms for atoms in structures if "origin" not in atoms.info]
@@ -92,7 +92,7 @@ def test_the_widest_voronoi_sites_of_fcc_are_the_octahedral_ones() -> None:
     assert np.allclose(np.sort(cell.cell.scaled_positions(sites[0])) % 0.5, 0.0, atol=1e-6)
 
 
-def test_low_miller_planes_come_once() -> None:
+def test_miller_planes_have_no_duplicates() -> None:
     planes = miller_planes(1)
     assert len(planes) == 13
     assert (1, 1, 1) in planes

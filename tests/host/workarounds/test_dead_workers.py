@@ -12,7 +12,7 @@ from aiida_mlip_autopipec.host.workarounds import dead_workers
 
 
 @pytest.mark.parametrize("repaired", [False, True])
-def test_the_tasks_of_a_dead_worker_wait_for_another(
+def test_tasks_of_a_dead_worker_return_to_the_queue(
     repaired: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Restored at the end.

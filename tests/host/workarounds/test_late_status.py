@@ -1,4 +1,4 @@
-"""The broker writes its status when a worker comes or goes, and else as seldom as before."""
+"""The broker writes its status when a worker connects or disconnects, and otherwise at the same intervals as before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that takes over a process sends the tasks of its children that are nowhere else."""
+"""A worker that takes over a process sends the lost tasks of its child processes again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def process_waiting_for(children: list[orm.WorkChainNode], sent: list[int], by_d
 
 @pytest.mark.parametrize("by_daemon", [True, False])
 @pytest.mark.usefixtures("aiida_profile")
-def test_only_tasks_that_are_nowhere_are_sent(monkeypatch: pytest.MonkeyPatch, by_daemon: bool) -> None:
+def test_only_lost_tasks_are_sent_again(monkeypatch: pytest.MonkeyPatch, by_daemon: bool) -> None:
     children = [orm.WorkChainNode().store() for _ in range(3)]
     for child, state in zip(children, (ProcessState.CREATED, ProcessState.CREATED, ProcessState.RUNNING), strict=True):
         child.set_process_state(state)

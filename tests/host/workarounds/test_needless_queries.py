@@ -33,7 +33,7 @@ def by_query(node: orm.Node, **relation: str) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("direction", ["incoming", "outgoing"])
-def test_links_are_those_of_a_query(direction: str, process: orm.CalcFunctionNode) -> None:
+def test_links_equal_those_of_the_query_builder(direction: str, process: orm.CalcFunctionNode) -> None:
     relation = {"incoming": "with_outgoing", "outgoing": "with_incoming"}[direction]
     expected = by_query(process, **{relation: "main"})
     assert expected
@@ -65,7 +65,7 @@ def test_links_that_are_not_allowed_are_refused(process: orm.CalcFunctionNode) -
         output.base.links.add_incoming(workflow, LinkType.RETURN, "result")
 
 
-def test_what_never_changes_is_known_without_the_database(process: orm.CalcFunctionNode) -> None:
+def test_unchanging_columns_are_read_without_a_query(process: orm.CalcFunctionNode) -> None:
     new = orm.Int(4)
     model = new.backend_entity.model
     assert (model.is_saved(), new.pk) == (False, None)
@@ -82,7 +82,7 @@ def test_what_never_changes_is_known_without_the_database(process: orm.CalcFunct
     assert orm.load_node(new.pk).uuid == uuid
 
 
-def test_what_another_program_changes_is_read(process: orm.CalcFunctionNode) -> None:
+def test_changes_by_another_program_are_read(process: orm.CalcFunctionNode) -> None:
     process.label = "before"
     with process.backend.get_session().get_bind().connect() as other, other.begin():
         other.execute(text("UPDATE db_dbnode SET label = 'after' WHERE id = :pk"), {"pk": process.pk})

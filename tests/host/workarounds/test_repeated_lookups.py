@@ -1,4 +1,4 @@
-"""Files of the repository are hashed and opened without a question before, with the same results."""
+"""Files of the repository are hashed and opened without an earlier lookup, with the same results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libyaml writes is read as the same data."""
+"""Data written by libyaml are read back unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plumpy.utils import AttributesFrozendict
 from aiida_mlip_autopipec.host.workarounds import slow_checkpoints
 
 
-def test_data_of_all_kinds_are_read_as_they_were(aiida_profile: Profile) -> None:
+def test_serialised_data_are_read_back_unchanged(aiida_profile: Profile) -> None:
     slow_checkpoints.install()
     assert serialize.AiiDADumper.__mro__[1].__name__ == "CEmitter"
     node = orm.Int(1).store()

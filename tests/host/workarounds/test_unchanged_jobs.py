@@ -33,7 +33,7 @@ def job() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def test_only_changes_are_told(localhost: AuthInfo, job: subprocess.Popen[bytes]) -> None:
+def test_process_is_informed_only_of_changes_of_its_job(localhost: AuthInfo, job: subprocess.Popen[bytes]) -> None:
     loop = get_manager().get_runner().loop
     jobs = JobsList(localhost, TransportQueue(loop))
 
@@ -57,7 +57,7 @@ def test_only_changes_are_told(localhost: AuthInfo, job: subprocess.Popen[bytes]
     loop.run_until_complete(asyncio.wait_for(follow(), 60))
 
 
-def test_a_job_that_stays_the_same_is_told_after_an_interval(
+def test_process_is_informed_of_an_unchanged_job_after_an_interval(
     localhost: AuthInfo, job: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unchanged_jobs, "INTERVAL", 0.0)

@@ -16,7 +16,7 @@ def names_of_watchers() -> list[str]:
     return [watcher.name for watcher in arbiter.watchers]
 
 
-def test_the_supervisor_has_only_the_watchers_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_supervisor_has_no_process_for_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     # Restored at the end.
     monkeypatch.setattr(circus, "get_arbiter", circus.get_arbiter)
     assert names_of_watchers() == ["worker", "circusd-stats"]

@@ -42,7 +42,7 @@ def test_a_transaction_that_has_read_before_another_wrote_fails(tmp_path: Path) 
         savepoint.rollback()
 
 
-def test_an_empty_address_of_the_broker_is_taken(aiida_profile: Profile, tmp_path: Path) -> None:
+def test_empty_address_of_the_broker_is_accepted(aiida_profile: Profile, tmp_path: Path) -> None:
     broker = ZeromqBroker(aiida_profile)
     broker._service_sockets_file = tmp_path / "broker.sockets"
     broker._service_sockets_file.touch()

@@ -59,7 +59,7 @@ def test_a_statement_waits_until_the_lock_is_gone(database: Path) -> None:
     assert numbers(database) == [1, 2, 3]
 
 
-def test_patience_ends(database: Path) -> None:
+def test_statement_fails_after_the_timeout(database: Path) -> None:
     engine = engine_of(database, 0.2)
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -111,7 +111,7 @@ def test_a_statement_waits_for_space(database: Path) -> None:
     assert numbers(database) == list(range(1, 10001))
 
 
-def test_rows_of_which_some_are_there_are_not_written_twice(database: Path) -> None:
+def test_statement_with_partly_written_rows_is_not_repeated(database: Path) -> None:
     with engine_of(database, 60.0).connect() as connection:
         dbapi: Any = connection.connection.driver_connection
         (pages,) = dbapi.execute("PRAGMA page_count").fetchone()

@@ -112,7 +112,7 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
         ("elements: [" + "Xx" * 100_000 + "]\n", "elements"),
     ],
 )
-def test_what_is_wrong_is_named_in_a_short_message(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_settings_give_a_short_message(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "CONFIG.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
@@ -124,7 +124,7 @@ def test_what_is_wrong_is_named_in_a_short_message(tmp_path: Path, text: str, me
 
 @pytest.mark.usefixtures("limits")
 @pytest.mark.parametrize("content", [b"\xff\xfee\x00l\x00", b"a: \x00", b"\x89PNG\r\n\x1a\n" + bytes(range(256))])
-def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_text_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "CONFIG.yaml"
     path.write_bytes(content)
     with pytest.raises(UserError, match="is not"):
@@ -132,7 +132,7 @@ def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.usefixtures("limits")
-def test_what_never_ends_is_refused(tmp_path: Path) -> None:
+def test_endless_and_too_large_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a regular file"):
         read_yaml(Path("/dev/zero"))
     os.mkfifo(tmp_path / "pipe")
@@ -172,14 +172,14 @@ def test_merge_keys_dates_exponents_and_a_byte_order_mark_are_read(tmp_path: Pat
     ],
     ids=lambda setting: next(iter(setting)),
 )
-def test_a_computer_takes_nothing_that_becomes_another_line(setting: dict[str, object]) -> None:
+def test_settings_that_could_add_lines_to_other_files_are_refused(setting: dict[str, object]) -> None:
     content = {"label": "hpc", "host": "login", "work_folder": "/scratch"}
     assert parse_settings(ComputerConfig, content, "file").label == "hpc"
     with pytest.raises(UserError, match=next(iter(setting))):
         parse_settings(ComputerConfig, {**content, **setting}, "file")
 
 
-def test_shell_lines_may_be_several() -> None:
+def test_shell_settings_may_have_several_lines() -> None:
     lines = "module load a\n\tsource b\n"
     assert ResourcesConfig(prepend_text=lines).prepend_text == lines
     content = {"label": "hpc", "host": "login", "work_folder": "/scratch", "environment": lines}
@@ -241,7 +241,7 @@ def mutated(text: bytes, rng: random.Random) -> bytes:
 
 
 @pytest.mark.usefixtures("limits")
-def test_two_hundred_mutations_end_in_settings_or_in_a_message(tmp_path: Path) -> None:
+def test_mutated_files_give_settings_or_a_message(tmp_path: Path) -> None:
     rng = random.Random(20)
     original = annotated_yaml(PipelineConfig(elements=["Cu"])).encode()
     path = tmp_path / "CONFIG.yaml"

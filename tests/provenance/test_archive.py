@@ -56,7 +56,7 @@ def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     return env
 
 
-def test_the_same_questions_have_the_same_answers(
+def test_imported_archive_gives_the_same_provenance(
     finished_run: orm.WorkChainNode, elsewhere: dict[str, str], tmp_path: Path
 ) -> None:
     potential = finished_run.outputs.potential

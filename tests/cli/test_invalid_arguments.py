@@ -75,7 +75,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Failing:
     ],
     ids=lambda value: " ".join(value)[:30].encode("unicode_escape").decode() if isinstance(value, list) else "",
 )
-def test_what_cannot_be_used_ends_in_a_message(failing: Failing, arguments: list[str], message: str) -> None:
+def test_invalid_arguments_give_an_error_message(failing: Failing, arguments: list[str], message: str) -> None:
     assert message in failing(*arguments)
 
 
@@ -91,18 +91,18 @@ def test_what_cannot_be_used_ends_in_a_message(failing: Failing, arguments: list
     ],
     ids=["escape", "30", "5000", "empty", "unknown"],
 )
-def test_what_names_no_node_ends_in_a_message(
+def test_identifier_of_no_node_gives_an_error_message(
     failing: Failing, aiida_profile: Profile, command: str, identifier: str, message: str
 ) -> None:
     assert message in failing(command, identifier, "--profile", aiida_profile.name)
 
 
-def test_no_dataset_is_exported_under_a_number_that_no_node_has(failing: Failing, aiida_profile: Profile) -> None:
+def test_export_refuses_a_number_larger_than_any_pk(failing: Failing, aiida_profile: Profile) -> None:
     for file in ("x.extxyz", "x.yace"):
         assert "is not a PK" in failing("export", "9" * 30, file, "--profile", aiida_profile.name)
 
 
-def test_a_planted_link_is_neither_followed_nor_replaced(tmp_path: Path) -> None:
+def test_written_files_do_not_follow_symbolic_links(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("mine")
     for name in (".page.html.part", "page.html"):
@@ -115,11 +115,11 @@ def test_a_planted_link_is_neither_followed_nor_replaced(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == [".page.html.part", "page.html", "secret"]
 
 
-def test_a_profile_that_is_missing_is_named(failing: Failing) -> None:
+def test_error_names_a_missing_profile(failing: Failing) -> None:
     assert "there is no AiiDA profile" in failing("list", "--profile", ESCAPE)
 
 
-def test_a_name_is_printed_without_its_control_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_of_file_names_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # On a terminal `click` takes no escape sequences out by itself.
     result = CliRunner().invoke(main, ["init", "\x1b[2J.yaml"], color=True)
@@ -128,7 +128,7 @@ def test_a_name_is_printed_without_its_control_characters(tmp_path: Path, monkey
 
 
 @pytest.mark.usefixtures("aiida_profile")
-def test_an_initial_dataset_of_an_impossible_number_is_named() -> None:
+def test_initial_dataset_with_a_number_larger_than_any_pk_is_refused() -> None:
     config = PipelineConfig(elements=["Cu"], initial_dataset=["9" * 30])
     with pytest.raises(UserError, match=r"initial_dataset: '9+' is not a dataset"):
         build_one_shot(config)

@@ -1,4 +1,4 @@
-"""Other descriptions of the same structure."""
+"""Transformations of a structure into an equal one: order of atoms, rotation, translation, other cell, supercell."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def permuted(atoms: Atoms, random: np.random.Generator) -> Atoms:
     return atoms[random.permutation(len(atoms))]
 
 
-def turned(atoms: Atoms, random: np.random.Generator) -> Atoms:
+def rotated(atoms: Atoms, random: np.random.Generator) -> Atoms:
     rotation, _ = np.linalg.qr(random.normal(size=(3, 3)))
-    turned = atoms.copy()
-    turned.set_cell(atoms.cell.array @ rotation)
-    turned.positions = atoms.positions @ rotation
-    return turned
+    rotated = atoms.copy()
+    rotated.set_cell(atoms.cell.array @ rotation)
+    rotated.positions = atoms.positions @ rotation
+    return rotated
 
 
-def moved(atoms: Atoms, random: np.random.Generator) -> Atoms:
+def translated(atoms: Atoms, random: np.random.Generator) -> Atoms:
     copy = atoms.copy()
     copy.positions += random.uniform(-3, 3, 3)
     if copy.pbc.all():
@@ -53,10 +53,10 @@ def supercell(atoms: Atoms, random: np.random.Generator) -> Atoms:
     return atoms.repeat(repeat)
 
 
-DISGUISES = (permuted, turned, moved, other_cell, supercell)
+TRANSFORMATIONS = (permuted, rotated, translated, other_cell, supercell)
 
 
-def disguised(atoms: Atoms, random: np.random.Generator) -> Atoms:
-    for disguise in DISGUISES:
-        atoms = disguise(atoms, random)
+def transformed(atoms: Atoms, random: np.random.Generator) -> Atoms:
+    for transform in TRANSFORMATIONS:
+        atoms = transform(atoms, random)
     return atoms
