@@ -1,4 +1,4 @@
-"""Runs that are held at a chosen moment, and counted to the last structure: what tests of faults share."""
+"""Runs that wait at a chosen moment and record each computed structure, for the tests of faults."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .cluster.modules.told_emt import HOLD, RECORD
+from .cluster.modules.controlled_emt import HOLD, RECORD
 
 HOLD_FIT = "hold_fit"
-"""Order to wait before the fit."""
+"""Name of the control file that lets the job of the fit wait."""
 
 
 def held_config(folder: Path, structures: int, per_job: int, **resources: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a small run that obeys the orders in a folder.
+    """Return the configuration of a small run that the control files in a folder hold.
 
-    Its labels are of a method of its own, so that no other run has them.
+    Its calculator has the folder as parameter, so that its labels are not those of another run.
 
     :param structures: how many structures it labels.
     :param per_job: how many of them a job labels.
@@ -27,7 +27,7 @@ def held_config(folder: Path, structures: int, per_job: int, **resources: dict[s
         "generator": {"count": structures, "max_atoms": 4},
         "selection": "none",
         "oracle": {
-            "calculator": "told_emt.ToldEMT",
+            "calculator": "controlled_emt.ControlledEMT",
             "parameters": {"folder": str(folder)},
             "structures_per_job": per_job,
         },
@@ -37,16 +37,16 @@ def held_config(folder: Path, structures: int, per_job: int, **resources: dict[s
 
 
 class HeldRun:
-    """A run with a folder for orders, in which its jobs record what they compute."""
+    """A run with a folder for control files, in which its jobs record the computed structures."""
 
     folder: Path
 
-    def order(self, what: str) -> None:
-        """Give the jobs an order, see `told_emt`."""
+    def set_control(self, what: str) -> None:
+        """Create a control file, see `controlled_emt`."""
         (self.folder / what).touch()
 
     def release(self) -> None:
-        """Take the orders back."""
+        """Delete the control files that hold the run."""
         for name in (HOLD, HOLD_FIT):
             (self.folder / name).unlink(missing_ok=True)
 

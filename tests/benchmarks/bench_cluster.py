@@ -22,7 +22,7 @@ import psycopg
 
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
 from tests.cluster.cluster import Cluster
-from tests.cluster.newcomer import Newcomer, set_up
+from tests.cluster.new_user import NewUser, set_up
 
 LABEL = """
 import sys, time
@@ -72,30 +72,30 @@ class Cost:
 
 
 @contextmanager
-def daemon(newcomer: Newcomer, workers: int) -> Iterator[None]:
+def daemon(new_user: NewUser, workers: int) -> Iterator[None]:
     """Run a daemon of so many workers."""
-    newcomer.aiida.verdi("daemon", "start", str(workers))
+    new_user.aiida.verdi("daemon", "start", str(workers))
     try:
         yield
     finally:
-        newcomer.aiida.verdi("daemon", "stop")
+        new_user.aiida.verdi("daemon", "stop")
 
 
-def measure(newcomer: Newcomer, database: psycopg.Connection[tuple[int]], workers: int, jobs: int, batch: int) -> Cost:
+def measure(new_user: NewUser, database: psycopg.Connection[tuple[int]], workers: int, jobs: int, batch: int) -> Cost:
     """Label `jobs` batches."""
 
     def cpu() -> float:
-        return sum(sum(worker.cpu_times()[:2]) for worker in newcomer.workers())
+        return sum(sum(worker.cpu_times()[:2]) for worker in new_user.workers())
 
     def sizes() -> tuple[int, int]:
         row = database.execute("SELECT pg_database_size(current_database())").fetchone()
         assert row is not None
-        files = (path for path in (newcomer.home / ".aiida/repository").rglob("*") if path.is_file())
+        files = (path for path in (new_user.home / ".aiida/repository").rglob("*") if path.is_file())
         return row[0], sum(path.stat().st_size for path in files)
 
     cpu_before, before = cpu(), sizes()
     first = int(time.monotonic() * 1000) % 2**31
-    seconds = float(newcomer.aiida.run("python", "-c", LABEL, str(jobs), str(batch), str(first)).split()[-1])
+    seconds = float(new_user.aiida.run("python", "-c", LABEL, str(jobs), str(batch), str(first)).split()[-1])
     structures = jobs * batch
     grown = [(after - first) / structures / 1024 for first, after in zip(before, sizes(), strict=True)]
     return Cost(workers, batch, jobs / seconds, (cpu() - cpu_before) / jobs, *grown)
@@ -131,16 +131,16 @@ def main() -> None:
     cluster.up(Path(sys.prefix))
     costs = []
     with tempfile.TemporaryDirectory() as home:
-        newcomer = set_up(cluster.describe(), Path(home))
-        newcomer.accept_host_key()
+        new_user = set_up(cluster.describe(), Path(home))
+        new_user.accept_host_key()
         print("workers  structures/job  structures/s   jobs/s  CPU s/job  database kB/structure  files kB/structure")
-        with newcomer.connect() as database:
+        with new_user.connect() as database:
             for workers in arguments.workers:
-                with daemon(newcomer, workers):
+                with daemon(new_user, workers):
                     # The first jobs find everything cold.
-                    measure(newcomer, database, workers, arguments.jobs, 1)
+                    measure(new_user, database, workers, arguments.jobs, 1)
                     for batch in arguments.batches:
-                        cost = measure(newcomer, database, workers, arguments.jobs, batch)
+                        cost = measure(new_user, database, workers, arguments.jobs, batch)
                         costs.append(cost)
                         print(
                             f"{workers:7d}  {batch:14d}  {cost.jobs_per_s * batch:12.2f}  {cost.jobs_per_s:7.3f}  "

@@ -13,7 +13,7 @@ from .service import ClusterError
 
 
 def main() -> int:
-    """Read the command line and do what it says."""
+    """Run the command that the command line names."""
     # It served to find this package; no process started here needs it.
     os.environ.pop("PYTHONPATH", None)
     where = f"Its state lives in the folder ${STATE_VARIABLE}, or else in mlip-cluster in the temporary folder."

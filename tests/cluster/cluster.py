@@ -1,4 +1,4 @@
-"""A cluster on this machine: SLURM with two nodes behind an SSH server, and PostgreSQL and RabbitMQ beside it."""
+"""A cluster on this machine: SLURM with two nodes behind an SSH server, PostgreSQL and RabbitMQ."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ SMALL_DISK = "16m"
 
 
 class Cluster:
-    """The cluster whose state lives in a folder: named, or by the variable `MLIP_CLUSTER`, or in the temporary folder."""
+    """The cluster with its state in a folder: the given one, that of `MLIP_CLUSTER`, or one for temporary files."""
 
     def __init__(self, state: Path | None = None) -> None:
         default = Path(tempfile.gettempdir()) / "mlip-cluster"
@@ -88,7 +88,7 @@ class Cluster:
         return bool(idle)
 
     def down(self, *, purge: bool = False) -> None:
-        """Stop every service; with `purge`, remove the user and all that lies in the folder too."""
+        """Stop every service; with `purge`, also remove the user and the content of the folder."""
         if not self.description_file.exists():
             return
         with self._alone():
@@ -107,10 +107,10 @@ class Cluster:
             shutil.rmtree(self.state)
 
     def fault(self, name: str, *, heal: bool = False) -> None:
-        """Stop the service whose loss is this fault, or fill the small disk; or start it again and wait, or make space."""
+        """Cause a fault: stop a service, or fill the small disk; with `heal`, start the service again, or make space."""
         if name == FULL_DISK:
             if not self._small.is_mount():
-                raise ClusterError(f"{self._small} is no disk of its own: this machine lets none be mounted")
+                raise ClusterError(f"{self._small} is not a separate disk: this machine does not permit to mount one")
             filler = self._small / "filler"
             filler.unlink() if heal else _fill(filler)
             return
@@ -123,7 +123,7 @@ class Cluster:
                 service.stop()
 
     def describe(self) -> dict[str, Any]:
-        """Return what `cluster.json` says: all that a test needs to know."""
+        """Return the content of `cluster.json`: addresses, ports, users and passwords for the tests."""
         if not self.description_file.exists():
             raise ClusterError(f"there is no cluster in {self.state}: start it with tests/cluster/up")
         description: dict[str, Any] = json.loads(self.description_file.read_text())
@@ -254,7 +254,7 @@ class Cluster:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other commands out of the folder, which must be one's own: others could have laid it ready."""
+        """Lock the folder against other commands; it must belong to this user, since another user may have created it."""
         self.state.mkdir(mode=0o755, parents=True, exist_ok=True)
         if self.state.stat().st_uid != os.geteuid():
             raise ClusterError(f"{self.state} belongs to somebody else: set {STATE_VARIABLE} to another folder")
@@ -292,7 +292,7 @@ class Cluster:
         self.description_file.write_text(json.dumps(description, indent=2) + "\n")
 
     def _prepare(self, description: dict[str, Any]) -> None:
-        """Make the user, folders, keys, settings and empty databases, as far as they are missing."""
+        """Create the missing ones of user, folders, keys, settings and empty databases."""
         self._write(description)
         self._make_user()
         home = self.state / "home"
@@ -398,7 +398,7 @@ class Cluster:
         _run(*psql, user="postgres", stdin=f"{role} CREATE DATABASE aiida OWNER aiida;")
 
     def _open(self, python: Path) -> None:
-        """Let the user go through the folders that lead to a Python environment, and are closed, on this machine's root."""
+        """Allow the user to enter the folders above a Python environment that are closed to others."""
         program = python / "bin/python3"
         if not program.exists():
             raise ClusterError(f"{python} is no Python environment: there is no {program}")
@@ -428,7 +428,7 @@ class Cluster:
 
 
 def install_packages() -> None:
-    """Install Debian's packages that are missing, without letting any of their services start."""
+    """Install missing packages of Debian without starting their services."""
     if shutil.which("apt-get") is None:
         raise ClusterError("the cluster is made of Debian's packages, and there is no apt-get here")
     known = subprocess.run(
@@ -463,7 +463,7 @@ def install_packages() -> None:
 
 
 def _run(*command: str, user: str = "root", environment: dict[str, str] | None = None, stdin: str = "") -> str:
-    """Run a command and return what it prints.
+    """Run a command and return its output.
 
     :raises ClusterError: if it fails, with all that it printed.
     """
@@ -483,7 +483,7 @@ def _run(*command: str, user: str = "root", environment: dict[str, str] | None =
 
 
 def _fill(file: Path) -> None:
-    """Fill the disk that a file lies on, to the last block."""
+    """Fill the disk of a file to the last block."""
     try:
         with file.open("wb", buffering=0) as handle:
             while True:

@@ -1,4 +1,4 @@
-"""The cluster as tests see it, and AiiDA on it as its users set it up."""
+"""Fixtures of the cluster, and of AiiDA on it as users set it up."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WITHOUT = "To run the other tests alone: pytest --ignore=tests/cluster"
 
 
 def command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `up`, `down` or `fault`, so that what they start is no child of the tests."""
+    """Run `up`, `down` or `fault` such that the processes that they start are no children of the tests."""
     program = Path(__file__).parent / name
     return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """The cluster, up, and able to run the Python of these tests; if it was down, it is down again after them."""
+    """The running cluster, which can run the Python of these tests; it is stopped after them if it was stopped before."""
     up = command("up", "--python", sys.prefix)
     if up.returncode != 0:
         pytest.fail(f"No cluster to test on: {up.stderr}\n{WITHOUT}", pytrace=False)
@@ -38,7 +38,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def description(cluster: Cluster) -> dict[str, Any]:
-    """What `cluster.json` says."""
+    """The content of `cluster.json`."""
     return cluster.describe()
 
 
@@ -50,7 +50,7 @@ def login(description: dict[str, Any], command: str, **options: Any) -> subproce
 
 @dataclass(frozen=True)
 class AiidaOnCluster:
-    """An AiiDA profile of its own on the cluster's PostgreSQL and RabbitMQ, where the computer `cluster` is the cluster."""
+    """An AiiDA profile on the cluster's PostgreSQL and RabbitMQ; its computer `cluster` is the cluster."""
 
     environment: dict[str, str]
 
@@ -61,7 +61,7 @@ class AiidaOnCluster:
         return run.stdout
 
     def attempt(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a program that may fail; its errors are among its output."""
+        """Run a program that may fail; its output includes the errors."""
         return subprocess.run(
             [str(Path(sys.prefix) / "bin" / program), *arguments],
             stdin=subprocess.DEVNULL,
@@ -79,7 +79,7 @@ class AiidaOnCluster:
 
 
 def aiida_in(home: Path) -> AiidaOnCluster:
-    """Return AiiDA with its settings, and those of SSH, in a home of its own."""
+    """Return AiiDA with its own home, which has its settings and those of SSH."""
     return AiidaOnCluster(
         {
             **os.environ,
@@ -104,7 +104,7 @@ def connect(postgres: dict[str, Any]) -> psycopg.Connection[Any]:
 
 
 def new_database(postgres: dict[str, Any]) -> str:
-    """Make an empty database on the cluster's PostgreSQL and return its name."""
+    """Create an empty database on the cluster's PostgreSQL and return its name."""
     database = f"aiida_{uuid.uuid4().hex}"
     with connect(postgres) as connection:
         connection.execute(f"CREATE DATABASE {database}")

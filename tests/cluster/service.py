@@ -1,4 +1,4 @@
-"""A service as an ordinary process with a pid file, ended by its own id."""
+"""A service as an ordinary process with a pid file, by which it is stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AS_LOCALHOST_AND_INIT = 'hostname localhost && "$@" & wait'
 
 
 class ClusterError(Exception):
-    """The cluster is not as asked for; the message says what to do."""
+    """The cluster is not in the requested state; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +105,17 @@ class Service:
 
 
 def as_user(user: str) -> list[str]:
-    """What stands before a command to run it as another user."""
+    """Return the words before a command that run it as another user."""
     return [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return an environment that owes nothing to that of the caller."""
+    """Return an environment that does not depend on that of the caller."""
     return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **more}
 
 
 def succeeds(*command: str, environment: Mapping[str, str] | None = None) -> bool:
-    """Whether a command ends well, and in time."""
+    """Return whether a command succeeds within the timeout."""
     try:
         run = subprocess.run(
             command, capture_output=True, stdin=subprocess.DEVNULL, env=environment, timeout=10, check=False
@@ -131,7 +131,7 @@ def _kill(pid: int, signal_number: signal.Signals) -> None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return the fields of a living process after its name: state, parent, ..."""
+    """Return the fields of a running process after its name in /proc: state, parent, ..."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -140,7 +140,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _started(pid: int) -> str | None:
-    """When a living process was started: with its id, this names a process for good."""
+    """Return the start time of a running process: with the id, it identifies the process uniquely."""
     fields = _stat(pid)
     return None if fields is None else fields[19]
 

@@ -1,4 +1,4 @@
-"""The cluster is what it says, and AiiDA runs on it."""
+"""The cluster has the described services, and AiiDA runs jobs on it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ EAT_MEMORY = "import time; eaten = [(bytearray(20_000_000), time.sleep(0.1)) for
 
 
 def state_of(description: dict[str, Any], job: str) -> str:
-    """Return what the accounting says of a job."""
+    """Return the state of a job in the accounting."""
     return login(description, f"sacct --noheader --parsable2 --allocations --format=State --jobs={job}").stdout.strip()
 
 
 def processes(cluster: Cluster) -> set[psutil.Process]:
-    """Return all that the services are and have started, and all that runs as the cluster's user."""
+    """Return the processes of the services with their children, and all processes of the cluster's user."""
     found = {process for process in psutil.process_iter(["username"]) if process.info["username"] == USER}
     for service in cluster.services(cluster.describe()).values():
         if service.pid is not None:
@@ -37,7 +37,7 @@ def processes(cluster: Cluster) -> set[psutil.Process]:
 
 
 def names(found: set[psutil.Process]) -> list[str]:
-    """Return the names of those that still run."""
+    """Return the names of the processes that still run."""
     running = []
     for process in found:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -48,7 +48,7 @@ def names(found: set[psutil.Process]) -> list[str]:
 
 
 def listening(found: set[psutil.Process]) -> set[tuple[str, int]]:
-    """Return the addresses on which they take connections or packets."""
+    """Return the addresses on which processes accept connections or packets."""
     addresses = set()
     for process in found:
         with contextlib.suppress(psutil.NoSuchProcess):

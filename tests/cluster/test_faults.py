@@ -1,7 +1,7 @@
-"""What can go wrong on a cluster, done to runs of which every label and every job is counted.
+"""Faults of a cluster, injected into runs whose labels and jobs are counted.
 
-Whatever happens, the run ends with the potential of one to which nothing happened, or stops saying why and goes on when told
-to; no label is lost, and none is computed twice.
+Each run ends with the potential of a run without faults; if it is paused, the reason is shown and `resume` continues it. No
+label is lost, and none is computed twice.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ import pytest
 from ..held_run import HOLD_FIT
 from ..waiting import wait_for
 from .cluster import Cluster
-from .modules.told_emt import HOLD
-from .newcomer import HPC, set_up
-from .strikes import (
-    Strike,
+from .inject import (
+    Injection,
     cancelled,
     daemon_stopped,
     disk_full_for_jobs,
@@ -36,14 +34,16 @@ from .strikes import (
     restarted,
     tasks_lost,
 )
-from .victim import LABEL_JOBS, PER_JOB, SMALL, STRUCTURES, Range, Victim, open_range
+from .modules.controlled_emt import HOLD
+from .new_user import HPC, set_up
+from .submitted_run import LABEL_JOBS, PER_JOB, SMALL, STRUCTURES, SubmittedRun, Submitter, open_submitter
 
 UNDISTURBED = {"COMPLETED": LABEL_JOBS + 1}
-"""Jobs of a run to which nothing happens, by what became of them."""
+"""Number of jobs of a run without faults, by their final state."""
 
 SETTINGS = {
-    # AiiDA waits as long before it tries again to reach a cluster, then twice as long, and so on: longer than a minute, and
-    # by default, from 20 s on, than five.
+    # Seconds before AiiDA tries again to reach a cluster; the time is doubled at each attempt, to more than a minute in all. By
+    # default it begins with 20 s, and takes more than five minutes in all.
     "transport.task_retry_initial_interval": "5",
     "transport.task_maximum_attempts": "5",
     "daemon.default_workers": "2",
@@ -52,23 +52,23 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A line of the table.
+    """A fault, as in the table of docs/topics/reliability.md.
 
-    :ivar strike: does it, and what a person would do to put it right.
-    :ivar orders: what the run is told, so that it is there at the moment when it is hit.
-    :ivar jobs: the scheduler's jobs in the end, by what became of them.
+    :ivar inject: causes the fault, and does what a user would do to repair it.
+    :ivar controls: control files that hold the run at the moment of the fault.
+    :ivar jobs: number of the scheduler's jobs by their final state.
     """
 
     name: str
-    strike: Strike
-    orders: tuple[str, ...] = ()
+    inject: Injection
+    controls: tuple[str, ...] = ()
     jobs: dict[str, int] = field(default_factory=lambda: UNDISTURBED)
     computer: str = HPC
     per_job: int = PER_JOB
 
 
 def ended_by(state: str) -> dict[str, int]:
-    """Return the jobs of a run of which one labelling job was ended so: two others do what it left."""
+    """Return the jobs of a run of which one labelling job ended in a state: two others label the remaining structures."""
     return {"COMPLETED": LABEL_JOBS + 2, state: 1}
 
 
@@ -77,7 +77,7 @@ FAULTS = [
     Fault("worker killed in label", killed_while_labelling, (HOLD,)),
     Fault("worker killed in curate", killed_in("curate_labels")),
     Fault("worker killed in train", killed_while_fitting, (HOLD_FIT,)),
-    # Both jobs are submitted twice, and the second ones find all done.
+    # Both jobs are submitted twice, and the second ones find all work done.
     Fault("worker killed by submissions", killed_while_submitting, jobs={"COMPLETED": 4}, per_job=STRUCTURES),
     Fault("daemon stopped and started", daemon_stopped, (HOLD,)),
     Fault("tasks lost", tasks_lost, (HOLD,)),
@@ -99,32 +99,32 @@ IN_CI = ("worker killed in label", "SSH cut", "job out of memory")
 
 
 @pytest.fixture(scope="module")
-def range_(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Range]:
-    newcomer = set_up(cluster.describe(), tmp_path_factory.mktemp("newcomer"))
-    newcomer.accept_host_key()
+def submitter(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submitter]:
+    new_user = set_up(cluster.describe(), tmp_path_factory.mktemp("new_user"))
+    new_user.accept_host_key()
     for option, value in SETTINGS.items():
-        newcomer.aiida.verdi("config", "set", option, value)
-    with open_range(newcomer) as opened:
+        new_user.aiida.verdi("config", "set", option, value)
+    with open_submitter(new_user) as opened:
         yield opened
-    newcomer.aiida.verdi("daemon", "stop")
+    new_user.aiida.verdi("daemon", "stop")
 
 
-def potential_of(victim: Victim) -> bytes:
+def potential_of(run: SubmittedRun) -> bytes:
     """Wait for the end of a run and return its potential."""
-    wait_for("end of the run", lambda: victim.state() in ("finished", "excepted", "killed"))
-    newcomer = victim.range.newcomer
-    output = newcomer.home / victim.pk
-    newcomer.mlip_auto("watch", victim.pk, "--output", str(output))
+    wait_for("end of the run", lambda: run.state() in ("finished", "excepted", "killed"))
+    new_user = run.submitter.new_user
+    output = new_user.home / run.pk
+    new_user.mlip_auto("watch", run.pk, "--output", str(output))
     return (output / "potential.yace").read_bytes()
 
 
 @pytest.fixture(scope="module")
-def undisturbed(range_: Range) -> bytes:
-    """The potential of a run to which nothing happens."""
-    victim = range_.submit("undisturbed")
-    potential = potential_of(victim)
-    assert sorted(victim.computed().values()) == [1] * STRUCTURES
-    assert Counter(victim.jobs().values()) == UNDISTURBED
+def undisturbed(submitter: Submitter) -> bytes:
+    """The potential of a run without faults."""
+    run = submitter.submit("undisturbed")
+    potential = potential_of(run)
+    assert sorted(run.computed().values()) == [1] * STRUCTURES
+    assert Counter(run.jobs().values()) == UNDISTURBED
     return potential
 
 
@@ -132,13 +132,13 @@ def undisturbed(range_: Range) -> bytes:
     "fault",
     [pytest.param(fault, id=fault.name, marks=() if fault.name in IN_CI else pytest.mark.slow) for fault in FAULTS],
 )
-def test_run_survives_a_fault(fault: Fault, range_: Range, undisturbed: bytes) -> None:
-    if fault.computer == SMALL and not Path(range_.newcomer.description["small"]).is_mount():
-        pytest.skip("this machine lets no small disk be mounted")
-    with range_.standstill():
-        victim = range_.submit(fault.name, *fault.orders, computer=fault.computer, per_job=fault.per_job)
-    fault.strike(victim)
-    victim.release()
-    assert potential_of(victim) == undisturbed
-    assert sorted(victim.computed().values()) == [1] * STRUCTURES
-    assert Counter(victim.jobs().values()) == fault.jobs
+def test_run_survives_a_fault(fault: Fault, submitter: Submitter, undisturbed: bytes) -> None:
+    if fault.computer == SMALL and not Path(submitter.new_user.description["small"]).is_mount():
+        pytest.skip("a small disk cannot be mounted on this machine")
+    with submitter.suspended_workers():
+        run = submitter.submit(fault.name, *fault.controls, computer=fault.computer, per_job=fault.per_job)
+    fault.inject(run)
+    run.release()
+    assert potential_of(run) == undisturbed
+    assert sorted(run.computed().values()) == [1] * STRUCTURES
+    assert Counter(run.jobs().values()) == fault.jobs

@@ -1,1 +1,1 @@
-"""What can go wrong on one machine, done to runs of a profile that needs no services."""
+"""Faults on one machine, injected into runs of a profile that needs no services."""

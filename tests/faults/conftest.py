@@ -1,4 +1,4 @@
-"""A machine for the faults."""
+"""Fixtures of the tests of faults on one machine."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from .machine import Machine
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine of its own, on which nothing is left at the end."""
-    with switched_on(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("orders")) as machine:
+    """A home without AiiDA configuration; no process of it is left at the end."""
+    with started_machine(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("controls")) as machine:
         yield machine
 
 
 @pytest.fixture
 def small_machine(tmp_path: Path) -> Iterator[Machine]:
-    """A machine with a small disk."""
-    home, orders = tmp_path / "home", tmp_path / "orders"
+    """The same on a small disk."""
+    home, controls = tmp_path / "home", tmp_path / "controls"
     home.mkdir()
-    orders.mkdir()
+    controls.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", home], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("this machine lets no small disk be mounted")
+        pytest.skip("a small disk cannot be mounted on this machine")
     try:
-        with switched_on(home, orders) as machine:
+        with started_machine(home, controls) as machine:
             yield machine
     finally:
         subprocess.run(["umount", "--lazy", home], check=True)
 
 
 @contextmanager
-def switched_on(home: Path, orders: Path) -> Iterator[Machine]:
-    """Yield a machine; leave no process of it."""
-    machine = Machine(home, orders)
+def started_machine(home: Path, controls: Path) -> Iterator[Machine]:
+    """Yield a machine, and stop all its processes at the end."""
+    machine = Machine(home, controls)
     try:
         yield machine
     finally:
@@ -53,8 +53,8 @@ def switched_on(home: Path, orders: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def undisturbed(machine: Machine) -> bytes:
-    """The potential of a run to which nothing happens."""
+    """The potential of a run without faults."""
     run = machine.run("undisturbed")
-    assert run.client.wait() == 0, (run.folder / "said").read_text()
+    assert run.client.wait() == 0, (run.folder / "output").read_text()
     run.assert_labels_once()
     return (run.folder / "watched" / "potential.yace").read_bytes()

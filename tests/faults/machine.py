@@ -1,4 +1,4 @@
-"""A machine on which AiiDA was never used, and runs on it: small, held at a chosen moment, counted to the last structure."""
+"""A home without AiiDA configuration, and small runs in it that wait at a chosen moment and record each computed structure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import yaml
 
-from ..cluster.modules.told_emt import FREE
+from ..cluster.modules.controlled_emt import N_BEFORE_CONTROL
 from ..held_run import HeldRun, held_config
 from ..waiting import PATIENCE, wait_for
 
@@ -31,14 +31,14 @@ _DAEMON = ("start-circus", "broker", "worker")
 
 @dataclass
 class Machine:
-    """A home with a profile of its own, and the commands there.
+    """A home with its own AiiDA profile, and the commands there.
 
-    :ivar work: where the jobs run.
-    :ivar orders: where the runs find what they are told, and tell what they do.
+    :ivar work: folder in which the jobs run.
+    :ivar controls: folder with the control files and records of the runs.
     """
 
     home: Path
-    orders: Path
+    controls: Path
     clients: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -64,7 +64,7 @@ class Machine:
         )
 
     def mlip_auto(self, *arguments: str) -> str:
-        """Return what a command prints that ends well."""
+        """Run a command, which must succeed, and return its output."""
         ran = self.call("mlip-auto", *arguments)
         assert ran.returncode == 0, f"{arguments}: {ran.stdout}{ran.stderr}"
         return ran.stdout + ran.stderr
@@ -75,7 +75,7 @@ class Machine:
         return path
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Ask the database directly: a command of AiiDA's takes seconds."""
+        """Query the database directly, since a command of AiiDA takes seconds."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=60)) as database:
             return database.execute(query, values).fetchall()
 
@@ -101,7 +101,7 @@ class Machine:
         return found
 
     def remains(self) -> list[str]:
-        """Return the command lines of all processes of AiiDA here."""
+        """Return the command lines of all remaining processes of AiiDA in this home."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -115,7 +115,7 @@ class Machine:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Have another program lock the database."""
+        """Lock the database as another program does."""
         with closing(sqlite3.connect(self.database, timeout=60, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             try:
@@ -125,13 +125,13 @@ class Machine:
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
-        """Have no space left on the disk of the home."""
+        """Fill the disk of the home."""
         filler = self.home / "filler"
         try:
             with suppress(OSError), filler.open("wb", buffering=0) as file:
                 while True:
                     file.write(bytes(65536))
-            # Less than that may be left.
+            # Less space than one block may be left.
             with suppress(OSError), filler.open("ab", buffering=0) as file:
                 while True:
                     file.write(bytes(1))
@@ -139,17 +139,17 @@ class Machine:
         finally:
             filler.unlink()
 
-    def run(self, name: str, *orders: str) -> Run:
-        """Begin a run under orders, with the command that watches it. Its labels are of a method of its own."""
-        folder = self.orders / name
+    def run(self, name: str, *controls: str) -> Run:
+        """Start a run with control files, and the command that watches it; its labels are not those of another run."""
+        folder = self.controls / name
         folder.mkdir()
-        for order in orders:
-            (folder / order).touch()
+        for control in controls:
+            (folder / control).touch()
         config = held_config(folder, STRUCTURES, PER_JOB, oracle={"prepend_text": f"export PYTHONPATH={MODULES}"})
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         newest = self._newest() if list(self.home.glob(".aiida/repository/*/database.sqlite")) else 0
-        said = folder / "said"
-        with said.open("w") as output:
+        printed = folder / "output"
+        with printed.open("w") as output:
             client = subprocess.Popen(
                 [PROGRAMS / "mlip-auto", "run", folder / "config.yaml", "--output", folder / "watched"],
                 env=self.environment,
@@ -167,7 +167,7 @@ class Machine:
 
 @dataclass
 class Run(HeldRun):
-    """A run, and what is known of it without asking AiiDA."""
+    """A run, and its state in the database, read without AiiDA."""
 
     machine: Machine
     folder: Path
@@ -179,17 +179,17 @@ class Run(HeldRun):
         """Return the PK of the run when it is submitted."""
 
         def submitted() -> str | None:
-            said = (self.folder / "said").read_text()
-            found = re.search(r"Run (\d+) submitted", said)
-            assert found or self.client.poll() is None, said
+            printed = (self.folder / "output").read_text()
+            found = re.search(r"Run (\d+) submitted", printed)
+            assert found or self.client.poll() is None, printed
             return found[1] if found else None
 
         return str(wait_for("submission", submitted))
 
     def processes(self, label: str) -> list[dict[str, Any]]:
-        """Return the attributes of the processes of this run whose label begins so.
+        """Return the attributes of the processes of this run whose label begins with a text.
 
-        Those of runs beside it count too if they were submitted later.
+        Processes of other runs that were submitted later are included.
         """
         query = """
             SELECT attributes FROM db_dbnode
@@ -198,11 +198,11 @@ class Run(HeldRun):
         return [json.loads(row[0]) for row in self.machine.query(query, self.newest_node_before, f"{label}%")]
 
     def held_labels(self) -> None:
-        """Wait until each labelling job has computed what it may and waits."""
-        wait_for("jobs that wait", lambda: len(self.computed()) == FREE * LABEL_JOBS)
+        """Wait until all labelling jobs are held after their first structures."""
+        wait_for("jobs that wait", lambda: len(self.computed()) == N_BEFORE_CONTROL * LABEL_JOBS)
 
     def held_fit(self) -> None:
-        """Wait until the job of the fit runs, and waits."""
+        """Wait until the job of the fit is held."""
 
         def runs() -> bool:
             return [one.get("state") for one in self.processes("ShellJob")] == ["withscheduler"]
@@ -210,11 +210,11 @@ class Run(HeldRun):
         wait_for("the fit", runs)
 
     def in_function(self, name: str) -> None:
-        """Wait until a calcfunction runs; it is short, so that it may be over by then."""
+        """Wait until a calcfunction has started; it is short, and may have ended already."""
         wait_for(name, lambda: self.processes(name), every=0.002)
 
-    def come_back(self) -> None:
-        """Watch the run again as a user does, until there is a daemon: the command starts one if it was killed."""
+    def watch_again(self) -> None:
+        """Display the run again by the command, which starts a daemon if it was killed; wait until there is one."""
         command = [PROGRAMS / "mlip-auto", "watch", self.pk]
         with (self.folder / "watched_again").open("w") as output:
             client = subprocess.Popen(
@@ -224,18 +224,18 @@ class Run(HeldRun):
         wait_for("a daemon", lambda: self.machine.daemon("start-circus") or client.poll() is not None)
 
     def potential(self, output: Path | None = None) -> bytes:
-        """Wait for the end of the run as a user would who comes back to it, and return its potential."""
+        """Wait for the end of the run by `mlip-auto watch`, and return its potential."""
         output = output or self.folder / "results"
         self.machine.mlip_auto("watch", self.pk, "--output", str(output))
         return (output / "potential.yace").read_bytes()
 
-    def assert_whole(self, undisturbed: bytes) -> None:
-        """Check that the run ends with the potential of one to which nothing happened, and each label once."""
+    def assert_unaffected(self, undisturbed: bytes) -> None:
+        """Check that the run ends with the potential of a run without faults, and has computed each label once."""
         assert self.potential() == undisturbed
         self.assert_labels_once()
 
     def assert_labels_once(self) -> None:
-        """Check that no label is lost and none is there twice."""
+        """Check that no label is lost and none was computed twice."""
         assert sorted(self.computed().values()) == [1] * STRUCTURES
         reports = [one for one in self.processes("complete_report") if one["process_state"] == "finished"]
         assert len(reports) == 1

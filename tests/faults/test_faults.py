@@ -1,7 +1,7 @@
-"""What can go wrong on one machine with a profile that needs no services.
+"""Faults on one machine with a profile that needs no services.
 
-Whatever happens, the run ends with the very bytes of the potential of one to which nothing happened, or stops saying why and
-goes on when told to; no label is lost, and none is computed twice.
+Each run ends with the potential of a run without faults, byte by byte; if it stops, the reason is shown and a command continues
+it. No label is lost, and none is computed twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from ..cluster.modules.told_emt import FREE, HOLD
+from ..cluster.modules.controlled_emt import HOLD, N_BEFORE_CONTROL
 from ..held_run import HOLD_FIT
 from ..waiting import wait_for
 from .machine import LABEL_JOBS, STRUCTURES, Machine, Run
@@ -26,7 +26,7 @@ STAGES: dict[str, tuple[tuple[str, ...], Callable[[Run], None]]] = {
     "curate": ((), lambda run: run.in_function("curate_labels")),
     "fit": ((HOLD_FIT,), Run.held_fit),
 }
-"""The stages of a run, with what holds it there and how to find that it is there."""
+"""For each stage of a run, the control files that hold it there, and a function that waits until it is there."""
 
 
 def _kill(processes: list[psutil.Process]) -> None:
@@ -45,7 +45,7 @@ def _all(machine: Machine, run: Run) -> None:
     _kill([*machine.daemon(), *machine.jobs()])
 
 
-VICTIMS: dict[str, Callable[[Machine, Run], None]] = {
+KILLS: dict[str, Callable[[Machine, Run], None]] = {
     "client": _client,
     "supervisor": lambda machine, run: _kill(machine.daemon("start-circus")),
     "broker": lambda machine, run: _kill(machine.daemon("broker")),
@@ -61,36 +61,36 @@ IN_CI = {("supervisor", "label")}
 
 
 def cases() -> list[object]:
-    """Return who is killed in which stage; only in two of them are there jobs."""
+    """Return which processes are killed in which stage; jobs run only in two of the stages."""
     return [
-        pytest.param(victim, stage, marks=() if (victim, stage) in IN_CI else pytest.mark.slow)
-        for victim in VICTIMS
+        pytest.param(killed, stage, marks=() if (killed, stage) in IN_CI else pytest.mark.slow)
+        for killed in KILLS
         for stage in STAGES
-        if victim != "job" or stage in ("label", "fit")
+        if killed != "job" or stage in ("label", "fit")
     ]
 
 
-@pytest.mark.parametrize(("victim", "stage"), cases())
-def test_run_survives_killed_processes(victim: str, stage: str, machine: Machine, undisturbed: bytes) -> None:
-    orders, reach = STAGES[stage]
-    run = machine.run(f"{victim} in {stage}".replace(" ", "_"), *orders)
+@pytest.mark.parametrize(("killed", "stage"), cases())
+def test_run_survives_killed_processes(killed: str, stage: str, machine: Machine, undisturbed: bytes) -> None:
+    controls, wait_for_stage = STAGES[stage]
+    run = machine.run(f"{killed} in {stage}".replace(" ", "_"), *controls)
     assert run.pk
-    reach(run)
-    VICTIMS[victim](machine, run)
-    run.come_back()
+    wait_for_stage(run)
+    KILLS[killed](machine, run)
+    run.watch_again()
     run.release()
-    run.assert_whole(undisturbed)
+    run.assert_unaffected(undisturbed)
     assert len(machine.daemon("start-circus")) == len(machine.daemon("broker")) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_run_survives_a_worker_killed_during_submission(moment: str, machine: Machine, undisturbed: bytes) -> None:
-    order = machine.home / f"kill_{moment}_checkpoint"
-    order.write_text("LabellingWorkChain")
+    control = machine.home / f"kill_{moment}_checkpoint"
+    control.write_text("LabellingWorkChain")
     run = machine.run(f"killed_{moment}_checkpoint")
-    run.assert_whole(undisturbed)
-    assert not order.exists()
+    run.assert_unaffected(undisturbed)
+    assert not control.exists()
     left = {"before": ["killed", "finished"], "after": ["finished"]}
     assert [one["process_state"] for one in run.processes("LabellingWorkChain")] == left[moment]
     assert "failed" not in machine.mlip_auto("status", run.pk)
@@ -104,19 +104,19 @@ def test_run_survives_a_locked_database(machine: Machine, undisturbed: bytes) ->
     before = log.read_text().count("is locked by another program")
     with machine.locked():
         run.release()
-        # More than once: each wait of SQLite itself is over then.
+        # More than once: then the timeout of SQLite itself has passed.
         wait_for("a worker that waits", lambda: log.read_text().count("is locked by another program") > before)
         shown = machine.call("mlip-auto", "status", run.pk)
         assert shown.returncode == 0, shown.stderr
         assert "lost" not in shown.stdout.lower()
-    run.assert_whole(undisturbed)
+    run.assert_unaffected(undisturbed)
     assert {worker.pid for worker in machine.daemon("worker")} == workers
 
 
 def test_stopped_daemon_leaves_no_process(machine: Machine, undisturbed: bytes) -> None:
     ((run,),) = machine.query("SELECT min(id) FROM db_dbnode WHERE node_type LIKE '%WorkChainNode.'")
     _kill(machine.daemon("start-circus"))
-    # It finds what is left of a daemon, and starts another beside it.
+    # The command finds the remaining processes of a daemon, and starts another daemon in addition.
     machine.call("verdi", "daemon", "start")
     _kill(machine.daemon("start-circus"))
     assert "has finished successfully" in machine.call("mlip-auto", "resume", str(run)).stderr
@@ -129,14 +129,14 @@ def test_stopped_daemon_leaves_no_process(machine: Machine, undisturbed: bytes) 
 def test_lost_task_is_submitted_again(machine: Machine, undisturbed: bytes) -> None:
     run = machine.run("lost", HOLD)
     run.held_labels()
-    # A worker still answers for the process, as one does in which a step failed.
+    # A worker still answers for the process, as a worker in which a step has failed.
     for task in machine.home.glob(".aiida/broker/*/storage/tasks/*/*.json"):
         if json.loads(task.read_text())["body"]["args"]["pid"] == int(run.pk):
             task.unlink()
     assert f"OneShotWorkChain {run.pk}, lost by the daemon, submitted again" in machine.mlip_auto("resume", run.pk)
     assert "none of its processes is paused or lost" in machine.call("mlip-auto", "resume", run.pk).stderr
     run.release()
-    run.assert_whole(undisturbed)
+    run.assert_unaffected(undisturbed)
 
 
 @pytest.mark.slow
@@ -145,13 +145,13 @@ def test_run_finishes_if_its_results_cannot_be_written(machine: Machine, undistu
     run.held_fit()
     output = run.folder / "watched"
     output.rmdir()
-    # A folder cannot be made where a file stands; root may write to every folder.
+    # A folder cannot be created where a file exists; root may write to every folder.
     output.touch()
     run.release()
     assert run.client.wait() != 0
-    said = (run.folder / "said").read_text()
-    assert f"cannot be written to {output}" in said and "Traceback" not in said
-    run.assert_whole(undisturbed)
+    printed = (run.folder / "output").read_text()
+    assert f"cannot be written to {output}" in printed and "Traceback" not in printed
+    run.assert_unaffected(undisturbed)
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def test_run_finishes_if_its_results_cannot_be_written(machine: Machine, undistu
 def test_simultaneous_runs_do_not_disturb_each_other(number: int, machine: Machine, undisturbed: bytes) -> None:
     runs = [machine.run(f"{number}_at_once_{index}") for index in range(number)]
     for run in runs:
-        assert run.client.wait() == 0, (run.folder / "said").read_text()
+        assert run.client.wait() == 0, (run.folder / "output").read_text()
         assert run.potential() == undisturbed
         assert sorted(run.computed().values()) == [1] * STRUCTURES
 
@@ -170,10 +170,10 @@ def test_run_survives_a_full_disk(small_machine: Machine, undisturbed: bytes) ->
     run.held_labels()
     with small_machine.full_disk():
         run.release()
-        wait_for("labels without space", lambda: len(run.computed()) == (FREE + 1) * LABEL_JOBS)
-        # Neither is a new run begun by halves.
+        wait_for("labels without space", lambda: len(run.computed()) == (N_BEFORE_CONTROL + 1) * LABEL_JOBS)
+        # A new run is not started either.
         begun = small_machine.run("begun while it is full")
         assert begun.client.wait() != 0
-        said = (begun.folder / "said").read_text()
-        assert "disk" in said and "Traceback" not in said
-    run.assert_whole(undisturbed)
+        printed = (begun.folder / "output").read_text()
+        assert "disk" in printed and "Traceback" not in printed
+    run.assert_unaffected(undisturbed)

@@ -1,4 +1,4 @@
-"""Effective medium theory that takes its time."""
+"""Effective medium theory that takes some seconds for each structure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ase.calculators.emt import EMT
 
 
 class SlowEMT(EMT):
-    """EMT that takes some seconds more."""
+    """EMT that waits some seconds before it computes."""
 
     def __init__(self, seconds: float = 1.0, **parameters: Any) -> None:
         super().__init__(**parameters)

@@ -1,6 +1,6 @@
-"""Runs at the start of every Python process on the machine: a worker of the daemon may be ordered to be killed by SIGKILL.
+"""Runs at the start of every Python process on the machine: a control file kills a worker of the daemon by SIGKILL.
 
-The order is a file `kill_before_checkpoint` or `kill_after_checkpoint` in the home of the user; it holds the name of the
+The file is `kill_before_checkpoint` or `kill_after_checkpoint` in the home of the user; it holds the name of the
 process class whose first checkpoint is meant.
 """
 
@@ -15,15 +15,15 @@ if {"daemon", "worker"} <= set(sys.orig_argv):
     home = Path.home()
     save_checkpoint = AiiDAPersister.save_checkpoint
 
-    def obey(moment, process):
-        order = home / f"kill_{moment}_checkpoint"
-        if order.exists() and order.read_text() == type(process).__name__:
-            order.unlink()
+    def kill_if_requested(moment, process):
+        control = home / f"kill_{moment}_checkpoint"
+        if control.exists() and control.read_text() == type(process).__name__:
+            control.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 
     def save(self, process, *arguments, **named):
-        obey("before", process)
+        kill_if_requested("before", process)
         save_checkpoint(self, process, *arguments, **named)
-        obey("after", process)
+        kill_if_requested("after", process)
 
     AiiDAPersister.save_checkpoint = save

@@ -1,4 +1,4 @@
-"""A newcomer to the cluster: a home in which everything is set up by `mlip-auto setup`."""
+"""A new user of the cluster: a home in which `mlip-auto setup` has set up everything."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MODULES = Path(__file__).parent / "modules"
 
 
 @dataclass(frozen=True)
-class Newcomer:
-    """A home in which everything was set up by `mlip-auto setup`."""
+class NewUser:
+    """A home in which `mlip-auto setup` has set up everything."""
 
     home: Path
     aiida: AiidaOnCluster
@@ -43,7 +43,7 @@ class Newcomer:
         return str(path)
 
     def make_profile(self) -> None:
-        """Make a profile on the cluster's PostgreSQL and RabbitMQ."""
+        """Create a profile on the cluster's PostgreSQL and RabbitMQ."""
         postgres, rabbitmq = self.description["postgres"], self.description["rabbitmq"]
         profile = {
             "name": "production",
@@ -56,7 +56,7 @@ class Newcomer:
         self.aiida.verdi("config", "set", "daemon.timeout", "60")
 
     def make_computer(self, label: str, work_folder: str) -> None:
-        """Make a computer of the cluster."""
+        """Create a computer for the cluster."""
         ssh = self.description["ssh"]
         modules = f"{self.description['work']}/modules"
         computer = {
@@ -74,7 +74,7 @@ class Newcomer:
         self.mlip_auto("setup", "computer", self.write("computer.yaml", computer))
 
     def accept_host_key(self) -> None:
-        """Let SSH know the cluster."""
+        """Accept the host key of the cluster."""
         shutil.copy(self.description["ssh"]["known_hosts"], self.home / ".ssh/known_hosts")
 
     def submit(self, config: dict[str, Any], *options: str) -> str:
@@ -85,7 +85,7 @@ class Newcomer:
         return submitted[1]
 
     def status_once(self, run: str, is_there: Callable[[str], object]) -> str:
-        """Return the status of a run as soon as it is as wanted."""
+        """Wait until the status of a run satisfies a condition, and return it."""
 
         def shown_if_there() -> str:
             shown = self.mlip_auto("status", run)
@@ -110,16 +110,16 @@ class Newcomer:
         return connect(yaml.safe_load((self.home / "profile.yaml").read_text())["postgres"])
 
     def jobs_in_the_queue(self) -> list[str]:
-        """Return the jobs that the scheduler has, but for those that it has ended and cleans up after."""
+        """Return the waiting and running jobs of the scheduler, without those that are completing."""
         waiting_or_at_work = "PENDING,CONFIGURING,RUNNING,SUSPENDED"
         return login(self.description, f"squeue --noheader --format=%i --states={waiting_or_at_work}").stdout.split()
 
 
-def set_up(description: dict[str, Any], home: Path) -> Newcomer:
-    """Return a newcomer with a profile, the computer `hpc` and the codes."""
-    newcomer = Newcomer(home, aiida_in(home), description)
-    newcomer.make_profile()
-    newcomer.make_computer(HPC, description["work"])
-    newcomer.mlip_auto("setup", "codes")
+def set_up(description: dict[str, Any], home: Path) -> NewUser:
+    """Return a new user with a profile, the computer `hpc` and the codes."""
+    new_user = NewUser(home, aiida_in(home), description)
+    new_user.make_profile()
+    new_user.make_computer(HPC, description["work"])
+    new_user.mlip_auto("setup", "codes")
     shutil.copytree(MODULES, Path(description["work"]) / "modules", dirs_exist_ok=True)
-    return newcomer
+    return new_user
