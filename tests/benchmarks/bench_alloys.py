@@ -1,11 +1,11 @@
-"""How good the default potentials of alloys are: errors, and the checks of their own validation.
+"""Accuracy of alloy potentials with default settings: errors, and passed checks of the validation.
 
     python -m tests.benchmarks.bench_alloys Cu-Au Ni-Al Ag-Pd Cu-Ni Al-Pt Pd-Cu Ag-Au-Cu Ni-Al-Pt [--labels 300]
         [--training KEY=VALUE ...] [--generator KEY=VALUE ...] [--folder DIR]
 
 As a run does, each fit selects its structures (`--labels` for each element) from the default pool; labels are those of ASE's
-effective medium theory. Prints a row for each system: errors on the test set of the fit, errors on a test set that no part of
-the pipeline made (molecular dynamics by the oracle), and how many of the comparable checks pass; then the failed checks.
+effective medium theory. Prints a row for each system: errors on the test set of the fit, errors on an independent test
+set (molecular dynamics by the oracle), and how many of the comparable checks pass; then the failed checks.
 --training and --generator change settings, as JSON. No AiiDA profile is needed.
 """
 

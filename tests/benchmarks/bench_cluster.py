@@ -1,10 +1,11 @@
-"""What labelling on a cluster costs AiiDA, on the test cluster (SLURM behind SSH, PostgreSQL, RabbitMQ); needs root.
+"""Cost of labelling in AiiDA on the test cluster (SLURM behind SSH, PostgreSQL, RabbitMQ); needs root.
 
     python -m tests.benchmarks.bench_cluster [--jobs 8] [--batches 1 10 100] [--workers 1 2 4]
 
-For each number of daemon workers and of structures a job: structures labelled a second, CPU seconds of the workers a job, and
-what the database and the file repository grow by a structure. The structures are cubic cells of copper, labelled by EMT in
-milliseconds, so that nothing but AiiDA and the scheduler is measured. Then, on paper, 10^6 structures on 100 nodes.
+For each number of daemon workers and of structures per job, prints the structures labelled per second, the processor time (s)
+of the workers per job, and the growth of the database and of the file repository per structure. The structures are cubic
+cells of copper, labelled by EMT in milliseconds, so that only AiiDA and the scheduler are measured. Then extrapolates to 10^6
+structures on 100 nodes.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.bench_core_repulsion [--functions 150]
 
 Each set is fitted with and without the core repulsion. Prints the force RMSE (eV/Å) on test structures by how far their
-shortest distance is below that of the same pair in training, and for each pair the energies (eV) of two atoms through the join.
+shortest distance is below that of the same pair in training, and for each pair the energies (eV) of two atoms at distances
+across the onset of the core repulsion.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Time and space of a dataset of structures of 16 atoms: duplicates, storage, curation, and the way back.
+"""Time and memory for a dataset of structures of 16 atoms: search for duplicates, storage, curation, reading.
 
     python -m tests.benchmarks.bench_dataset [--fingerprint 1000 10000] [--frames 10000]
 
-Prints JSON. Of the search for equal structures, half of which are copies turned and shifted: structures a second. Of
-storage: seconds and memory to put frames into AiiDA, to curate them and to get them back, and bytes a frame over those of the
-bare float64 arrays; beside it an ASE database and extended XYZ doing the same.
+Prints JSON. Of the search for duplicates: structures per second; half of the structures are rotated and translated copies.
+Of storage: seconds and memory to store frames in AiiDA, to curate and to read them, and bytes per frame relative to the float64
+arrays; for comparison, the same with an ASE database and with extended XYZ.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Active learning of copper with effective medium theory: errors on a broad test set over the labels spent.
+"""Active learning of copper with effective medium theory: errors on a broad test set against the number of labels.
 
     python -m tests.benchmarks.bench_learning [--seeds 1 2 3] [--max-labels 100] [--picoseconds 100]
 
-The test set is that of `bench_selection`, whose figures for random and selected one-shot datasets stand beside these. Prints a
-line a round: labels spent, root mean square errors of energies (meV/atom) and forces (eV/Å), the limit and the largest grade;
-then the time; then, for the last potential of the first seed, molecular dynamics at 1,500 K and what came of it. Each run is
-given to a daemon on a fresh temporary profile.
+The test set is that of `bench_selection`, so that its errors without active learning can be compared. Prints a line for each
+round: number of labels, root mean square errors of energies (meV/atom) and forces (eV/Å), the limit and the largest grade; then
+the time; then the result of molecular dynamics at 1,500 K with the last potential of the first seed. Each run is submitted to a
+daemon of a new temporary profile.
 """
 
 from __future__ import annotations

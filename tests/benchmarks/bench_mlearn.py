@@ -1,13 +1,14 @@
-"""Error, time and memory of a fit with all defaults to the data of Zuo et al., and of upstream's pacemaker beside it.
+"""Error, time and memory of a fit with all defaults to the data of Zuo et al., and of upstream's pacemaker for comparison.
 
     python -m tests.benchmarks.bench_mlearn DATA [--elements Li Si Cu] [--copies 1]
         [--pacemaker PROGRAM --seconds 600 --batch-size 100]
 
 DATA is a folder with `mlearn_<element>_{train,test}.xyz` (J. Phys. Chem. A 124, 731 (2020), BSD-3). Prints JSON. The fit is
-what `mlip-auto train` runs, on this machine's cores; its test file measures and chooses nothing. With `--copies`, the training
-structures are given that many times, each time rattled by 1e-2 Å (labels kept: only time and memory mean anything then).
+what `mlip-auto train` runs, on this machine's cores; the test file is used only for the test errors. With `--copies`, the
+training structures are given that many times, each time rattled by 1e-2 Å, with unchanged labels: only time and memory are then
+meaningful.
 With `--pacemaker`, the program of an environment with tensorpotential, upstream's own template (nonlinear, its weights and
-optimiser) runs on the same data for so many seconds of processor time, which other work on the machine does not eat up.
+optimiser) runs on the same data for a number of seconds of processor time, which other programs on the machine do not shorten.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What the nonlinear engine reaches in a given processor time, by how it is started and driven.
+"""Errors of the nonlinear engine after a given processor time, for different starts and optimisers.
 
     python -m tests.benchmarks.bench_nonlinear DATA ELEMENT TENSORPOT [--variants NAME...] [--functions 300] [--seconds 300]
 
 DATA is a folder with `mlearn_<element>_train.xyz` (J. Phys. Chem. A 124, 731 (2020), BSD-3), TENSORPOT an environment with
-tensorpotential. A linear fit is made, and its fold that is left out judges; the test file is not read. Each variant changes
-what `pace_train` gives to `pacemaker`, and runs for so many seconds of processor time. Prints, for each, errors on the fold
-over the processor time spent.
+tensorpotential. The errors are those on a hold-out fold of a linear fit; the test file is not read. Each variant changes the
+input that `pace_train` writes for `pacemaker`, and runs for a number of seconds of processor time. Prints the errors of each on
+the fold against processor time.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The cost of the workflow over a bare script that does the same in one process, and how good the potential is.
+"""Additional cost of the workflow compared with a script that does the same in one process, and accuracy of the potential.
 
     python -m tests.benchmarks.bench_one_shot [--elements Cu] [--counts 300]
     python -m tests.benchmarks.bench_one_shot --elements Cu Au --counts 600
     python -m tests.benchmarks.bench_one_shot --elements Ni Al Cu Pd Ag --counts 1500
 
 Prints a table of the stages to standard error, and JSON. For each number of structures, side by side: wall and processor time
-of `OneShotWorkChain` with the default settings, given to a daemon on a fresh temporary profile, and of the same generation,
+of `OneShotWorkChain` with the default settings, submitted to a daemon of a new temporary profile, and of the same generation,
 selection, labelling, curation and fit without AiiDA; nodes, bytes, and peak memory. For one element: the errors of the first
 potential, its lattice constant, bulk modulus and dimer curve against the oracle.
 """

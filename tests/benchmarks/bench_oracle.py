@@ -1,12 +1,12 @@
-"""What the workflow costs over the oracle alone, and how much batches save.
+"""Additional cost of the workflow compared with the oracle alone, and the reduction by batches.
 
     python -m tests.benchmarks.bench_oracle [--pw 8] [--emt 50] [--overhead 100] [--upf FILE]
 
-Prints JSON. `overhead`: seconds that a label costs beyond the bare calculator or code: of a labelling of one structure (alone;
-the goal is at most 3 s), and of one structure of a batch (at most 0.2 s); beside them the processor time of AiiDA in it, which
-a busy machine changes less, and the load of the machine. For pw.x: seconds a structure of silicon of two atoms in the oracle's
-WorkChain, and of the same input files given to pw.x by a bare loop, one after the other. For EMT: structures labelled a second
-in batches of 100, and by one CalcJob each. All in one process, without a daemon, so that nothing waits for another poll.
+Prints JSON. `overhead`: seconds per label without those of the calculator or code: for a labelling of one structure (`alone`;
+the goal is at most 3 s), and for one structure of a batch (at most 0.2 s); also the processor time of AiiDA, which depends
+less on the load of the machine, and this load. For pw.x: seconds per structure of two silicon atoms in the oracle's
+WorkChain, and for the same input files in a loop without AiiDA. For EMT: structures labelled per second in batches of 100,
+and with one CalcJob for each. All in one process, without a daemon, so that no time is spent waiting for polls.
 """
 
 from __future__ import annotations

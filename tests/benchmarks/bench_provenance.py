@@ -1,12 +1,11 @@
-"""How long the provenance questions take in a large profile.
+"""Time of the queries of provenance in a large profile.
 
     python -m tests.benchmarks.bench_provenance [--jobs 30000] [--runs 1] [--postgres]
 
-Prints JSON. A fresh profile, on SQLite or on PostgreSQL, is filled in bulk with the nodes and links of runs: each job labels a
-trajectory of its own and has its report (so about 100,000 nodes for 30,000 jobs), divided among so many runs, each with a
-potential: with one run, all are behind one. Then: seconds of each question of
-`aiida_mlip_autopipec.provenance.queries`. PostgreSQL is told to look at its new tables, as it does
-by itself within minutes of such a change.
+Prints JSON. A fresh profile, on SQLite or on PostgreSQL, is filled in bulk with the nodes and links of runs: each job labels
+a trajectory of its own and has its report (so about 100,000 nodes for 30,000 jobs), divided among `--runs` runs with a
+potential each. Then: seconds of each query of `aiida_mlip_autopipec.provenance.queries`. PostgreSQL first analyses its new
+tables, which it would do by itself within minutes.
 """
 
 from __future__ import annotations

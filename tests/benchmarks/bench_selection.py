@@ -1,10 +1,10 @@
-"""Error against number of labels, of structures as they are generated and of chosen ones.
+"""Error against number of labels, for generated structures without selection and for selected ones.
 
     python -m tests.benchmarks.bench_selection [--labels 50 100 200 500] [--seeds 1 2 3] [--selections none d_optimal ...]
 
-Copper, labelled by ASE's effective medium theory; fits with all defaults; errors on `broad_copper`, which no part of the
-pipeline made. The seeds are those of the generator. Prints a line for each fit (root mean squares: energies in meV/atom, forces
-in eV/Å), and at the end JSON with the means over the seeds. No AiiDA profile is needed.
+Copper, labelled by ASE's effective medium theory; fits with all defaults; errors on the independent test set `broad_copper`.
+The seeds are those of the generator. Prints a line for each fit (root mean squares: energies in meV/atom, forces in eV/Å),
+and at the end JSON with the means over the seeds. No AiiDA profile is needed.
 """
 
 from __future__ import annotations

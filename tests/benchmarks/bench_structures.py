@@ -1,9 +1,9 @@
-"""How good a potential of Ni and Al is that starts from the user's phases, beside one that starts from the elements alone.
+"""Accuracy of potentials of Ni and Al that start from the user's phases, and from the elements alone.
 
     python -m tests.benchmarks.bench_structures [--labels 200] [--start phases elements] [--cutoff 6.0] [--folder DIR]
 
-Prints a table. Both potentials are fitted to as many labels of EMT with the default settings of a run, but for --cutoff. The
-test set is made by no part of the pipeline: molecular dynamics of each phase by EMT at 300 to 1,500 K, vacancies, antisites and
+Prints a table. Both potentials are fitted to the same number of EMT labels with the default settings of a run, except --cutoff.
+The test set is independent of the pipeline: molecular dynamics of each phase by EMT at 300 to 1,500 K, vacancies, antisites and
 surfaces. Then follow lattice constants and elastic constants of each phase (Voigt diagonal and C12, ions clamped). Phases
 that are not stable by EMT are named: NiAl has C11 < C12, and NiAl3 relaxes to another structure.
 """

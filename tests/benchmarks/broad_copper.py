@@ -1,4 +1,4 @@
-"""Copper of many kinds, made with ASE alone, as a test set that no part of the pipeline made; labels by EMT.
+"""Test set of many kinds of copper structures, made with ASE alone, independently of the pipeline; labels by EMT.
 
 Molecular dynamics of the solid and the liquid from 300 to 2,500 K, also compressed and expanded, with vacancies, of surfaces
 and of clusters; strained cells, and other crystals. The same structures each time.

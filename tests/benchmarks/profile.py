@@ -1,4 +1,4 @@
-"""A profile of its own for a benchmark, gone when it ends."""
+"""A temporary profile for a benchmark, deleted at its end."""
 
 from __future__ import annotations
 
