@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-# The mere import of AiiDA makes a folder for its configuration: not in the home of whoever runs the tests.
+# The import of AiiDA creates a folder for its configuration, which must not be in the home of the user.
 os.environ["AIIDA_PATH"] = tempfile.mkdtemp(prefix="aiida-")
 
 from aiida import orm
@@ -37,15 +37,15 @@ from . import postgres
 
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
 
-# No example is timed: the first one imports what only its function needs.
+# The examples have no deadline: the first one takes longer, since it imports modules.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 WALLTIMES = (6, 24, 96)
-"""Walltimes (s) to try in turn where a job must do something before its walltime ends: on a busy machine it takes long to
-begin."""
+"""Walltimes (s) to try in turn where a job must do something before its walltime ends: on a busy machine a job starts
+slowly."""
 
 _PROGRAMS = Path(sys.executable).parent
 
@@ -60,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 SYSTEM = {"cli", "cluster", "docs", "faults", "host", "setup", "system"}
-"""Folders of tests of programs with a daemon of their own, as users run them."""
+"""Folders of tests that run the programs with a daemon, as users do."""
 
 WORKFLOW = {"pipelines", "programs", "provenance", "runs"}
 """Folders of tests that run AiiDA processes in the tests' own Python."""
@@ -145,7 +145,7 @@ def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profi
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq", **storage) as profile:
         aiida_config.set_option("runner.poll.interval", 1, scope=profile.name)
         speed.install()
-        # A runner of a test profile asks for the state of its processes without a pause.
+        # The runner of a test profile queries the state of its processes without a pause.
         profile.is_test_profile = False
         aiida_config.store()
         if storage["storage_backend"] == "core.sqlite_dos":
@@ -155,7 +155,7 @@ def aiida_profile(request: pytest.FixtureRequest, aiida_config: Any, aiida_profi
 
 
 def leave_broker() -> None:
-    """Disconnect this process from its broker: it connects to that of the daemon when it needs one again.
+    """Disconnect this process from its broker; when it needs a broker again, it connects to that of the daemon.
 
     The temporary profile has a broker without daemon, to which a test before may have connected.
     """

@@ -19,7 +19,7 @@ exec setpriv --reuid=postgres --regid=postgres --clear-groups {pg_ctl} "$@"
 
 @contextmanager
 def database(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the storage configuration of an empty database, gone when done.
+    """Yield the storage configuration of an empty database, which is deleted at the end.
 
     AiiDA's fixture for this wants the locale en_US.UTF-8, which not every machine has.
 
@@ -46,7 +46,7 @@ def database(folder: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _programs(folder: Path) -> Iterator[None]:
-    """Put `pg_ctl` on the PATH, where it is installed but not there, and in a form that works for root too."""
+    """Put a `pg_ctl` on the PATH that also works for root."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     pg_ctl = str(installed[-1]) if installed else shutil.which("pg_ctl")
     if pg_ctl is None:

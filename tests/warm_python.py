@@ -24,7 +24,7 @@ LIBRARIES = ("ase.calculators.emt", "ase.io.trajectory", "pyace", "ruamel.yaml",
 
 
 def run_fresh(script: str | Path, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program in a folder by a Python that has imported nothing, and return how it ended."""
+    """Run a program in a folder by a new Python, and return the finished process."""
     command = [sys.executable, str(script), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
@@ -32,7 +32,7 @@ def run_fresh(script: str | Path, arguments: Sequence[str], folder: Path) -> sub
 def run_warm(
     script: str | Path, arguments: Sequence[str], folder: Path, modules: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program in a folder by a Python that has the libraries, and return how it ended.
+    """Run a program in a folder by a Python that has already imported the libraries, and return the finished process.
 
     :param modules: a folder with modules that it can import.
     """
@@ -65,12 +65,12 @@ def _end(server: subprocess.Popen[str]) -> None:
 
 
 def _serve() -> None:
-    """Import the libraries, and run each program that is asked for in a fork of this process."""
+    """Import the libraries, and run each requested program in a fork of this process."""
     # The folder of this file, in which a test folder may have the name of a library.
     del sys.path[0]
     for library in LIBRARIES:
         importlib.import_module(library)
-    # What is read ahead here would be missing in a child.
+    # Lines must not be read ahead: a child process would not get them.
     for line in iter(sys.stdin.readline, ""):
         pid = os.fork()
         if pid == 0:
@@ -80,7 +80,7 @@ def _serve() -> None:
 
 
 def _run(command: list[str], folder: str, out: str, error: str, modules: str) -> None:
-    """Become the program, and end with its exit status."""
+    """Run the program in this process, and exit with its status."""
     for path, stream in ((os.devnull, 0), (out, 1), (error, 2)):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), stream)
     status = 0

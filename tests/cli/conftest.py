@@ -48,7 +48,7 @@ def daemon_here(aiida_profile: Profile) -> Iterator[None]:
 
 @pytest.fixture
 def mlip_auto(daemon_here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """Run a command in this process, on AiiDA's default profile, the temporary one; return what a process would."""
+    """Run a command in this process on AiiDA's default profile, the temporary one; return the result of a process."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

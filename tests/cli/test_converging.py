@@ -1,4 +1,4 @@
-"""`mlip-auto converge` with the real pw.x: it writes the cheapest settings, and a repetition computes nothing again."""
+"""`mlip-auto converge` with the real pw.x: it writes the cheapest settings, and a repetition reuses all labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distillation: a potential that reproduces a calculator, compared with it."""
+"""Distillation: a potential that reproduces a calculator, and its comparison with the calculator."""
 
 from __future__ import annotations
 

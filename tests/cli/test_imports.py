@@ -14,7 +14,7 @@ SHOW = "import aiida_mlip_autopipec.cli.running, aiida_mlip_autopipec.host.profi
 
 
 def imported(code: str) -> set[str]:
-    """Return the names of the modules that a fresh Python has imported after some code."""
+    """Return the names of the modules that a new Python process has imported after running some code."""
     script = f"import sys\n{code}\nprint(*sys.modules, sep='\\n')"
     return set(
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()

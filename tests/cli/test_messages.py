@@ -1,4 +1,4 @@
-"""Wrong files and arguments are explained in a line, without a traceback."""
+"""Wrong files and arguments give a message of one line, without a traceback."""
 
 from __future__ import annotations
 

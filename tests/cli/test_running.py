@@ -50,7 +50,7 @@ def test_killed_lost_and_paused_runs_resume_with_their_labels(
     mlip_auto: Command, aiida_profile: Profile, tmp_path: Path
 ) -> None:
     first, free = tmp_path / "first", tmp_path / "free"
-    # Holds every job but the first; what identifies the calculator runs it too, but is no job.
+    # Holds all jobs except the first. The script that identifies the calculator runs these lines, too, but is no job.
     text = f"[ ! -e _aiidasubmit.sh ] || mkdir '{first}' 2>/dev/null || while [ ! -e '{free}' ]; do sleep 0.2; done"
     run = submit(mlip_auto, tmp_path, resources={"oracle": {"prepend_text": text}})
     at_work = mlip_auto("resume", run)
@@ -75,7 +75,7 @@ def test_killed_lost_and_paused_runs_resume_with_their_labels(
     assert resumed.returncode == 0 and f"OneShotWorkChain {again}" in resumed.stdout, resumed.stdout + resumed.stderr
 
     def is_paused() -> bool:
-        # A worker that has just begun is not reached yet.
+        # A worker that has just started does not answer yet.
         done = CliRunner().invoke(verdi, ["-p", aiida_profile.name, "process", "pause", "--timeout", "30", again])
         assert done.exit_code == 0, done.output
         return ": paused" in mlip_auto("status", again).stdout

@@ -81,7 +81,7 @@ def test_the_scheduler_runs_a_job_in_the_python_of_the_tests(description: dict[s
     assert state_of(description, job) == "COMPLETED"
 
 
-def test_a_job_that_takes_more_memory_than_it_asked_for_is_killed(description: dict[str, Any]) -> None:
+def test_job_that_takes_more_memory_than_requested_is_killed(description: dict[str, Any]) -> None:
     wrapped = f"{sys.prefix}/bin/python3 -c '{EAT_MEMORY}'"
     run = login(description, f'sbatch --wait --parsable --mem=200 --output=%j.out --wrap="{wrapped}"')
     job = run.stdout.strip()

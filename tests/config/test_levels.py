@@ -1,4 +1,4 @@
-"""Levels of pw.x are the protocols of aiida-quantumespresso, and give way to what is set."""
+"""Levels of pw.x are the protocols of aiida-quantumespresso; explicit settings have precedence."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ def error_of(content: dict) -> str:
     return str(caught.value)
 
 
-def test_a_misspelt_key_is_named_with_what_is_allowed() -> None:
+def test_message_names_a_misspelt_key_and_the_allowed_ones() -> None:
     message = error_of({"elements": ["Cu"], "oracle": {"type": "ase", "structures_per_jobs": 3}})
     assert "oracle.structures_per_jobs: unknown key; did you mean 'structures_per_job'?" in message
     assert "seconds_per_structure" in message
 
 
-def test_a_wrong_value_is_named_with_its_limit() -> None:
+def test_message_names_a_wrong_value_and_its_limit() -> None:
     message = error_of({"elements": ["Cu"], "oracle": {"max_failed_fraction": 1.5}})
     assert "oracle.max_failed_fraction: 1.5 is not allowed: must be a number from 0 to 1" in message
 

@@ -79,7 +79,7 @@ def test_homometric_structures_have_different_fingerprints() -> None:
     assert apart(first, second) > 0.1
 
 
-def test_a_cluster_in_another_box_is_the_same_and_a_periodic_one_is_not() -> None:
+def test_cluster_in_another_box_is_equal_and_a_periodic_structure_is_not() -> None:
     first, second = molecule("H2O", vacuum=4.0), molecule("H2O", vacuum=9.0)
     assert apart(first, second) < TOLERANCE / 4
     periodic = first.copy()

@@ -1,4 +1,4 @@
-"""The user's structures: reading, and what is refused."""
+"""The user's structures: formats that are read, and structures that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, and its generated pages hold what the package has."""
+"""The documentation builds without a warning, and its generated pages describe all settings, commands and processes."""
 
 from __future__ import annotations
 

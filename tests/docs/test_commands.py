@@ -55,7 +55,7 @@ def test_all_code_blocks_are_found() -> None:
     assert {block.language for block in blocks(*LANGUAGES)} >= {"bash", "python", "yaml"}
     assert len(RUN) > 10
     fences = sum(page.read_text(encoding="utf-8").count("```") for page in PAGES)
-    # A block whose language is not known here, or whose fence is broken, would be passed over; `{directives}` are Sphinx's.
+    # A block in an unknown language, or with a broken fence, would not be tested; `{directives}` belong to Sphinx.
     directives = sum(len(re.findall(r"^```\{", page.read_text(encoding="utf-8"), re.M)) for page in PAGES)
     assert fences == 2 * (len(blocks(*LANGUAGES)) + directives)
 
@@ -86,7 +86,7 @@ def _parse(command: click.Command, words: list[str]) -> None:
     if context.find_root().command is main:
         command.make_context(context.info_name, list(words))
     else:
-        # What the words stand for (profiles, nodes) is not there.
+        # The profiles and nodes that the words name do not exist here.
         command.make_parser(context).parse_args(list(words))
 
 
@@ -135,7 +135,7 @@ def test_blocks_of_a_page_run(
             exec(compile(re.sub(r"\bPK\b", str(finished_run.pk), block.text), str(block), "exec"), {})
             continue
         for program, *words in block.commands:
-            # A list of commands holds the name of no dataset twice: pages share the profile.
+            # Pages share the profile, so that each name of a dataset must occur only once.
             words = [str(finished_run.pk) if word == "PK" else word for word in words]
             group, profile = (main, []) if program == "mlip-auto" else (verdi, ["-p", aiida_profile.name])
             own = ["--profile", aiida_profile.name] if program == "mlip-auto" and words[0] != "init" else []

@@ -31,7 +31,7 @@ def test_references_are_numbered_as_they_are_cited() -> None:
     assert "Prandini" in references
 
 
-def test_a_teacher_is_named_and_its_labels_are_not_those_of_the_oracle() -> None:
+def test_text_distinguishes_labels_of_the_teacher_from_those_of_the_oracle() -> None:
     used = {"oracle": {"calculator": "gpaw"}, "teacher": {"calculator": "chgnet"}}
     text = " ".join(citation(Facts("uuid-1", METRICS, **used)).split())
     assert "computed by the calculator 'gpaw'" in text

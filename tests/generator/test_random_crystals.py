@@ -32,7 +32,7 @@ def test_random_crystals_have_symmetry_and_differ() -> None:
 @pytest.mark.parametrize(
     "formula", [{"Al": 1, "Cu": 3}, {"Al": 4, "Cu": 4}, {"Ag": 2, "Al": 2, "Cu": 2, "Ni": 1, "Pd": 1}]
 )
-def test_a_compound_has_its_formula_and_symmetry(formula: dict[str, int]) -> None:
+def test_random_compound_has_the_given_formula_and_symmetry(formula: dict[str, int]) -> None:
     random = np.random.default_rng(1)
     crystals = [random_compound(formula, random) for _ in range(8)]
     assert all(Counter(cell.get_chemical_symbols()) == formula for cell in crystals)
@@ -41,7 +41,7 @@ def test_a_compound_has_its_formula_and_symmetry(formula: dict[str, int]) -> Non
 
 
 @pytest.mark.parametrize("group", [1, 15, 43, 70, 146, 166, 225, 230])
-def test_the_operations_are_those_of_the_group_in_its_primitive_cell(group: int) -> None:
+def test_operations_are_those_of_the_space_group_in_its_primitive_cell(group: int) -> None:
     rotations, translations, primitive = _operations(group)
     centrings = round(1 / abs(np.linalg.det(primitive)))
     pure = [t for r, t in zip(rotations, translations, strict=True) if np.array_equal(r, np.eye(3))]

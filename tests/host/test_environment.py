@@ -45,7 +45,7 @@ def test_error_for_an_unconfigured_computer_says_how_to_configure_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["label_structures", "pace_train", "select_structures"])
-def test_a_code_is_stored_once_and_again_when_its_script_changes(name: str) -> None:
+def test_code_is_stored_again_only_if_its_program_has_changed(name: str) -> None:
     code = ensure_code(name)
     assert ensure_code(name).uuid == code.uuid
     assert code.base.repository.get_object_content(name).startswith("#!/usr/bin/env python3")

@@ -24,7 +24,7 @@ def moment(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_the_time_left_covers_the_steps_to_come(capsys: pytest.CaptureFixture[str], moment: list[float]) -> None:
+def test_time_left_includes_the_following_steps(capsys: pytest.CaptureFixture[str], moment: list[float]) -> None:
     progress = Progress()
     progress.plan({"first": 10.0, "second": 30.0})
     progress.begin("first")

@@ -16,7 +16,7 @@ from ase.calculators.emt import EMT
 class FaultyEMT(EMT):
     """EMT that fails for structures of certain sizes: `{number of atoms: fault}`.
 
-    The fault `hang once` makes the file `marker` and hangs, unless there is one.
+    The fault `hang once` creates the file `marker` and hangs, unless the file exists already.
     """
 
     def __init__(self, faults: dict[str, str], marker: str = "", **parameters: Any) -> None:
@@ -73,7 +73,7 @@ class WaitingEMT(EMT):
 
 
 class LastEMT(EMT):
-    """EMT whose label of a dimer waits until that of `others` other structures are there.
+    """EMT that labels a dimer only after the labels of `others` other structures exist.
 
     :param url: of a folder, see :class:`WaitingEMT`.
     """

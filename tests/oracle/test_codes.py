@@ -1,6 +1,6 @@
 """Recipes on the real programs, run by `label_structures`: CP2K, ABINIT and Psi4 of Debian, GPAW and models of PyPI.
 
-A code that lives in another Python environment is found by a variable such as MLIP_GPAW_PYTHON, with the path of its Python.
+A code in another Python environment is found by a variable such as MLIP_GPAW_PYTHON, with the path of its Python.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def water() -> Atoms:
 
 @dataclass(frozen=True)
 class Code:
-    """A calculator with a recipe, settings that make it cheap, and what its own ASE calculator is."""
+    """A calculator with a recipe, settings that make it cheap, and its ASE calculator."""
 
     name: str
     needs: str
@@ -191,7 +191,7 @@ def strained(atoms: Atoms, step: float) -> Atoms:
 
 
 def run_directly(code: Code, atoms: Atoms, folder: Path, **changes: Any) -> list[Any]:
-    """Return energy, forces and stress of the code's own ASE calculator, without anything of this package."""
+    """Return energy, forces and stress of the ASE calculator of the code, without this package."""
     config = code.config(atoms, **changes)
     method = job_method([atoms], config.method())
     parameters = {**method["parameters"], **(method["variants"][0] if "variants" in method else {})}

@@ -1,4 +1,4 @@
-"""Labels are reused only if the code and the files behind them are the same: each is really changed here."""
+"""Labels are reused only if the code and the files behind them are the same: each test changes one of them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Scaled(EMT):
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A folder with a calculator of the user's own, and the file that it reads."""
+    """A folder with a calculator of the user, and the file that the calculator reads."""
     (tmp_path / "scaled.py").write_text(CALCULATOR)
     (tmp_path / "table").write_text("1.0")
     return tmp_path
@@ -134,7 +134,7 @@ def test_files_that_the_user_names_belong_to_the_identity(prepare: Prepare, pack
 
 @pytest.fixture
 def program(package: Path) -> Path:
-    """An external program, and pseudopotentials in a folder of its own."""
+    """An external program, and a folder with pseudopotentials."""
     path = package / "bin" / "orca"
     path.parent.mkdir()
     path.write_text("#!/bin/sh\n")
@@ -142,7 +142,7 @@ def program(package: Path) -> Path:
     return path
 
 
-def test_the_program_behind_a_calculator_is_identified_by_its_content(package: Path, program: Path) -> None:
+def test_external_program_of_a_calculator_is_identified_by_its_content(package: Path, program: Path) -> None:
     def found(**variables: str) -> dict[str, Any]:
         request = json.dumps({"calculator": "aims", "elements": ["Cu"]})
         environment = {"PATH": str(program.parent), "ASE_AIMS_COMMAND": "orca", **variables}
@@ -209,7 +209,7 @@ def test_labels_of_an_unknown_method_are_reused_only_under_a_name(prepare: Prepa
 def test_labels_of_version_0_1_0_are_found_if_ase_is_the_same(aiida_profile: Any, copper: list[Atoms]) -> None:
     config = AseOracleConfig(parameters={"asap_cutoff": True})
     prepared = prepare_oracle(config, ResourcesConfig(), ["Cu"])
-    # As that version stored them, and no test before.
+    # Stored as version 0.1.0 stored them; no earlier test has stored such labels.
     structures = [copper[1].copy() for _ in range(2)]
     for number, atoms in enumerate(structures):
         atoms.set_distance(0, 1, 2.412 + 0.1 * number)

@@ -60,7 +60,7 @@ def label_by_pw(aiida_profile: Profile, small_pw: QuantumEspressoOracleConfig) -
 
 @pytest.fixture
 def silicon() -> list[Atoms]:
-    """An isolated atom and three crystals of two atoms, none of them at rest."""
+    """An isolated atom and three crystals of two atoms, with forces on the atoms of all crystals."""
     structures = [Atoms("Si", info={"family": "isolated_atom"})]
     for number in range(3):
         atoms = bulk("Si", a=5.35 + 0.05 * number)
@@ -70,7 +70,9 @@ def silicon() -> list[Atoms]:
     return structures
 
 
-def test_labels_are_what_ase_reads_in_the_same_output(label_by_pw: Label, silicon: list[Atoms], tmp_path: Path) -> None:
+def test_labels_equal_those_that_ase_reads_from_the_output(
+    label_by_pw: Label, silicon: list[Atoms], tmp_path: Path
+) -> None:
     node = label_by_pw(silicon)
     assert node.is_finished_ok, node.exit_message
     frames = frames_with_source(node.outputs.labelled)
@@ -180,7 +182,7 @@ def by_volume(node: orm.WorkChainNode) -> list[Atoms]:
     return sorted(frames_with_source(node.outputs.labelled), key=lambda atoms: atoms.get_volume())
 
 
-def test_ase_s_own_espresso_calculator_gives_the_same_labels(
+def test_espresso_calculator_of_ase_gives_the_same_labels(
     label_by_pw: Label,
     silicon: list[Atoms],
     silicon_upf: Path,
@@ -240,7 +242,7 @@ def test_labels_of_a_failed_oracle_are_reused(
         raise RuntimeError("the worker has no memory left")
 
     structures = silicon[2:]
-    # A cutoff of its own: no other test has labels by it.
+    # A cutoff that no other test uses, so that no labels are reused.
     config = small_pw.model_copy(update={"ecutwfc": 11.0})
     with monkeypatch.context() as patched:
         patched.setattr(quantumespresso, "_store_labels", fail)

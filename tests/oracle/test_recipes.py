@@ -142,11 +142,11 @@ def test_oxygen_has_a_higher_cutoff_than_silicon() -> None:
     assert config_of("gpaw", "O").parameters["mode"]["ecut"] > config_of("gpaw", "Si").parameters["mode"]["ecut"]
 
 
-def test_what_the_user_sets_has_precedence() -> None:
+def test_user_settings_have_precedence_over_a_recipe() -> None:
     parameters = {"encut": 333.0, "lasph": None, "isym": 2, "kpts": [3, 3, 3]}
     config = config_of("vasp", "Si", parameters=parameters, vacuum=7.0, structures_per_job=9)
     assert config.parameters["encut"] == 333.0 and "lasph" not in config.parameters
-    # Neither the recipe's k-points nor its parameters of one kind replace them.
+    # The k-points of the recipe, and its parameters of one kind of structure, do not replace those of the user.
     assert config.kpoints_distance is None
     assert config.parameters_by_kind["atom"].get("isym") is None
     assert (config.vacuum, config.structures_per_job, config.command) == (7.0, 9, "vasp_std")
@@ -211,7 +211,7 @@ def test_inputs_of_fhi_aims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         calculator, computed = calculator_for(atoms, "aims", parameters=parameters, **settings)
         assert calculator.profile.command == "aims.x"
         with warnings.catch_warnings():
-            # Of a plugin that is to replace this part of ASE.
+            # A keyword of a plugin that is to replace this part of ASE.
             warnings.simplefilter("ignore", FutureWarning)
             calculator.write_inputfiles(computed, ["energy"])
         assert words(Path("control.in").read_text()) == words(control)

@@ -37,7 +37,7 @@ WALKERS = {
 SETTINGS: dict[str, Any] = {
     "elements": ["Cu"],
     "generator": {"max_atoms": 4},
-    # Another method than in the other tests, which would reuse these labels.
+    # A method that no other test uses, so that no labels are reused.
     "oracle": {"parameters": {"asap_cutoff": True}},
     "training": {"n_functions": 15, "cutoff": 5.0, "order": 3, "test_fraction": 0.2},
     "exploration": {"walkers": WALKERS, "max_atoms": 8, "steps": 60, "select_grade": 1.2},
@@ -90,7 +90,7 @@ def reached(aiida_profile: Profile) -> orm.WorkChainNode:
 
 @pytest.fixture(scope="module")
 def learned(reached: orm.WorkChainNode) -> orm.WorkChainNode:
-    """Return a run that continues from that one, and has used its budget of labels."""
+    """Return a run that continues from the run `reached`, and has used its budget of labels."""
     node = learn(configured(), previous=reached)
     assert node.is_finished_ok, node.exit_message
     return node
@@ -204,7 +204,7 @@ def test_run_with_a_failed_exploration_keeps_its_last_potential(learned: orm.Wor
     assert "explore" in node.exit_message
     assert node.outputs.potential.uuid == learned.outputs.potential.uuid
     assert node.outputs.learning["ended"] == "failed"
-    # A resumed run continues from there.
+    # A resumed run continues from this state.
     assert restart_builder(node).previous["history"].uuid == node.outputs.learning.uuid
 
 

@@ -18,7 +18,7 @@ def calculations(run: orm.WorkChainNode) -> list[orm.CalculationNode]:
 
 
 def run_again(config: PipelineConfig, **training: object) -> orm.WorkChainNode:
-    """Run the pipeline with caching, and without a search for labels that exist."""
+    """Run the pipeline with caching, and without reuse of labels."""
     content = config.model_dump(mode="json")
     content["oracle"].update(reuse=False)
     content["training"].update(training)

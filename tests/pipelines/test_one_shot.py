@@ -64,7 +64,7 @@ def test_numbers_of_structures_agree_from_stage_to_stage(
     assert metrics["test"]["n_structures"] == curation["n_test"]
 
 
-def test_every_frame_of_the_dataset_leads_back_to_its_generated_structure(finished_run: orm.WorkChainNode) -> None:
+def test_every_frame_of_the_dataset_names_its_generated_structure(finished_run: orm.WorkChainNode) -> None:
     for trajectory in finished_run.outputs.dataset.values():
         for atoms in to_atoms(trajectory):
             labelled = orm.load_node(atoms.info["source_uuid"])

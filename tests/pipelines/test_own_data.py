@@ -37,7 +37,7 @@ def alloys() -> list[Atoms]:
     return frames
 
 
-def test_the_data_are_one_node_and_each_structure_of_the_dataset_names_it(
+def test_own_data_are_one_node_which_each_structure_of_the_dataset_names(
     aiida_profile: Profile, alloys: list[Atoms]
 ) -> None:
     trajectories = orm.QueryBuilder().append(orm.TrajectoryData)
@@ -62,7 +62,7 @@ def test_the_data_are_one_node_and_each_structure_of_the_dataset_names_it(
     assert [(stage.name, stage.state) for stage in stages(node)] == [("dataset", "done"), ("fit", "done")]
 
 
-def test_data_that_are_all_rejected_end_the_run_with_the_reasons(aiida_profile: Profile, alloys: list[Atoms]) -> None:
+def test_run_fails_with_the_reasons_if_all_structures_are_rejected(aiida_profile: Profile, alloys: list[Atoms]) -> None:
     config = TrainingRunConfig(**SMALL, curation={"max_force": 1e-6})
     _, node = run_get_node(build_training(alloys, config, "alloys.extxyz"))
     assert node.exit_status == OwnDataWorkChain.exit_codes.ERROR_CURATION_FAILED.status
@@ -77,9 +77,7 @@ def test_data_without_training_structures_are_refused_before_a_run(aiida_profile
         build_training(alloys, TrainingRunConfig(**SMALL), "alloys.extxyz")
 
 
-def test_data_whose_training_structures_are_all_rejected_end_the_run(
-    aiida_profile: Profile, alloys: list[Atoms]
-) -> None:
+def test_run_fails_if_all_training_structures_are_rejected(aiida_profile: Profile, alloys: list[Atoms]) -> None:
     for atoms in alloys[:-1]:
         atoms.info["split"] = "test"
     alloys[-1].info["split"] = "train"

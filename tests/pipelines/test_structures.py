@@ -68,7 +68,7 @@ def test_an_element_outside_the_run_is_refused(aiida_profile: Profile, tmp_path:
         build_one_shot(config)
 
 
-def test_a_source_is_a_file_or_a_node() -> None:
+def test_source_must_be_either_a_file_or_a_node() -> None:
     with pytest.raises(UserError, match="either 'file' or 'node'"):
         parse_settings(PipelineConfig, {"elements": ["Cu"], "structures": [{"name": "x"}]}, "test")
 

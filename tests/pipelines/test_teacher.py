@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
     "generator": {"count": 20, "max_atoms": 4},
     # A small pool, so that explored frames are selected too.
     "selection": {"pool": 1, "n_functions": 40},
-    # Labels of other tests, by these methods, are not reused: the jobs are counted.
+    # Methods that no other test uses: no labels are reused, since the jobs are counted.
     "oracle": {"parameters": {"asap_cutoff": True}, "reuse": False},
     "teacher": {
         "oracle": {"type": "ase", "calculator": "emt", "reuse": False},
@@ -63,11 +63,11 @@ def learned(aiida_profile: Profile) -> orm.WorkChainNode:
 
 @pytest.fixture(scope="module")
 def taught(learned: orm.WorkChainNode) -> orm.WorkChainNode:
-    """Return its start, a one-shot run with a teacher."""
+    """Return the start of that run, a one-shot run with a teacher."""
     return called_by(learned)["start"]
 
 
-def test_the_oracle_labels_only_what_is_selected_from_pool_and_exploration(taught: orm.WorkChainNode) -> None:
+def test_oracle_labels_only_structures_selected_from_pool_and_exploration(taught: orm.WorkChainNode) -> None:
     called = called_by(taught)
     assert list(called) == [TEACH, "explore", "select", "label", "train"]
     explored = called["explore"].outputs.candidates
@@ -100,9 +100,7 @@ def test_labels_of_the_teacher_are_not_in_the_dataset(taught: orm.WorkChainNode)
     assert outputs.exploration["candidates"] == count_frames(called_by(taught)["explore"].outputs.candidates)
 
 
-def test_the_fit_chooses_whether_the_teacher_is_its_prior(
-    learned: orm.WorkChainNode, taught: orm.WorkChainNode
-) -> None:
+def test_fit_chooses_whether_the_teacher_is_the_prior(learned: orm.WorkChainNode, taught: orm.WorkChainNode) -> None:
     for run in (taught, learned):
         trainer = run.outputs.metrics.creator.caller
         assert trainer.inputs.teacher.uuid == taught.outputs.teacher.potential_yaml.uuid
@@ -110,7 +108,7 @@ def test_the_fit_chooses_whether_the_teacher_is_its_prior(
     assert "teacher" not in called_by(called_by(taught)[TEACH])["train"].inputs
 
 
-def test_provenance_marks_the_teacher_and_does_not_count_it(taught: orm.WorkChainNode) -> None:
+def test_provenance_marks_the_teacher_and_does_not_count_its_structures(taught: orm.WorkChainNode) -> None:
     origin = trace(taught.outputs.potential)
     counts = {process.label: process.count for process in origin.processes}
     assert counts["AseLabelCalculation"] == counts[f"AseLabelCalculation{OF_TEACHER}"] == 1
@@ -128,7 +126,7 @@ def test_the_list_of_potentials_marks_that_of_the_teacher(
     assert not marked[taught.outputs.potential.pk] and not marked[learned.outputs.potential.pk]
 
 
-def test_the_report_says_what_the_teacher_did(learned: orm.WorkChainNode) -> None:
+def test_report_has_a_finding_on_the_teacher(learned: orm.WorkChainNode) -> None:
     subject = collect(learned)
     assert (subject.teacher["name"], subject.teacher["labelled"]) == ("emt", 24)
     chosen = called_by(called_by(learned)["start"])["select"].outputs.report["chosen"]

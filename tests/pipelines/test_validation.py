@@ -69,7 +69,7 @@ def validated(run: orm.WorkChainNode) -> orm.WorkChainNode:
     return node
 
 
-def test_a_run_validates_its_potential_if_asked(run: orm.WorkChainNode, validated: orm.WorkChainNode) -> None:
+def test_run_validates_its_potential_if_requested(run: orm.WorkChainNode, validated: orm.WorkChainNode) -> None:
     assert validated.inputs.potential.uuid == run.outputs.potential.uuid
     assert run.outputs.validation.uuid == validated.outputs.validation.uuid
     assert (stages(run)[-1].name, stages(run)[-1].state) == ("validation", "done")
@@ -141,7 +141,7 @@ def test_result_files_of_a_validation(validated: orm.WorkChainNode, tmp_path: Pa
     assert names == {"validation.json", "labelled.extxyz", "predicted.extxyz"}
 
 
-def test_a_file_from_elsewhere_with_too_short_a_cutoff_fails(
+def test_imported_file_with_too_short_a_cutoff_fails_the_validation(
     run: orm.WorkChainNode, config: PipelineConfig, tmp_path: Path
 ) -> None:
     from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
@@ -160,7 +160,7 @@ def test_a_file_from_elsewhere_with_too_short_a_cutoff_fails(
     assert node.outputs.validation["passed"] is False
 
 
-def test_the_settings_of_the_run_that_made_a_potential_are_known(poor: Potential, config: PipelineConfig) -> None:
+def test_settings_of_the_run_that_made_a_potential_are_found(poor: Potential, config: PipelineConfig) -> None:
     assert settings_of(poor.file) == config
 
 

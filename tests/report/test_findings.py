@@ -119,7 +119,7 @@ def test_percentages_are_formatted_in_one_way(fraction: float, text: str) -> Non
     assert percent(fraction) == text
 
 
-def test_a_failed_check_of_the_validation_is_named(aiida_profile: Profile) -> None:
+def test_findings_name_a_failed_check_of_the_validation(aiida_profile: Profile) -> None:
     potential = store_fit(rattled_copper(200), noise=0.001)
     store_validation(potential, CHECK, {**CHECK, "passed": False, "deviation": None, "reason": "phonons are unstable"})
     level, findings = found_in(potential)
@@ -141,7 +141,7 @@ def test_the_deviation_of_a_relative_check_has_no_unit(aiida_profile: Profile) -
     assert "C11 of fcc (deviation 31 %, limit 15 %)" in texts(all_findings(replace(subject, validation=validation)))
 
 
-def test_test_structures_that_equal_training_structures_are_counted_apart(aiida_profile: Profile) -> None:
+def test_test_structures_that_equal_training_structures_are_counted_separately(aiida_profile: Profile) -> None:
     frames = rattled_copper(200)
     for index, atoms in enumerate(frames):
         # Ten of the twenty test structures equal one in train.

@@ -128,7 +128,7 @@ def test_the_filter_by_kind_works(page: webdriver.Chrome, subject: Subject) -> N
     assert console_errors(page) == []
 
 
-def test_pointing_at_a_structure_names_the_calculation_behind_it(page: webdriver.Chrome, subject: Subject) -> None:
+def test_tooltip_of_a_structure_names_its_calculation(page: webdriver.Chrome, subject: Subject) -> None:
     canvas = page.find_element(By.CSS_SELECTOR, 'canvas[data-cloud="energy-errors"]')
     place: dict[str, Any] = page.execute_script(
         """

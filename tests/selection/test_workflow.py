@@ -150,7 +150,7 @@ def test_exit_message_for_candidates_that_cannot_be_used(resources: orm.Dict, co
     assert "periodic in some directions only" in node.exit_message
 
 
-def test_a_computer_without_the_program_says_what_to_install(
+def test_exit_message_without_python_ace_says_what_to_install(
     pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode, tmp_path: Path
 ) -> None:
     (tmp_path / "pyace.py").write_text("raise ImportError('no pyace here')")

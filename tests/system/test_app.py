@@ -35,7 +35,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A machine on which AiiDA was never used; its daemon is stopped at the end."""
+    """A home without AiiDA configuration; its daemon is stopped at the end."""
     home = tmp_path_factory.mktemp("home")
     yield home
     subprocess.run([VERDI, "daemon", "stop"], env=environment(home), capture_output=True, check=False)
@@ -63,7 +63,7 @@ def mlip_auto(home: Path, tmp_path: Path) -> Command:
 
 @pytest.fixture(scope="module")
 def first_run(home: Path, tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
-    """The first command on the fresh machine, by its name in the specification: how it ended, its results and its PK."""
+    """The first command in that home, by its name in the specification: its process, its results and the PK of its run."""
     folder = tmp_path_factory.mktemp("first")
     (folder / "CONFIG.yaml").write_text(yaml.safe_dump(SMALL))
     done = command_in(home, folder)("run-cycle-02", "CONFIG.yaml", "--no-reuse", "--output", "out")
@@ -79,7 +79,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def daemon_processes(home: Path) -> list[psutil.Process]:
-    """Return the processes of the daemon on the fresh machine, its supervisor first, which would start the others again."""
+    """Return the processes of the daemon; the supervisor is the first, since it would restart the others."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if "start-circus" in process.cmdline() and process.environ().get("AIIDA_PATH", "").startswith(str(home)):
@@ -88,7 +88,7 @@ def daemon_processes(home: Path) -> list[psutil.Process]:
 
 
 def start_run(home: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """Start a run and wait until it labels; return the process and the run's PK."""
+    """Start a run and wait until labels are computed; return the process and the PK of the run."""
     process = subprocess.Popen(
         [PROGRAM, "run", "CONFIG.yaml", "--output", "out"],
         env=environment(home),
@@ -96,7 +96,7 @@ def start_run(home: Path, folder: Path) -> tuple[subprocess.Popen[str], str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # Where the tests run in the background, Ctrl-C is ignored, and that is inherited.
+        # If the tests run in the background, Ctrl-C is ignored, and child processes inherit this.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None

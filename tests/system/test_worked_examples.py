@@ -50,7 +50,7 @@ def relaxed(atoms: Atoms, calculator: Calculator, *, with_cell: bool = False) ->
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="pw.x is not installed")
-def test_magnesium_oxide_has_the_lattice_constant_of_pw(run: Run, silicon_upf: Path) -> None:
+def test_lattice_constant_of_magnesium_oxide_agrees_with_pw(run: Run, silicon_upf: Path) -> None:
     potential, metrics = run("magnesium_oxide")
     crystal = relaxed(read(EXAMPLES / "magnesium_oxide" / "MgO.cif"), potential, with_cell=True)
     # By pw.x with the settings of the example.
@@ -59,7 +59,7 @@ def test_magnesium_oxide_has_the_lattice_constant_of_pw(run: Run, silicon_upf: P
 
 
 @pytest.mark.slow
-def test_nickel_aluminium_has_the_phases_of_its_oracle(run: Run) -> None:
+def test_phases_of_nickel_and_aluminium_agree_with_the_oracle(run: Run) -> None:
     potential, _ = run("nickel_aluminium")
     energies = {}
     for name in ("Ni", "Al", "Ni3Al"):
@@ -72,7 +72,7 @@ def test_nickel_aluminium_has_the_phases_of_its_oracle(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_oxygen_on_copper_is_bound_as_by_its_oracle(run: Run) -> None:
+def test_adsorption_of_oxygen_on_copper_agrees_with_the_oracle(run: Run) -> None:
     potential, _ = run("oxygen_on_copper")
     slabs = read(EXAMPLES / "oxygen_on_copper" / "oxygen_on_copper.extxyz", ":")
     found = []
@@ -88,7 +88,7 @@ def test_oxygen_on_copper_is_bound_as_by_its_oracle(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_small_molecules_have_the_shapes_of_their_oracle(run: Run) -> None:
+def test_geometries_of_small_molecules_agree_with_the_oracle(run: Run) -> None:
     tblite = pytest.importorskip("tblite.ase")
     potential, _ = run("small_molecules")
     for name, bond in (("H2O", (0, 1)), ("CH4", (0, 1)), ("CO2", (0, 1)), ("CH3OH", (0, 1))):

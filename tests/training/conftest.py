@@ -40,7 +40,7 @@ def thirty_copper() -> list[Atoms]:
 
 @pytest.fixture(scope="session")
 def small_fit() -> TrainingConfig:
-    """A fit of a second."""
+    """Settings of a fit that takes one second."""
     return TrainingConfig(n_functions=20, cutoff=5.0, order=3, test_fraction=0.2)
 
 

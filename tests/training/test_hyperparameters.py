@@ -72,7 +72,8 @@ def test_selection_keeps_the_relevant_functions() -> None:
 
 
 def test_validation_errors_do_not_overfit() -> None:
-    """Some of many functions fit random labels: validated on the labels of their selection, they would seem to predict."""
+    """Some of many functions fit random labels: if they were validated on the labels with which they were selected, the
+    validation error would be too small."""
     generator = np.random.default_rng(10)
     matrix, target = generator.normal(size=(200, 120)), generator.normal(size=200)
     problem, settings = problem_of(matrix, target), FitSettings({})

@@ -1,4 +1,4 @@
-"""A short fit of the nonlinear engine with tensorpotential, in an environment of its own."""
+"""A short fit of the nonlinear engine with tensorpotential, in a separate environment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_short_nonlinear_fit(thirty_copper: list[Atoms], resources: orm.Dict, 
     assert metrics["engine"] == better
     log = node.called[-1].outputs.stdout.get_content()
     assert re.search(r"Batch size: 10\b", log)
-    # What `status` would have told in the middle of it.
+    # The progress that `status` would have shown during the fit.
     begun = log[: log.index("Iteration   #7 ")]
     told = fit_progress(begun)
     assert re.fullmatch(r"step \d of \d, nonlinear fit, iteration 6 of at most 30", told.step)

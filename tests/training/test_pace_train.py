@@ -65,7 +65,7 @@ def failure(folder: Path) -> dict[str, str]:
     return json.loads((folder / "failure.json").read_text())
 
 
-def test_all_files_of_a_fit_are_there(fitted: Path) -> None:
+def test_fit_writes_all_files(fitted: Path) -> None:
     names = {"potential.yace", "potential.yaml", "potential.asi", "metrics.json", "predictions.npz"}
     assert names <= {path.name for path in fitted.iterdir()}
     assert not (fitted / "failure.json").exists()
@@ -343,7 +343,7 @@ def test_failure_with_more_functions_than_atoms(fit: Fit, thirty_copper: list[At
     assert "500 functions per element, but the training structures have only" in failure(tmp_path)["message"]
 
 
-def test_a_python_without_the_trainer_says_how_to_install_it(
+def test_error_without_python_ace_says_how_to_install_it(
     fit: Fit, thirty_copper: list[Atoms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pyace.py").write_text("raise ImportError('not here')")

@@ -19,7 +19,7 @@ from ..conftest import label_by_emt
 
 
 def test_ten_structures_give_a_potential(tmp_path: Path) -> None:
-    """The specification's: ten generated structures labelled, saved, trained, and the potential evaluates."""
+    """Required by the specification: ten generated structures are labelled, saved and fitted; the potential is evaluated."""
     from pyace import PyACECalculator
 
     structures = [label_by_emt(atoms) for atoms in StructureGenerator().generate_initial_set("Cu", 10)]

@@ -1,4 +1,4 @@
-"""The potential of a teacher as the origin of a fit."""
+"""The potential of a teacher as the prior of a fit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .test_pace_train import SCRIPT
 Fit = Callable[..., dict[str, Any]]
 
 
-def test_the_fit_solves_for_the_difference_from_the_origin() -> None:
+def test_fit_solves_for_the_difference_from_the_prior() -> None:
     generator = np.random.default_rng(13)
     matrix, origin = generator.normal(size=(60, 12)), generator.normal(size=12)
     target = matrix @ generator.normal(size=12) + generator.normal(size=60)
@@ -48,7 +48,7 @@ def test_the_fit_solves_for_the_difference_from_the_origin() -> None:
         assert moved.total(functions, solved[1]) == pytest.approx(origin + solved[0])
 
 
-def test_a_strong_ridge_keeps_the_origin_if_it_is_right() -> None:
+def test_strong_ridge_gives_the_coefficients_of_the_prior() -> None:
     generator = np.random.default_rng(14)
     matrix, origin = generator.normal(size=(40, 60)), generator.normal(size=60)
     problem = problem_of(matrix, matrix @ origin + 0.1 * generator.normal(size=40))

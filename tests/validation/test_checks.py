@@ -33,7 +33,9 @@ def verdict(kind: str, potential: float, oracle: float, **of_oracle: float) -> C
         ("imaginary_frequency", 3.0, -2.0, 0.0, True),
     ],
 )
-def test_a_deviation_and_its_limit(kind: str, potential: float, oracle: float, deviation: float, passed: bool) -> None:
+def test_deviation_is_compared_with_its_limit(
+    kind: str, potential: float, oracle: float, deviation: float, passed: bool
+) -> None:
     check = verdict(kind, potential, oracle)
     assert check.deviation == pytest.approx(deviation, abs=1e-4)
     assert check.passed is passed

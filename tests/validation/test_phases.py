@@ -108,7 +108,7 @@ def test_a_tetragonal_phase_is_relaxed_and_its_lattice_parameters_are_compared(
     values = {check["quantity"]: check["oracle"] for check in report["checks"] if check["structure"] == "CuAu"}
     assert values["a"] == pytest.approx(a, rel=1e-3)
     assert values["c"] == pytest.approx(c, rel=1e-3)
-    # The same from another cell, by the response to its stress.
+    # The same lattice parameters from another cell, by the response to its stress.
     phase = next(phase for phase in plan.crystals if phase.name == "CuAu")
     moved = phase.cell.copy()
     moved.set_cell(moved.cell.array @ np.diag([1.004, 1.004, 0.994]), scale_atoms=True)
@@ -170,7 +170,7 @@ def test_phases_without_crystals_of_their_elements(labels: Labels, plan: Plan) -
     assert units_missing == ["missing formula unit, unrelaxed"] * 2
 
 
-def test_what_is_unstable_by_the_oracle_is_not_comparable() -> None:
+def test_quantities_of_crystals_unstable_by_the_oracle_are_not_comparable() -> None:
     """Simple cubic copper shears away under effective medium theory, and has imaginary frequencies."""
     config = ValidationConfig(parts=("equation_of_state", "elastic", "phonons"))
     plan = Plan(sized(named(sc=bulk("Cu", "sc", a=2.4)), config), config)

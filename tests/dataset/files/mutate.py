@@ -1,6 +1,6 @@
 """Read mutated files and print those that give neither structures nor a clear error of one line.
 
-Runs as a process of its own: ``python -m tests.dataset.files.mutate FOLDER``, FOLDER with one file of each format.
+Runs as a separate process: ``python -m tests.dataset.files.mutate FOLDER``, FOLDER with one file of each format.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ def test_extended_xyz_written_by_ase_is_read(labelled_copper: list[Atoms], tmp_p
     assert loaded[3].get_potential_energy() == pytest.approx(labelled_copper[2].get_potential_energy(), abs=1e-6)
 
 
-def test_an_output_of_vasp_is_read_with_the_energy_its_forces_belong_to() -> None:
+def test_free_energy_is_read_from_an_output_of_vasp() -> None:
     (methane,) = DatabaseManager().load_dataset(DATA / "OUTCAR")
     assert methane.get_chemical_formula() == "CH4"
     assert methane.cell.volume == pytest.approx(957.93, abs=0.01)

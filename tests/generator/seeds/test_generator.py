@@ -50,7 +50,7 @@ def test_every_variation_keeps_the_minimum_distance_and_names_its_origin() -> No
     assert all(atoms.pbc.all() or not atoms.pbc.any() for atoms in structures)
 
 
-def test_equal_settings_give_equal_structures_and_a_larger_count_adds_some() -> None:
+def test_equal_settings_give_equal_structures_and_a_larger_count_adds_structures() -> None:
     seeds = seeds_of(bulk("Cu"))
     few = SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate(20)
     many = SeedGenerator(GeneratorConfig(), ["Cu"], seeds).generate(40)

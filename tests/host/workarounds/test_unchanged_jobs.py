@@ -26,7 +26,7 @@ def localhost(aiida_profile: Profile) -> AuthInfo:
 
 @pytest.fixture
 def job() -> Iterator[subprocess.Popen[bytes]]:
-    """A process as a job of the direct scheduler, whose name is its number."""
+    """A process that is a job of the direct scheduler; its process id is the id of the job."""
     process = subprocess.Popen(["sleep", "600"])
     yield process
     process.kill()

@@ -1,4 +1,4 @@
-"""The faults of aiida-core behind the workarounds: if a test fails, its workaround can be removed."""
+"""The faults of aiida-core that the workarounds repair: if a test fails, its workaround can be removed."""
 
 from __future__ import annotations
 
