@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 def import_files(
     files: tuple[Path, ...], label: str, trust_pickle: bool, keys: LabelKeys | None, profile: str | None
 ) -> None:
-    """Store the labelled structures of FILES as a dataset; if one of them is invalid, nothing is stored.
+    """Store the labelled structures of FILES as a dataset; if one structure or file is invalid, nothing is stored.
 
     FILES are extended XYZ, ASE databases, .traj, .pckl.gzip, or outputs of VASP (vasprun.xml, OUTCAR), pw.x, CP2K and
     FHI-aims (.out, .pwo, .log). Steps of outputs that failed or did not converge are omitted and counted.

@@ -54,8 +54,8 @@ def properties(
     output: Path | None,
     profile: str | None,
 ) -> None:
-    """Compute properties with a potential: lattice, elastic, phonons, thermal_expansion, defects, migration, stacking_fault,
-    surfaces, hull, liquid, melting.
+    """Compute properties with a potential: lattice, elastic, phonons, thermal_expansion, thermal_conductivity, defects,
+    migration, stacking_fault, surfaces, hull, liquid, melting.
 
     POTENTIAL is a PK or UUID (also of a run), or a .yace file. The computation runs in this process, needs no daemon, and is
     stored with its provenance. With --output, the results are written as properties.json and as plots.

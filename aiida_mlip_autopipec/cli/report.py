@@ -29,8 +29,8 @@ from .common import file_argument, load_node, load_profile, profile_option, say,
 def report(identifier: str, output: Path | None, literature: Path | None, profile: str | None) -> None:
     """Write a report on a potential, or on the potential of a run, as a self-contained HTML file.
 
-    It shows the settings, the errors of all structures, the coverage of the dataset, omitted structures, the validation,
-    the properties that `mlip-auto properties` computed, wall times, and how to reproduce the potential.
+    The report shows the settings, the errors of all structures, the coverage of the dataset, omitted structures, the
+    validation, the properties that `mlip-auto properties` computed, wall times, and how to reproduce the potential.
     """
     from ..report.properties import read_literature
 

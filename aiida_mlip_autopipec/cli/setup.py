@@ -24,6 +24,7 @@ def profile(file: Path | None, name: str | None) -> None:
     """Create an AiiDA profile: embedded, without services, or with PostgreSQL and RabbitMQ as set in PROFILE.yaml.
 
     \b
+    Example of a PROFILE.yaml:
     name: production
     postgres: {host: localhost, port: 5432, user: aiida, database: aiida}
     rabbitmq: {host: 127.0.0.1, port: 5672, user: guest}
@@ -54,6 +55,7 @@ def computer(file: Path, overwrite: bool, profile: str | None) -> None:
     """Create a computer that is reached by SSH and runs jobs by SLURM or another scheduler.
 
     \b
+    Example of a COMPUTER.yaml:
     label: hpc
     host: login.hpc.example.org
     user: me

@@ -26,7 +26,7 @@ EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 """Exponents of the grade that are compared."""
 
 SMALLEST_GRADE = 0.05
-"""Smaller grades count as this one."""
+"""Smaller grades are replaced by this value."""
 
 MIN_STRUCTURES, ENOUGH_STRUCTURES = 8, 20
 """Number of hold-out structures below which there is no calibration, and number from which no further fold is needed."""
