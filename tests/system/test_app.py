@@ -154,13 +154,13 @@ def test_run_finishes_after_its_daemon_was_killed(
     process, pk = start_run(home, tmp_path)
     process.kill()
     process.communicate()
-    victims = daemon_processes(home)
+    killed = daemon_processes(home)
     if not everything:
-        victims = [victim for victim in victims if "worker" in victim.cmdline()]
-    assert victims
-    for victim in victims:
-        victim.kill()
-    psutil.wait_procs(victims)
+        killed = [found for found in killed if "worker" in found.cmdline()]
+    assert killed
+    for found in killed:
+        found.kill()
+    psutil.wait_procs(killed)
     done = mlip_auto("watch", pk, "--output", "out")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "out" / "potential.yace").exists()
