@@ -243,8 +243,9 @@ class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
         return bool(self.ctx.candidates)
 
     def select(self) -> ToContext:
-        """Select the structures to label."""
+        """Select the structures to label, none at random: exploration saves only structures with a large grade."""
         config = self.config
+        selection = config.selection.model_copy(update={"representative": 0.0})
         remaining = config.learning.max_labels_for(config.elements) - self.ctx.history["asked"]
         node = submit_once(
             self,
@@ -253,7 +254,7 @@ class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
             candidates=self.ctx.candidates,
             known=self.ctx.dataset,
             count=Int(min(config.learning.labels_per_round, remaining)),
-            settings=Dict(config.selection.model_dump(mode="json")),
+            settings=Dict(selection.model_dump(mode="json")),
             resources=self.inputs.trainer.resources,
             code=self.inputs.selector,
         )

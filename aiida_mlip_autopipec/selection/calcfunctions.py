@@ -35,6 +35,7 @@ def write_selection_files(count: Int, settings: Dict, **structures: Data) -> dic
         "method": config.method,
         "n_functions": config.n_functions,
         "per_block": config.block,
+        "representative": config.representative,
     }
     names = SELECT_STRUCTURES.files
     files = {"settings": json_file(names["settings"], content)}

@@ -21,6 +21,10 @@ def selected(pool: Sequence[Atoms], count: int) -> list[Atoms]:
     """Return the structures of a pool that a default run labels."""
     config = SelectionConfig()
     wanted = SelectionSettings(
-        count=count, method=config.method, n_functions=config.n_functions, per_block=config.block
+        count=count,
+        method=config.method,
+        n_functions=config.n_functions,
+        per_block=config.block,
+        representative=config.representative,
     )
     return [pool[record["index"]] for record in select(wanted, list(pool), [], 1)["chosen"]]

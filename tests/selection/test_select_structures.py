@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,7 @@ from mlip_select.basis import generic_basis
 from mlip_select.select import select
 from mlip_select.settings import METHODS, SelectionSettings
 
+from aiida_mlip_autopipec.generator.crystals import close_packed_volume
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 
 from ..warm_python import run_warm
@@ -54,15 +56,23 @@ def test_selection_does_not_depend_on_the_order_of_candidates(pool: list[Atoms],
 
 
 @FEW_EXAMPLES
-@given(fewer=st.integers(1, 60), more=st.integers(1, 60), method=st.sampled_from(METHODS))
-def test_a_larger_count_only_adds_structures(pool: list[Atoms], fewer: int, more: int, method: str) -> None:
+@given(
+    fewer=st.integers(1, 60),
+    more=st.integers(1, 60),
+    method=st.sampled_from(METHODS),
+    representative=st.sampled_from((0.0, 0.3, 0.5, 1.0)),
+)
+def test_a_larger_count_only_adds_structures(
+    pool: list[Atoms], fewer: int, more: int, method: str, representative: float
+) -> None:
     fewer, more = sorted((fewer, more))
     blocks = [number % 3 for number in range(len(pool))]
     # The count decides the number of blocks.
     parts = in_blocks(pool, blocks)
     of_fewer = [atoms for atoms in parts if atoms.info["block"] * 15 < fewer]
-    one = chosen(of_fewer, fewer, per_block=15, method=method)
-    other = chosen(parts, more, per_block=15, method=method)
+    asked = {"per_block": 15, "method": method, "representative": representative}
+    one = chosen(of_fewer, fewer, **asked)
+    other = chosen(parts, more, **asked)
     keys = [str(of_fewer[index].positions) + str(of_fewer[index].cell.array) for index in one]
     assert keys == [str(parts[index].positions) + str(parts[index].cell.array) for index in other][: len(keys)]
 
@@ -107,6 +117,35 @@ def test_scores_decrease_in_the_order_of_selection(pool: list[Atoms]) -> None:
     assert max(one["worth"] for one in selection["left_out"]) <= scores[-1]
 
 
+@pytest.mark.parametrize("representative", [0.0, 0.25, 0.5, 1.0])
+def test_a_fraction_of_the_structures_is_drawn_at_random(pool: list[Atoms], representative: float) -> None:
+    required = sum(atoms.info["family"] in ("isolated_atom", "dimer") for atoms in pool)
+    count = required + 20
+    settings = SelectionSettings(count=count, n_functions=40, representative=representative)
+    reasons = Counter(one["reason"] for one in select(settings, pool, [], workers=1)["chosen"])
+    by_information = round((1 - representative) * 20)
+    expected = {"required": required, "random": 20 - by_information, "information": by_information}
+    assert reasons == {reason: number for reason, number in expected.items() if number}
+
+
+def test_random_structures_include_elements_near_their_equilibrium_volume() -> None:
+    elements = ["Au", "Cu"]
+    pool = StructureGenerator().generate_pool(elements, 100, 4, 50)
+
+    def near_equilibrium(representative: float) -> int:
+        indices = chosen(pool, 100, n_functions=60, representative=representative)
+        return sum(0.9 < _relative_volume(pool[index]) < 1.1 for index in indices)
+
+    assert near_equilibrium(0.5) > near_equilibrium(0.0) + 4
+
+
+def _relative_volume(atoms: Atoms) -> float:
+    """Return the volume of a crystal of one element relative to that of its close-packed crystal, or 0 of other structures."""
+    if not atoms.pbc.all() or "surface" in atoms.info["family"] or len(set(atoms.symbols)) > 1:
+        return 0.0
+    return float(atoms.get_volume() / len(atoms) / close_packed_volume(atoms.symbols[0]))
+
+
 def test_selection_from_alloys_includes_all_elements(tmp_path: Path) -> None:
     alloys = StructureGenerator().generate(["Al", "Au", "Cu", "Ni"], 60)
     picked = chosen(alloys, 30, n_functions=30)
@@ -148,6 +187,7 @@ def test_program_writes_the_selection(pool: list[Atoms], tmp_path: Path) -> None
         ("{", "cannot be read"),
         ([], "needs the key count"),
         ({"count": 0}, "whole numbers from 1"),
+        ({"count": 5, "representative": 1.5}, "representative is 1.5; allowed: numbers from 0 to 1"),
         ({"count": 5, "method": "guess"}, "allowed: d_optimal, farthest_point"),
         ({"count": 5, "n_function": 3}, "allowed: count"),
     ],

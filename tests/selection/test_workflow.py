@@ -64,7 +64,7 @@ def test_the_outputs_of_a_selection(pool: list[Atoms], resources: orm.Dict, code
     assert count_frames(selected) == 12 == len(report["chosen"])
     assert [one["rank"] for one in report["chosen"]] == list(range(12))
     assert (report["chosen"][0]["family"], report["chosen"][0]["reason"]) == ("isolated_atom", "required")
-    assert {one["reason"] for one in report["chosen"]} == {"required", "information"}
+    assert {one["reason"] for one in report["chosen"]} == {"required", "information", "random"}
     chosen = {(one["label"], one["step"]) for one in report["chosen"]}
     left = {(label, step) for label, some in report["left_out"].items() for step in some["steps"]}
     assert chosen | left == {(label, n) for label, one in node.inputs.candidates.items() for n in range(one.numsteps)}

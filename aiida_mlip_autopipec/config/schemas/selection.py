@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from .base import PositiveInt, StrictSettings
 
 
@@ -20,6 +22,10 @@ class SelectionConfig(StrictSettings):
     block: PositiveInt = 50
     """Number of structures selected from each part (block) of the pool. Because of the blocks, a larger `count` selects the
     same structures and additional ones."""
+
+    representative: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Fraction of the selected structures that are drawn at random from the pool, besides isolated atoms and dimers. The others
+    are the extremes of the pool: alone, they may contain no crystal of an element near its equilibrium volume."""
 
     n_functions: PositiveInt = 200
     """Number of basis functions that describe an atom, for each element."""

@@ -42,7 +42,7 @@ class Selected:
 
 
 def select_greedily(
-    candidates: Candidates, known: np.ndarray, score: Score, count: int, per_block: int
+    candidates: Candidates, known: np.ndarray, score: Score, count: int, per_block: int, representative: float = 0.0
 ) -> tuple[list[Selected], dict[int, float]]:
     """Return at most `count` candidates in the order of selection, and the scores of the others given these.
 
@@ -50,39 +50,66 @@ def select_greedily(
     ones, so that a larger count, or further blocks, only add structures to a selection. Duplicates are not selected.
 
     :param known: mean descriptors (k, m) of structures that count as selected.
+    :param representative: fraction of the structures, without the required ones, that are drawn at random.
     """
     selected: list[Selected] = []
     duplicates = _Duplicates(known, len(candidates.keys))
+    by_score, at_random = (_Queue(candidates, score, duplicates, at_random=drawn) for drawn in (False, True))
 
-    def move(queue: _Queue, reason: str, most: int) -> None:
-        while len(selected) < most and (found := queue.pop()) is not None:
+    def take(queue: _Queue, reason: str) -> bool:
+        found = queue.pop()
+        if found is not None:
             duplicates.add(candidates.means[found[0]])
             selected.append(Selected(found[0], reason, found[1]))
+        return found is not None
 
-    queue = _Queue(candidates, score, duplicates)
+    def fill(most: int) -> None:
+        """Select by score and at random in turn, so that a larger number only adds structures."""
+        drawn = by = 0
+        while len(selected) < most:
+            if drawn + 1 <= representative * (drawn + by + 1):
+                drawn += 1
+                is_left = take(at_random, "random")
+            else:
+                by += 1
+                is_left = take(by_score, score.reason)
+            if not is_left:
+                break
+
     blocks = sorted(set(candidates.blocks))
     for number, block in enumerate(blocks, start=1):
         in_block = [index for index, of in enumerate(candidates.blocks) if of == block]
         for kind in REQUIRED:
             required = _Queue(candidates, score)
             required.put(index for index in in_block if candidates.families[index] == kind)
-            move(required, "required", count)
-        queue.put(index for index in in_block if candidates.families[index] not in REQUIRED)
-        move(queue, score.reason, count if block == blocks[-1] else min(count, number * per_block))
+            while len(selected) < count and take(required, "required"):
+                pass
+        others = [index for index in in_block if candidates.families[index] not in REQUIRED]
+        by_score.put(others)
+        at_random.put(others)
+        fill(count if block == blocks[-1] else min(count, number * per_block))
     left = set(range(len(candidates.keys))) - {item.index for item in selected}
-    return selected, {index: queue.score(index) for index in sorted(left)}
+    return selected, {index: by_score.score(index) for index in sorted(left)}
 
 
 class _Queue:
-    """A priority queue of structures by score.
+    """A priority queue of structures by score, or in random order.
 
     Scores only fall as structures are selected, so a score that is still the largest after an update is the largest of all
     (lazy greedy algorithm; Minoux, 1978).
     """
 
-    def __init__(self, candidates: Candidates, score: Score, duplicates: _Duplicates | None = None) -> None:
+    def __init__(
+        self,
+        candidates: Candidates,
+        score: Score,
+        duplicates: _Duplicates | None = None,
+        *,
+        at_random: bool = False,
+    ) -> None:
         """Create an empty queue; if `duplicates` is given, structures equal to a row in it are skipped."""
         self._candidates, self._score, self._duplicates = candidates, score, duplicates
+        self._at_random = at_random
         self._heap: list[tuple[float, str, int]] = []
 
     def put(self, indices: Iterable[int]) -> None:
@@ -112,7 +139,9 @@ class _Queue:
         return self._score.score(index)
 
     def _entry(self, index: int) -> tuple[float, str, int]:
-        return -round(self._score.score(index), DIGITS), self._candidates.keys[index], index
+        # The keys are hashes: their order is random.
+        priority = 0.0 if self._at_random else -round(self._score.score(index), DIGITS)
+        return priority, self._candidates.keys[index], index
 
     def _is_duplicate(self, index: int) -> bool:
         return self._duplicates is not None and self._candidates.means[index] in self._duplicates

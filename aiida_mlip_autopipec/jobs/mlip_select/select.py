@@ -61,6 +61,7 @@ def select(
         SCORES[settings.method](descriptors, of_known),
         settings.count,
         settings.per_block,
+        settings.representative,
     )
     log(
         f"{len(selected)} selected; score of the last {selected[-1].score:.3g}, "

@@ -15,13 +15,15 @@ METHODS = ("d_optimal", "farthest_point")
 class SelectionSettings:
     """The content of `settings.json`: how many structures are selected and how.
 
-    The blocks of candidates (``atoms.info["block"]``) are processed in order, with `per_block` selected structures each.
+    The blocks of candidates (``atoms.info["block"]``) are processed in order, with `per_block` selected structures each. A
+    fraction `representative` of them is drawn at random.
     """
 
     count: int
     method: str = "d_optimal"
     n_functions: int = 200
     per_block: int = 50
+    representative: float = 0.0
 
 
 def read_settings(path: Path) -> SelectionSettings:
@@ -43,4 +45,7 @@ def read_settings(path: Path) -> SelectionSettings:
         value = getattr(settings, name)
         if not isinstance(value, int) or value < 1:
             raise ProgramError("bad_input", f"{path}: {name} is {value!r}; allowed: whole numbers from 1")
+    share = settings.representative
+    if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
+        raise ProgramError("bad_input", f"{path}: representative is {share!r}; allowed: numbers from 0 to 1")
     return settings
