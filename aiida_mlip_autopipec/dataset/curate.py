@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from ase import Atoms
+from ase.data import covalent_radii
 
 from ..config.schemas.curation import CurationConfig
-from .fingerprint import is_free_atom
+from .fingerprint import is_free_atom, shortest_distances
 from .plausibility import find_issues, issues_report
 from .quality import find_faults
 from .split import Split, split_by_groups
@@ -40,7 +42,8 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     """Select the labelled structures of a dataset and divide them into train and test.
 
     Of equal structures the first is kept; but a free atom is preferred to a larger cell equal to it, because it gives
-    the reference energy. Free atoms are always in train. The other structures are divided by
+    the reference energy. Free atoms are always in train, and so is for each pair of elements the structure with the shortest
+    distance, below which the core repulsion replaces the fit. The other structures are divided by
     :func:`~.split.split_by_groups`. Equal structures with different energies are not rejected for that, but the report
     counts them: they indicate errors of the oracle.
 
@@ -71,13 +74,10 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     indices = [index for index in valid if not (config.remove_duplicates and index in equal_to)]
     groups = [group_of[index] for index in indices]
     if given is None:
-        splits = split_by_groups(
-            [structures[index] for index in indices],
-            groups,
-            [is_free_atom(structures[index], config.duplicates) for index in indices],
-            test_fraction=test_fraction,
-            seed=seed,
-        )
+        kept = [structures[index] for index in indices]
+        closest = _with_shortest_distances(kept)
+        to_train = [place in closest or is_free_atom(atoms, config.duplicates) for place, atoms in enumerate(kept)]
+        splits = split_by_groups(kept, groups, to_train, test_fraction=test_fraction, seed=seed)
     else:
         splits = [given[index] for index in indices]
     train_groups = {group for group, split in zip(groups, splits, strict=True) if split == "train"}
@@ -104,6 +104,16 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
         "contradictions": contradictions,
     }
     return Curation(tuple(indices), tuple(splits), tuple(groups), report)
+
+
+def _with_shortest_distances(structures: Sequence[Atoms]) -> set[int]:
+    """Return the indices of the structures with the shortest distance of a pair of elements."""
+    shortest: dict[tuple[int, int], tuple[float, int]] = {}
+    for index, atoms in enumerate(structures):
+        bond = 2.0 * float(covalent_radii[atoms.numbers].max())
+        for pair, distance in shortest_distances(atoms, bond).items():
+            shortest[pair] = min(shortest.get(pair, (math.inf, index)), (distance, index))
+    return {index for _, index in shortest.values()}
 
 
 def _given_splits(structures: Sequence[Atoms]) -> list[Split] | None:

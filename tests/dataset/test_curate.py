@@ -117,6 +117,19 @@ def test_free_atoms_are_always_in_the_training_set(labelled_copper: list[Atoms])
         assert "test" in curation.splits
 
 
+def test_the_shortest_distance_of_each_pair_of_elements_is_in_train() -> None:
+    pairs = ("Cu2", "AuCu", "Au2")
+    structures = [
+        label_by_emt(Atoms(pair, positions=[[0, 0, 0], [0, 0, distance]], info={"family": "dimer"}))
+        for distance in (2.4, 1.9, 2.2, 2.0, 2.8)
+        for pair in pairs
+    ]
+    for seed in range(5):
+        curation = curate(structures, CurationConfig(), test_fraction=0.6, seed=seed)
+        assert set(curation.splits[3:6]) == {"train"}
+        assert curation.splits.count("test") == 9
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(10, 40), st.floats(0.05, 0.5), st.integers(0, 1000))
 def test_test_set_has_the_requested_size(count: int, fraction: float, seed: int) -> None:
