@@ -13,6 +13,7 @@ from ase import Atoms
 from mlip_common.errors import ProgramError, log
 from mlip_common.frames import read_structures
 
+from .hull import energies_above_hull
 from .neighbours import neighbours
 from .settings import FitSettings
 
@@ -25,7 +26,8 @@ class Frame:
     """A labelled structure: energy in eV, forces (n, 3) in eV/Å, and virial (6,) in eV.
 
     The virial, volume times stress in Voigt order, exists only for periodic structures with a stress. `equal` is the number of
-    duplicates in the training data, this structure included, of which one is the `first`.
+    duplicates in the training data, this structure included, of which one is the `first`. `above_hull` is the energy (eV/atom)
+    of a training structure above the convex hull of all training structures.
     """
 
     atoms: Atoms
@@ -37,6 +39,7 @@ class Frame:
     family: str
     equal: int = 1
     first: bool = True
+    above_hull: float = 0.0
 
 
 def read_frames(path: Path, elements: Sequence[str]) -> list[Frame]:
@@ -47,7 +50,18 @@ def read_frames(path: Path, elements: Sequence[str]) -> list[Frame]:
     structures = read_structures(path)
     if not structures:
         raise ProgramError("bad_input", f"{path}: has no structures")
-    return _mark_duplicates([_frame(index, atoms, elements) for index, atoms in enumerate(structures)])
+    return _with_energies_above_hull(
+        _mark_duplicates([_frame(index, atoms, elements) for index, atoms in enumerate(structures)])
+    )
+
+
+def _with_energies_above_hull(frames: Sequence[Frame]) -> list[Frame]:
+    """Set the energy above the hull of each training frame."""
+    training = [index for index, frame in enumerate(frames) if frame.split == "train"]
+    energies = np.array([frames[index].energy for index in training])
+    above = energies_above_hull([frames[index].atoms for index in training], energies)
+    of_frame = dict(zip(training, above.tolist(), strict=True))
+    return [replace(frame, above_hull=of_frame.get(index, 0.0)) for index, frame in enumerate(frames)]
 
 
 def _mark_duplicates(frames: Sequence[Frame]) -> list[Frame]:
