@@ -9,6 +9,9 @@ from typing import Any
 
 _WIDTH = 100
 
+EXPLORATION = "write_exploration_files"
+"""Process behind a potential that was made by active learning."""
+
 REFERENCES = {
     "ace": "R. Drautz, Phys. Rev. B 99, 014104 (2019), doi:10.1103/PhysRevB.99.014104",
     "pace": "Y. Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021), doi:10.1038/s41524-021-00559-9",
@@ -30,6 +33,7 @@ class Facts:
     :param metrics: the metrics of its fit.
     :param oracle: settings of the reference method; empty if the labels came from files.
     :param teacher: settings of the teacher, a cheaper method; empty without a teacher.
+    :param selection: settings of the last selection; empty without a selection.
     :param stages: labels of the processes behind the potential and their counts.
     :param n_generated: number of generated structures.
     :param version: version of this package.
@@ -42,6 +46,7 @@ class Facts:
     n_generated: int = 0
     version: str = ""
     teacher: Mapping[str, Any] = field(default_factory=dict)
+    selection: Mapping[str, Any] = field(default_factory=dict)
 
 
 def citation(facts: Facts) -> str:
@@ -87,13 +92,23 @@ def _data(facts: Facts, cite: Any) -> str:
     if facts.n_generated:
         sentences.append(f"{facts.n_generated} structures were generated.")
     if any(stage.startswith("take_selected") for stage in facts.stages):
-        sentences.append(
-            f"Structures to label were selected by D-optimal design and their extrapolation grade {cite('active')}."
-        )
+        sentences.append(_selection_sentence(facts, cite))
     sentences.append(_oracle_sentence(facts.oracle, cite))
     if facts.teacher:
         sentences.append(_teacher_sentence(facts))
     return " ".join(sentences)
+
+
+def _selection_sentence(facts: Facts, cite: Any) -> str:
+    by_distance = facts.selection.get("method") == "farthest_point"
+    method = "farthest-point sampling of atomic descriptors" if by_distance else f"D-optimal design {cite('active')}"
+    if EXPLORATION in facts.stages:
+        return (
+            "In rounds of active learning, structures with a large extrapolation grade were saved from simulations with the "
+            f"newest potential {cite('active')}; of these, the structures to label were selected by {method}."
+        )
+    at_random = ", and in part drawn at random" if facts.selection.get("representative") else ""
+    return f"Structures to label were selected by {method}{at_random}."
 
 
 def _teacher_sentence(facts: Facts) -> str:

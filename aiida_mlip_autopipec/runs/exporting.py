@@ -78,6 +78,7 @@ def citation_of(node: orm.Node) -> str:
             potential=potential.uuid,
             metrics=metrics,
             oracle=reference_method(origin.settings, _LABELLING),
+            selection=origin.settings.get("write_selection_files", {}),
             teacher=reference_method(origin.settings, [f"{label}{OF_TEACHER}" for label in _LABELLING]),
             stages={process.label: process.count for process in origin.processes},
             n_generated=origin.n_structures_generated,

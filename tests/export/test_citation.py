@@ -42,3 +42,14 @@ def test_text_distinguishes_labels_of_the_teacher_from_those_of_the_oracle() -> 
 
 def test_text_asks_the_author_to_describe_labels_from_files() -> None:
     assert "came from files" in " ".join(citation(Facts("uuid-1", {**METRICS, "test": None})).split())
+
+
+def test_text_describes_the_selection_that_was_made() -> None:
+    def text(stages: dict[str, int], **selection: object) -> str:
+        return " ".join(citation(Facts("uuid-1", METRICS, stages=stages, selection=selection)).split())
+
+    once = {"take_selected": 1}
+    assert "by D-optimal design [4]." in text(once, method="d_optimal", representative=0.0)
+    assert "by D-optimal design [4], and in part drawn at random." in text(once, method="d_optimal", representative=0.5)
+    assert "by farthest-point sampling" in text(once, method="farthest_point")
+    assert "grade" in text({**once, "write_exploration_files": 2}) and "grade" not in text(once)
