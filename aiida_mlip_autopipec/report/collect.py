@@ -278,10 +278,14 @@ def _selection_detail(run: orm.ProcessNode) -> str:
     if "selection_report" not in run.outputs:
         return ""
     report = run.outputs.selection_report
-    method = {"d_optimal": "D-optimal design", "farthest_point": "the farthest points"}.get(
+    method = {"d_optimal": "D-optimal design", "farthest_point": "farthest-point sampling"}.get(
         report["method"], report["method"].replace("_", " ")
     )
-    return f"{len(report['chosen'])} of {report['n_candidates']} structures, by {method}"
+    at_random = sum(record.get("reason") == "random" for record in report["chosen"])
+    return (
+        f"{len(report['chosen'])} of {report['n_candidates']} structures, by {method}"
+        f"{f', of which {at_random} at random' if at_random else ''}"
+    )
 
 
 def _fit_detail(metrics: dict[str, Any]) -> str:

@@ -213,7 +213,7 @@ def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
     curves = metrics.get("learning_curve") or {}
     figures = []
     for name, key, what in (
-        ("by_structures", "n_structures", "structures fitted to"),
+        ("by_structures", "n_structures", "training structures"),
         ("by_functions", "n_functions", "functions"),
     ):
         points = curves.get(name, [])

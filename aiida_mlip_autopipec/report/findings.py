@@ -140,16 +140,16 @@ def _expected_errors(subject: Subject) -> Iterator[Finding]:
         return
     parts = [
         f"{percent(covered[quantity]['within_1'])} of the {name} are within one and "
-        f"{percent(covered[quantity]['within_2'])} within two"
-        for quantity, name in (("energy", "energy errors"), ("force", "force errors of an atom"))
+        f"{percent(covered[quantity]['within_2'])} within two expected errors"
+        for quantity, name in (("energy", "energy errors"), ("force", "force errors of atoms"))
     ]
     too_small = covered["n_structures"] >= MIN_TEST_STRUCTURES and any(
         covered[quantity]["within_2"] < MIN_COVERAGE for quantity in ("energy", "force")
     )
     yield Finding(
         "look" if too_small else "note",
-        f"Expected errors, checked on {_structures(covered['n_structures'])} of the test set: {'; '.join(parts)} expected "
-        f"errors ({NORMAL_COVERAGE} for normally distributed errors)."
+        f"Expected errors, checked on {_structures(covered['n_structures'])} of the test set: {'; '.join(parts)} "
+        f"({NORMAL_COVERAGE} for normally distributed errors)."
         + (" The expected errors are too small: multiply them by two." if too_small else ""),
     )
 
