@@ -8,20 +8,6 @@ from pydantic import Field, field_validator
 
 from .base import NonNegativeInt, PositiveFloat, PositiveInt, Seed, StrictSettings, plain
 
-PropertyName = Literal[
-    "lattice",
-    "elastic",
-    "phonons",
-    "thermal_expansion",
-    "defects",
-    "migration",
-    "stacking_fault",
-    "surfaces",
-    "hull",
-    "liquid",
-    "melting",
-]
-
 Miller = tuple[int, int, int]
 
 
