@@ -47,7 +47,7 @@ class CurationConfig(StrictSettings):
 
     min_cell_height: float = Field(default=1.0, ge=0.5)
     """A periodic structure whose cell is thinner than this, in Å (at least 0.5), is rejected. The thickness is the
-    smallest height of the most compact cell along the periodic directions."""
+    smallest height of the Minkowski-reduced cell along the periodic directions."""
 
     max_energy_deviation: PositiveFloat | None = None
     """A structure whose energy, in eV/atom, differs by more than this from the median of its kind (same family, same

@@ -32,7 +32,8 @@ class TeacherConfig(StrictSettings):
 
     prior: Literal["auto", "none"] = "auto"
     """`auto`: cross-validation on the labels of the oracle decides whether the fit uses the teacher's potential as prior: the
-    same functions, and a ridge towards its coefficients (delta learning). `none`: the teacher is used only for exploration."""
+    same functions, and a ridge penalty on the differences from its coefficients (delta learning). `none`: the teacher is used
+    only for exploration."""
 
     def count_for(self, elements: Sequence[str]) -> int:
         """Return the number of structures that the teacher labels."""
