@@ -83,13 +83,13 @@ class AseLabelCalculation(MonitorsConnection, CalcJob):
         spec.exit_code(
             310,
             "ERROR_INTERRUPTED",
-            message="The job was killed with {left} of {asked} structures left{why}; finished labels are kept.",
+            message="The job was killed with {left} of {total} structures left{why}; finished labels are kept.",
             invalidates_cache=True,
         )
         spec.exit_code(
             311,
             "ERROR_OUT_OF_WALLTIME",
-            message="The job reached its walltime with {left} of {asked} structures left; finished labels are kept.",
+            message="The job reached its walltime with {left} of {total} structures left; finished labels are kept.",
             invalidates_cache=True,
         )
         spec.exit_code(
@@ -101,7 +101,7 @@ class AseLabelCalculation(MonitorsConnection, CalcJob):
         spec.exit_code(
             330,
             "ERROR_SOME_FAILED",
-            message="{failed} of {asked} labels failed; the report gives the reasons.",
+            message="{failed} of {total} labels failed; the report gives the reasons.",
             invalidates_cache=True,
         )
 

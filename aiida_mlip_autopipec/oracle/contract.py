@@ -72,7 +72,7 @@ class OracleWorkChain(MonitorsConnection, WorkChain):
         spec.exit_code(
             TOO_MANY_FAILURES,
             "ERROR_TOO_MANY_FAILURES",
-            message="{failed} of {asked} labels failed, more than the {percent:.0f} % allowed by "
+            message="{failed} of {total} labels failed, more than the {percent:.0f} % allowed by "
             "`max_failed_fraction`. Most frequent reason: {reason}",
         )
 
@@ -91,7 +91,7 @@ class OracleWorkChain(MonitorsConnection, WorkChain):
         reasons = [f"{failure['kind']}: {failure['reason']}" for failure in failed]
         return self.exit_codes.ERROR_TOO_MANY_FAILURES.format(
             failed=len(failed),
-            asked=report["asked"],
+            total=report["asked"],
             percent=100.0 * allowed,
             reason=max(reasons, key=reasons.count) if reasons else "none",
         )

@@ -46,13 +46,13 @@ class AseLabelParser(Parser):
         if reason := summary.get("calculator_unavailable"):
             return codes.ERROR_CALCULATOR_UNAVAILABLE.format(reason=reason)
         if left and summary.get("out_of_time"):
-            return codes.ERROR_OUT_OF_WALLTIME.format(left=len(left), asked=len(frames))
+            return codes.ERROR_OUT_OF_WALLTIME.format(left=len(left), total=len(frames))
         if left and not labels and not failures:
             return codes.ERROR_NO_LABELS.format(log=AseLabelCalculation.LOG)
         if left:
-            return codes.ERROR_INTERRUPTED.format(left=len(left), asked=len(frames), why=self._scheduler_message())
+            return codes.ERROR_INTERRUPTED.format(left=len(left), total=len(frames), why=self._scheduler_message())
         if failures:
-            return codes.ERROR_SOME_FAILED.format(failed=len(failures), asked=len(frames))
+            return codes.ERROR_SOME_FAILED.format(failed=len(failures), total=len(frames))
         return None
 
     def _labelled(self, frames: Sequence[Frame], labels: dict[int, dict[str, Any]]) -> list[Atoms]:

@@ -85,7 +85,7 @@ class LabellingWorkChain(MonitorsConnection, WorkChain):
         spec.exit_code(410, "ERROR_ORACLE_FAILED", message="{reason}")
 
     def begin(self) -> None:
-        """Initialise the context: all structures are open."""
+        """Initialise the context: no structure has a label yet."""
         self.ctx.open = dict(self.inputs.structures)
         self.ctx.claimed = {}
         self.ctx.known = []

@@ -21,10 +21,10 @@ from pyace.activelearning import (
 from .data import Frame
 
 ACTIVE_SET_FLOOR = 1e-6
-"""Length of the rows that are added where the data do not span all functions, relative to the longest column."""
+"""Entry of the rows that are added where the data do not span all functions, relative to the length of the function's column."""
 
 PRIOR_RANGE = 2.0
-"""Length of the added rows if a prior determines the functions, relative to the root mean square of a column: a new environment
+"""Entry of the added rows if a prior determines the functions, relative to the root mean square of the column: a new environment
 has a large grade where a function is far larger than in the data."""
 
 BATCH_ATOMS = 10_000
