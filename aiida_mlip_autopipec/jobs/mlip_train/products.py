@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
-Particle = tuple[int, int, int, int]
-"""Species of the neighbour, radial index from 0, l, m; l is -1 in functions of order 1."""
+Projection = tuple[int, int, int, int]
+"""A projection of the atomic density: species of the neighbours, radial index from 0, l, m; l is -1 in functions of order 1."""
 
 GROUP_OVERHEAD = 5_000
 """Overhead of a group, in units of one product of a function and a projection."""
@@ -49,18 +49,18 @@ class _Group:
 class Products:
     """The functions of central atoms of one element.
 
-    `particles` are the projections with m >= 0 in these functions; `order` gives the index of each function, group by group.
+    `projections` are those with m >= 0 in these functions; `order` gives the index of each function, group by group.
     """
 
     def __init__(self, functions: Sequence[Any]) -> None:
-        self.particles = sorted({(mu, n, l, abs(m)) for f in functions for mu, n, l, m in _particles(f)})
-        self._index = {particle: index for index, particle in enumerate(self.particles)}
+        self.projections = sorted({(mu, n, l, abs(m)) for f in functions for mu, n, l, m in _projections(f)})
+        self._index = {projection: index for index, projection in enumerate(self.projections)}
         self._negative = np.array(
-            [index for index, particle in enumerate(self.particles) if particle[3] > 0], dtype=int
+            [index for index, projection in enumerate(self.projections) if projection[3] > 0], dtype=int
         )
-        self._sign = np.array([(-1.0) ** self.particles[index][3] for index in self._negative])
+        self._sign = np.array([(-1.0) ** self.projections[index][3] for index in self._negative])
         self._orders: list[_Order] = []
-        self._function_of_pair, self._particle_of_pair = np.zeros(0, int), np.zeros(0, int)
+        self._function_of_pair, self._projection_of_pair = np.zeros(0, int), np.zeros(0, int)
         self._order_of = np.array([len(f.ns) for f in functions])
         for order in np.unique(self._order_of).tolist():
             self._add_order(order, [(index, f) for index, f in enumerate(functions) if len(f.ns) == order])
@@ -72,7 +72,7 @@ class Products:
     def evaluate(self, projections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the functions (m, atoms), in this order, and the derivatives (atoms, 2, pairs) for :meth:`chain`.
 
-        :param projections: (particles, atoms).
+        :param projections: values of the projections (projections, atoms).
         """
         signed = np.concatenate([projections, self._sign[:, None] * projections[self._negative].conj()])
         real, imaginary = [], []
@@ -83,7 +83,7 @@ class Products:
             real.append(order.real @ np.ascontiguousarray(products.real))
             imaginary.append(order.imaginary @ np.ascontiguousarray(products.imag))
         derivatives = np.stack([np.concatenate(real), np.concatenate(imaginary)])
-        own = projections[self._particle_of_pair]
+        own = projections[self._projection_of_pair]
         terms = derivatives[0] * own.real + derivatives[1] * own.imag
         values = np.empty((len(self._order_of), projections.shape[1]))
         values[self._function_of_pair[self._pairs_begin]] = np.add.reduceat(terms, self._pairs_begin)
@@ -91,7 +91,7 @@ class Products:
         return values[self.order], np.ascontiguousarray(derivatives.transpose(2, 0, 1))
 
     def chain(self, derivatives: np.ndarray, changes: np.ndarray) -> np.ndarray:
-        """Return the changes of the functions of an atom, (k, m), for changes of its projections, (k, particles)."""
+        """Return the changes of the functions of an atom, (k, m), for changes of its projections, (k, projections)."""
         split = np.concatenate([changes.real, changes.imag], axis=1)
         changed = np.empty((len(changes), len(self.order)))
         for group in self._groups:
@@ -103,8 +103,8 @@ class Products:
         return changed
 
     def _add_order(self, order: int, functions: Sequence[tuple[int, Any]]) -> None:
-        signed = [*self.particles, *((*self.particles[i][:3], -self.particles[i][3]) for i in self._negative)]
-        position = {particle: index for index, particle in enumerate(signed)}
+        signed = [*self.projections, *((*self.projections[i][:3], -self.projections[i][3]) for i in self._negative)]
+        position = {projection: index for index, projection in enumerate(signed)}
         rest_of_terms: list[tuple[int, ...]] = []
         keys: list[tuple[int, int]] = []
         coefficients: list[float] = []
@@ -135,7 +135,7 @@ class Products:
             )
         )
         self._function_of_pair = np.concatenate([self._function_of_pair, [pair[0] for pair in pairs]])
-        self._particle_of_pair = np.concatenate([self._particle_of_pair, [pair[1] for pair in pairs]])
+        self._projection_of_pair = np.concatenate([self._projection_of_pair, [pair[1] for pair in pairs]])
 
     def _divide(self) -> list[tuple[list[int], int]]:
         """Divide the functions into groups that are cheap to evaluate: merge groups as long as the cost falls.
@@ -143,12 +143,14 @@ class Products:
         :return: functions of each group, and its projections as a bit mask.
         """
         masks = [0] * len(self._order_of)
-        for function, particle in zip(self._function_of_pair.tolist(), self._particle_of_pair.tolist(), strict=True):
-            masks[function] |= 1 << particle
+        for function, projection in zip(
+            self._function_of_pair.tolist(), self._projection_of_pair.tolist(), strict=True
+        ):
+            masks[function] |= 1 << projection
         groups: list[tuple[list[int], int]] = []
         by_momenta: dict[Any, int] = {}
         for function, mask in enumerate(masks):
-            kind = (self._order_of[function], frozenset(self.particles[index][2] for index in _bits(mask)))
+            kind = (self._order_of[function], frozenset(self.projections[index][2] for index in _bits(mask)))
             number = by_momenta.setdefault(kind, len(groups))
             if number == len(groups):
                 groups.append(([], 0))
@@ -177,7 +179,7 @@ class Products:
             pairs = np.flatnonzero(np.isin(self._function_of_pair, functions))
             places = (
                 np.searchsorted(functions, self._function_of_pair[pairs]),
-                np.searchsorted(projections, self._particle_of_pair[pairs]),
+                np.searchsorted(projections, self._projection_of_pair[pairs]),
             )
             matrix = np.zeros((len(functions), 2 * len(projections)))
             groups.append(_Group(slice(start, start + len(functions)), projections, pairs, places, matrix))
@@ -206,7 +208,7 @@ def _combinations(function: Any) -> list[tuple[int, ...]]:
     return [tuple(row) for row in np.reshape(function.ms_combs, (-1, len(function.ns))).tolist()]
 
 
-def _particles(function: Any) -> list[Particle]:
+def _projections(function: Any) -> list[Projection]:
     kinds = _kinds(function)
     return [(*kind, m) for combination in _combinations(function) for kind, m in zip(kinds, combination, strict=True)]
 

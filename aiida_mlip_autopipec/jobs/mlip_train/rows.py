@@ -93,11 +93,11 @@ class RowBuilder:
         return rows[:, self._columns]
 
     def _compute(self, atoms: Atoms, rows: Rows) -> None:
-        for chunk_pairs, particles, products, columns in self._chunks(atoms):
-            self._add(chunk_pairs, *particles, products, columns, rows)
+        for chunk_pairs, one_particle, products, columns in self._chunks(atoms):
+            self._add(chunk_pairs, *one_particle, products, columns, rows)
 
     def _chunks(self, atoms: Atoms) -> Iterator[tuple[_Pairs, tuple[np.ndarray, np.ndarray], Products, slice]]:
-        """Yield, for chunks of atoms of one element: pairs, results of :meth:`_particles`, functions and their columns."""
+        """Yield, for chunks of atoms of one element: pairs, results of :meth:`_one_particle`, functions and columns."""
         species = np.array([self.species[symbol] for symbol in atoms.symbols])
         pairs = self._pairs(atoms)
         for element, (products, columns) in self._centres.items():
@@ -105,8 +105,8 @@ class RowBuilder:
             of_chunk = np.unique(mine.first, return_inverse=True)[1] // CHUNK
             for chunk in range(of_chunk.max() + 1 if len(of_chunk) else 0):
                 chunk_pairs = mine.of(of_chunk == chunk)
-                particles = self._particles(element, species[chunk_pairs.second], chunk_pairs.vectors, products)
-                yield chunk_pairs, particles, products, columns
+                one_particle = self._one_particle(element, species[chunk_pairs.second], chunk_pairs.vectors, products)
+                yield chunk_pairs, one_particle, products, columns
 
     def _add(
         self,
@@ -124,35 +124,38 @@ class RowBuilder:
         if not rows.forces.size:
             return
         # Add up pairs of the same two atoms (periodic images) first.
-        changes = np.flatnonzero(np.diff(pairs.first, prepend=-1) | np.diff(pairs.second, prepend=-1))
-        several = len(changes) < len(pairs.first)
-        by_neighbour = np.add.reduceat(gradients, changes, axis=1) if several else gradients
+        group_starts = np.flatnonzero(np.diff(pairs.first, prepend=-1) | np.diff(pairs.second, prepend=-1))
+        has_images = len(group_starts) < len(pairs.first)
+        by_neighbour = np.add.reduceat(gradients, group_starts, axis=1) if has_images else gradients
         by_atom = np.add.reduceat(gradients, starts, axis=1)
         by_strain = np.array(
             [np.add.reduceat(gradients[a] * pairs.vectors[:, b, None], starts) for a, b in _VOIGT[: len(rows.virial)]]
         )
-        windows = np.searchsorted(changes, [*starts, len(pairs.first)])
+        windows = np.searchsorted(group_starts, [*starts, len(pairs.first)])
         for number, atom in enumerate(atoms.tolist()):
             window = slice(windows[number], windows[number + 1])
-            neighbours = pairs.second[changes[window]]
+            neighbours = pairs.second[group_starts[window]]
             parts = [by_neighbour[:, window].transpose(1, 0, 2).reshape(-1, values.shape[1]), by_atom[:, number]]
             if len(rows.virial):
                 parts.append(by_strain[:, number])
-            moved = products.chain(derivatives[number], np.concatenate(parts))
+            function_gradients = products.chain(derivatives[number], np.concatenate(parts))
             n = 3 * len(neighbours)
-            rows.forces[(3 * neighbours[:, None] + np.arange(3)).ravel(), columns] -= moved[:n]
-            rows.forces[3 * atom : 3 * atom + 3, columns] += moved[n : n + 3]
-            rows.virial[:, columns] += moved[n + 3 :]
+            rows.forces[(3 * neighbours[:, None] + np.arange(3)).ravel(), columns] -= function_gradients[:n]
+            rows.forces[3 * atom : 3 * atom + 3, columns] += function_gradients[n : n + 3]
+            rows.virial[:, columns] += function_gradients[n + 3 :]
 
     def _pairs(self, atoms: Atoms) -> _Pairs:
         first, second, vectors = neighbour_vectors(atoms, self._cutoff)
         return _Pairs(first, second, vectors).of(np.lexsort((second, first)))
 
-    def _particles(
+    def _one_particle(
         self, element: int, species: np.ndarray, vectors: np.ndarray, products: Products
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the one-particle functions of pairs (p, particles) and their gradients (3, p, particles), in 1/Å."""
-        neighbour, n, l, m = np.array(products.particles).T
+        """Return the one-particle functions of pairs (p, projections), and their gradients (3, p, projections) in 1/Å.
+
+        Their sum over the neighbours of an atom is the projection of the atomic density.
+        """
+        neighbour, n, l, m = np.array(products.projections).T
         distances = np.linalg.norm(vectors, axis=1)
         radial, slope = np.zeros((2, len(vectors), len(n)))
         functions = self._set.radial_functions
@@ -171,10 +174,11 @@ class RowBuilder:
                 slope[np.ix_(pairs, wanted)] = np.array(functions.dfr_vec)[:, n[wanted], l[wanted]]
         l = np.maximum(l, 0)
         column = l * (l + 1) // 2 + m
-        angular, turns = spherical_harmonics(vectors, int(l.max()))
+        angular, angular_gradients = spherical_harmonics(vectors, int(l.max()))
         angular = angular[:, column]
         gradients = np.empty((3, *radial.shape), dtype=complex)
-        outwards = slope * angular
+        radial_part = slope * angular
         for axis in range(3):
-            gradients[axis] = outwards * (vectors[:, axis] / distances)[:, None] + radial * turns[axis][:, column]
+            direction = (vectors[:, axis] / distances)[:, None]
+            gradients[axis] = radial_part * direction + radial * angular_gradients[axis][:, column]
         return radial * angular, gradients
