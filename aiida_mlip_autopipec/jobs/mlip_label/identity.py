@@ -75,9 +75,10 @@ def identify(request: dict[str, Any]) -> dict[str, Any]:
     """Return the identity of a calculator.
 
     :param request: `calculator`, `parameters` (with the `command` of its code), `by_kind` (parameters of kinds of structures),
-        `files` (paths that count too) and the `elements` of the run; of a recipe also `packages` (imported names of the
-        packages that count, instead of that of the calculator), `weights` (patterns of files, as `PACKAGE:PATTERN` below a
-        package or as a path) and `version` (arguments with which the code prints its version, and the pattern of the version).
+        `files` (paths of further files) and the `elements` of the run; of a recipe also `packages` (imported names of the
+        packages whose versions are in the identity, instead of that of the calculator), `weights` (patterns of files, as
+        `PACKAGE:PATTERN` below a package or as a path) and `version` (arguments with which the code prints its version, and the
+        pattern of the version).
     """
     name, parameters = request["calculator"], request.get("parameters", {})
     hasher = Hasher()

@@ -21,11 +21,11 @@ from pyace.activelearning import (
 from .data import Frame
 
 ACTIVE_SET_FLOOR = 1e-6
-"""Entry of the rows that are added where the data do not span all functions, relative to the length of the function's column."""
+"""Entry of the rows that are added where the data do not span all functions, relative to the length of the column."""
 
 PRIOR_RANGE = 2.0
-"""Entry of the added rows if a prior determines the functions, relative to the root mean square of the column: a new environment
-has a large grade where a function is far larger than in the data."""
+"""Entry of the added rows if a prior determines the functions, relative to the root mean square of the column: a new
+environment has a large grade where a function is far larger than in the data."""
 
 BATCH_ATOMS = 10_000
 """Largest number of atoms in memory at a time."""

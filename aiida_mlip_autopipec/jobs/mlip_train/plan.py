@@ -23,7 +23,7 @@ ROWS, EVALUATION, ITERATION, ACTIVE = 5e-6, 8e-7, 4e-6, 1e-6
 ELIMINATION, DECOMPOSITION, PRODUCTS = 4e-10, 4e-10, 3e-10
 """Seconds per cubed number of functions, in one fold."""
 
-EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_A_FUNCTION = 5, 250, 3000, 12
+EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_PER_FUNCTION = 5, 250, 3000, 12
 """Typical number of trials, and their largest size."""
 
 CURVE_POINTS = 4
@@ -72,7 +72,7 @@ def step_costs(
     costs = {}
     if settings.cutoff == "auto":
         tried = min(TRIAL_ATOMS, atoms)
-        functions = min(TRIAL_FUNCTIONS * len(settings.elements), 3 * tried // LABELS_A_FUNCTION)
+        functions = min(TRIAL_FUNCTIONS * len(settings.elements), 3 * tried // LABELS_PER_FUNCTION)
         costs[TRIALS] = 0.1 + EXPECTED_TRIALS * ROWS * tried * functions / workers
     costs[MATRIX] = 0.1 + ROWS * atoms * n_pool / workers
     costs[CHOICE] = (
@@ -99,10 +99,10 @@ def affordable_functions(
     workers: int,
     seconds: float,
 ) -> tuple[int, int]:
-    """Return the numbers of functions per element in the pool and in the potential with which the fit takes at most so long.
+    """Return the numbers of functions per element in the pool and in the potential with which the fit takes at most a time.
 
     :param in_pool: largest number in the pool; `most` that in the potential.
-    :param seconds: time (s) of the steps after the trials, on the machine of which the constants are.
+    :param seconds: the time (s), of the steps after the trials, on the machine on which the constants were measured.
     """
     elements, pool = len(settings.elements), in_pool
     while pool > FEWEST:

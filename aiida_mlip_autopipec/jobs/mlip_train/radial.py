@@ -100,8 +100,10 @@ def choose_radial(
     tried = ", ".join(
         f"{radial.name} {radial.cutoff:g} Å {value / errors[best]:.3f}" for radial, value in errors.items()
     )
-    trials = f"cross-validation on {len(subset)} structures at equal cost of the potential: a longer cutoff has fewer functions"
-    reason = f"{trials}, errors relative to the best: {tried}"
+    reason = (
+        f"cross-validation on {len(subset)} structures, potentials of equal computing time (a longer cutoff has fewer "
+        f"functions); errors relative to the best: {tried}"
+    )
     for limit, name in ((candidates[0], "shortest"), (candidates[-1], "longest")):
         if best.cutoff == limit:
             reason += f"; {limit:g} Å is the {name} cutoff of the search, and the error still fell there"

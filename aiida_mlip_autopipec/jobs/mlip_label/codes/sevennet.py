@@ -13,7 +13,7 @@ from sevenn.calculator import SevenNetCalculator
 from sevenn.train.dataload import unlabeled_atoms_to_graph
 from torch_geometric.loader.dataloader import Collater
 
-# Of the stress that the model gives: xx yy zz xy yz zx.
+# The model gives the stress in the order xx yy zz xy yz zx.
 _VOIGT = [0, 1, 2, 4, 5, 3]
 
 
