@@ -40,7 +40,8 @@ RESULTS = "properties.json"
     "--structures",
     type=file_argument,
     metavar="FILE",
-    help="File with crystals: CIF, POSCAR, extended XYZ, .traj, ASE database, pw.x, VASP; by default the reference crystal of each element.",
+    help="File with crystals: CIF, POSCAR, extended XYZ, .traj, ASE database, pw.x, VASP; by default the reference crystal of "
+    "each element.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @output_option

@@ -44,9 +44,9 @@ def find_duplicates(structures: Sequence[Atoms], settings: DuplicateConfig | Non
 
     Structures of one kind are compared if a few means and extremes of their rows agree within the tolerance, which a
     KD-tree finds; that filter misses no pair, and :func:`distance` decides. Time grows nearly linearly with n, also if
-    most structures are equal; memory holds about 20 numbers a structure and a bounded number of fingerprints.
+    most structures are equal; memory holds about 20 numbers for each structure and a bounded number of fingerprints.
 
-    :raises ValueError: if a structure has no fingerprint (see :func:`fingerprint`); the message bears its index.
+    :raises ValueError: if a structure has no fingerprint (see :func:`fingerprint`); the message contains its index.
     """
     settings = settings or DuplicateConfig()
     fingerprints = _Fingerprints(structures, settings)

@@ -12,18 +12,18 @@ cell and of supercell. A structure periodic in some number of directions never e
 (cluster, chain, slab, crystal). Finite structures must have the same atoms, periodic ones the same concentrations.
 
 **Continuous**: if no atom of a structure moves by more than e, :func:`distance` to the original is at most 2e.
-Distances beyond the radius count as the radius, so that an atom that enters the sphere makes no jump.
+Distances beyond the radius count as the radius, so that the distance does not jump when an atom crosses the radius.
 
-**Tells apart** what pair distribution functions and diffraction confuse, such as the homometric point sets
+**Distinguishes** structures that pair distribution functions and diffraction do not, such as the homometric point sets
 {0, r, 2 + r, 4} + 8Z and {0, 2 + r, 4, 4 + r} + 8Z, and structures that differ by a swap of unlike atoms, unless a
 symmetry maps one onto the other.
 
-**Cannot tell apart**
+**Does not distinguish**
 
 - mirror images, on purpose: their energies are equal;
 - periodic structures that differ only beyond the radius, such as slabs in different amounts of vacuum, or a free atom
-  in boxes of different size. A potential with a cutoff below the radius cannot tell them apart either;
-- different structures in which, atom by atom, the distances to all others are the same sets. They exist (compare S. N.
+  in boxes of different size. Neither does a potential with a cutoff below the radius;
+- different structures in which, every atom has the same sorted distances to all others. They exist (compare S. N.
   Pozdnyakov et al., "Incompleteness of atomic structure representations", Phys. Rev. Lett. 125, 166001 (2020); the
   tests hold a pair of five atoms) but are exceptional: the PDD of a periodic set in general position determines the
   set (arXiv:2108.04798).
@@ -62,7 +62,7 @@ class Fingerprint:
     """The invariant of a structure of s species and n atoms.
 
     :ivar kind: what must agree exactly.
-    :ivar rows: one array (n_A, s, k) a species A, in the order of atomic numbers: for each atom of A the sorted
+    :ivar rows: one array (n_A, s, k) for each species A, in the order of atomic numbers: for each atom of A the sorted
         distances to the atoms of each species, in Å, in single precision, filled up with `fill`.
     :ivar fill: the radius, in Å; a million for a finite structure, whose rows hold all distances.
     """

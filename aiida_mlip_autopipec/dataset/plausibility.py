@@ -201,12 +201,12 @@ def _best_causes(pairs: NearPairs, known: tuple[str, str], candidates: Iterable[
 
 def _correction_issues(force_cause: str, stress_cause: str, pairs: NearPairs) -> list[PlausibilityIssue]:
     before, after = (100.0 * _residual_fraction(pairs, *causes) for causes in (("", ""), (force_cause, stress_cause)))
-    numbers = f"in {len(pairs)} pairs of similar structures, {before:.3g} % of the energy differences unexplained"
+    numbers = f"in {len(pairs)} pairs of similar structures, by {before:.3g} % of the energy difference"
     issues = []
     for check, label, cause in (("forces", "forces", force_cause), ("stress", "stresses", stress_cause)):
         if not cause or (check == "stress" and cause == force_cause):
             continue
-        message = f"energies and {label} contradict each other ({numbers}; {after:.2g} % after the correction below)"
+        message = f"energies and {label} contradict each other ({numbers}; by {after:.2g} % after the correction below)"
         issues.append(PlausibilityIssue("forces" if check == "forces" else "stress", message, cause))
     return issues
 

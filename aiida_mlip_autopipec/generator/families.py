@@ -53,8 +53,8 @@ RANDOM_VARIANTS = 4
 
 CLOSEST_HOT = (0.7, 0.85)
 """Range of the shortest distance in hot structures, relative to the sum of the covalent radii; that of liquid copper at
-2,500 K is 0.75. Independent displacements of this size bring atoms much closer, with energies of several eV/atom, which take
-a large part of the fit (compare the Monte Carlo rattle of Fransson and Erhart, Acta Mater. 196, 770, 2020)."""
+2,500 K is 0.75. Independent displacements of this size bring atoms much closer, with energies of several eV/atom, which
+dominate the fit (compare the Monte Carlo rattle of Fransson and Erhart, Acta Mater. 196, 770, 2020)."""
 
 
 class Families:

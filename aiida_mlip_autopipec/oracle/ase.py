@@ -52,7 +52,7 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
         spec.exit_code(410, "ERROR_CALCULATOR_UNAVAILABLE", message="{reason}")
 
     def divide_into_batches(self) -> None:
-        """Divide the structures into batches, one for each job; the largest first, so that no large structure is computed last."""
+        """Divide the structures into batches, one for each job; the largest structures first, so that none is computed last."""
         self.ctx.again = []
         self.ctx.works = {}
         self.ctx.given_up = []

@@ -1,4 +1,4 @@
-"""The identity of the code behind a label: version, programs and files by content, asked of the computer where the jobs run."""
+"""The identity of the code behind a label: version, programs and files by content, determined on the computer of the jobs."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
 
     @cached_property
     def _frames(self) -> list[Frame]:
-        """The structures, the most expensive first, so that no calculation is left alone at the end.
+        """The structures, the most expensive first, so that no expensive calculation runs alone at the end.
 
         Not in the context, which is written after each step.
         """

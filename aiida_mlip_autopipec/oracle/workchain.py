@@ -128,7 +128,7 @@ class LabellingWorkChain(MonitorsConnection, WorkChain):
         if self.ctx.known or self.ctx.open:
             self.report(
                 f"{sum(map(count_frames, self.ctx.known))} labels are reused, {count_frames(self.ctx.claimed)} are computed, "
-                f"{count_frames(self.ctx.open)} are looked up again later"
+                f"{count_frames(self.ctx.open)} wait for labels that are being computed"
             )
         self._store_progress([])
 

@@ -288,4 +288,7 @@ def test_expected_errors_that_cover_too_few_test_errors_are_reported(
     findings = found_in(store_fit(rattled_copper(200), noise=0.001, expected_error=coverage))[1]
     finding = next(finding for finding in findings if finding.text.startswith("Expected errors"))
     assert finding.level == level
-    assert f"60 % of the energy errors are within one and {100 * within_2:.0f} % within two expected errors" in finding.text
+    assert (
+        f"60 % of the energy errors are within one and {100 * within_2:.0f} % within two expected errors"
+        in finding.text
+    )

@@ -40,7 +40,7 @@ _STRESS_TITLE = re.compile(
 """Title of the tensor itself; that of the table of its eigenvectors contains it."""
 _STRESS = re.compile(rf"\s*(?:STRESS\|)?\s*([xyzXYZ])\s+({_NUMBER})\s+({_NUMBER})\s+({_NUMBER})\s*$")
 _DISPLACED = re.compile(r"\*{4,} NUMERICAL STRESS (END )?\*{4,}")
-"""Around the electronic steps of strained structures."""
+"""Line before and after the electronic steps of strained structures."""
 
 
 class _Cell:

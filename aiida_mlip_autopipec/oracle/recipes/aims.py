@@ -10,7 +10,7 @@ RECIPE = Recipe(
         "xc": "pbe",
         "relativistic": "atomic_zora scalar",
         "sc_iter_limit": 200,
-        # ASE's calculator would run the code a second time for them.
+        # Without this, ASE's calculator would run the code a second time for the forces.
         "compute_forces": True,
     },
     levels={

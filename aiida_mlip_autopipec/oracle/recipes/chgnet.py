@@ -13,7 +13,7 @@ DEFAULT = "0.3.0"
 
 def _weights(parameters: Mapping[str, Any]) -> Sequence[str]:
     model = str(parameters.get("model", DEFAULT))
-    # A file that is named by its path counts anyway.
+    # The content of a file that is named by its path is part of the identity in any case.
     return () if Path(model).is_absolute() else (f"chgnet:pretrained/{model}/*.tar",)
 
 
