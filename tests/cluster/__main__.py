@@ -13,24 +13,26 @@ from .service import ClusterError
 
 
 def main() -> int:
-    """Run the command that the command line names."""
-    # It served to find this package; no process started here needs it.
+    """Run a command."""
+    # Only needed to import this package, not by the services.
     os.environ.pop("PYTHONPATH", None)
-    where = f"Its state lives in the folder ${STATE_VARIABLE}, or else in mlip-cluster in the temporary folder."
+    where = f"Its state is in the folder ${STATE_VARIABLE}, by default mlip-cluster among the temporary files."
     parser = argparse.ArgumentParser(prog="tests/cluster", description=f"A small real cluster for tests. {where}")
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="install what is missing, start what does not run, print cluster.json's path")
+    up = commands.add_parser(
+        "up", help="install missing packages, start the services that do not run, and print the path of cluster.json"
+    )
     up.add_argument(
         "--python",
         type=Path,
         action="append",
         default=[],
         metavar="FOLDER",
-        help="Python environment that the cluster's user is to be able to run; may be given more than once",
+        help="Python environment that the user of the cluster may run; may be repeated",
     )
-    down = commands.add_parser("down", help="stop all of it")
-    down.add_argument("--purge", action="store_true", help="remove its user and its folder too")
-    fault = commands.add_parser("fault", help="stop a part of it, or start it again")
+    down = commands.add_parser("down", help="stop all services")
+    down.add_argument("--purge", action="store_true", help="also remove the user and the folder of the cluster")
+    fault = commands.add_parser("fault", help="stop a service, or start it again")
     fault.add_argument("name", choices=sorted([*FAULTS, FULL_DISK]))
     fault.add_argument("action", choices=("start", "stop"), help="start or stop the fault")
     arguments = parser.parse_args()

@@ -24,7 +24,7 @@ from .service import ClusterError, Service, as_user, clean_environment, succeeds
 
 STATE_VARIABLE = "MLIP_CLUSTER"
 SSH_HOST = "mlip-cluster"
-"""What `~/.ssh/config` calls it."""
+"""Name of the cluster in `~/.ssh/config`."""
 USER = "mlipcluster"
 USER_COMMENT = "test cluster of aiida-mlip-autopipec"
 PACKAGES = (
@@ -47,16 +47,16 @@ FAULTS = {
     "postgres": "postgres",
     "node": "node2",
 }
-"""What can be made to fail, and the service that is stopped for it."""
+"""Faults, and the service that is stopped to cause each."""
 
 FULL_DISK = "disk"
-"""What can be made to fail besides: the disk of a second work folder is filled."""
+"""A further fault: the disk of a second work folder is filled."""
 
 SMALL_DISK = "16m"
 
 
 class Cluster:
-    """The cluster with its state in a folder: the given one, that of `MLIP_CLUSTER`, or one for temporary files."""
+    """The cluster; its state is in a given folder, by default that of `MLIP_CLUSTER` or a folder among the temporary files."""
 
     def __init__(self, state: Path | None = None) -> None:
         default = Path(tempfile.gettempdir()) / "mlip-cluster"
@@ -64,16 +64,16 @@ class Cluster:
         self.description_file = self.state / "cluster.json"
 
     def up(self, *pythons: Path) -> bool:
-        """Install what is missing and start what does not run.
+        """Install missing packages, and start the services that do not run.
 
-        :param pythons: Python environments that the cluster's user is to be able to run.
-        :returns: whether anything was to be done.
+        :param pythons: Python environments that the user of the cluster may run.
+        :returns: whether a service was started.
         """
         if os.geteuid() != 0:
-            raise ClusterError("the cluster needs root: it makes a user of its own and starts services as others")
+            raise ClusterError("the cluster needs root: it creates a user, and starts services as several users")
         with self._alone():
             if not self.description_file.exists() and any(path.name != "lock" for path in self.state.iterdir()):
-                raise ClusterError(f"{self.state} holds something else: set {STATE_VARIABLE} to a folder of its own")
+                raise ClusterError(f"{self.state} contains other files: set {STATE_VARIABLE} to an empty folder")
             install_packages()
             description = self.describe() if self.description_file.exists() else self._new_description()
             services = self.services(description)
@@ -94,7 +94,7 @@ class Cluster:
         with self._alone():
             services = self.services(self.describe())
             if services["slurmctld"].pid is not None:
-                # The controller would start a waiting job at the next `up`.
+                # Else the controller would start the waiting jobs at the next `up`.
                 succeeds("scancel", f"--user={USER}", environment=self._slurm_environment)
             for service in reversed(services.values()):
                 service.stop()
@@ -107,7 +107,7 @@ class Cluster:
             shutil.rmtree(self.state)
 
     def fault(self, name: str, *, heal: bool = False) -> None:
-        """Cause a fault: stop a service, or fill the small disk; with `heal`, start the service again, or make space."""
+        """Cause a fault: stop a service, or fill the small disk; with `heal`, start the service again, or free the space."""
         if name == FULL_DISK:
             if not self._small.is_mount():
                 raise ClusterError(f"{self._small} is not a separate disk: this machine does not permit to mount one")
@@ -130,7 +130,7 @@ class Cluster:
         return description
 
     def services(self, description: dict[str, Any]) -> dict[str, Service]:
-        """Return the services in the order in which they start; `down` stops them in the opposite one."""
+        """Return the services in the order in which `up` starts them; `down` stops them in the reverse order."""
         ports = description["ports"]
         slurm = self._slurm_environment
         rabbitmq = self.state / "rabbitmq"
@@ -143,7 +143,7 @@ class Cluster:
         def node_serves(name: str) -> bool:
             command = ["sinfo", "--noheader", f"--nodes={name}", "--format=%t"]
             state = subprocess.run(command, capture_output=True, text=True, env=slurm, check=False)
-            # The controller believes in an idle node for some time without having heard of it.
+            # For some time after its start, the controller reports a node as idle although the node has not registered.
             return serves(name) and state.stdout.strip() in ("idle", "mix", "alloc", "comp")
 
         def slurm_answers(*command: str) -> bool:
@@ -158,7 +158,7 @@ class Cluster:
                 "/usr/lib/rabbitmq/bin/rabbitmq-server",
                 is_ready=lambda: serves("rabbitmq"),
                 user="rabbitmq",
-                whole=True,
+                isolated=True,
                 environment={
                     "HOME": str(rabbitmq),
                     "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -172,7 +172,7 @@ class Cluster:
                     "RABBITMQ_CONFIG_FILE": str(etc / "rabbitmq.conf"),
                     "RABBITMQ_ADVANCED_CONFIG_FILE": str(etc / "rabbitmq_advanced.config"),
                     "RABBITMQ_ENABLED_PLUGINS_FILE": str(rabbitmq / "plugins"),
-                    # Its port for other RabbitMQs listens on all addresses unless told so; and an idle one shall not spin.
+                    # Listen for other RabbitMQ nodes on the loopback address only, and use no processor time when idle.
                     "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
                 },
             ),
@@ -182,13 +182,13 @@ class Cluster:
                 *("-D", self.state / "postgres/data"),
                 is_ready=lambda: serves("postgres"),
                 user="postgres",
-                ends_by=signal.SIGINT,
+                stop_signal=signal.SIGINT,
             ),
             service(
                 "sshd",
                 *("/usr/sbin/sshd", "-D", "-e", "-f", etc / "sshd_config"),
                 is_ready=lambda: succeeds("ssh", "-F", str(etc / "ssh_config"), SSH_HOST, "true"),
-                whole=True,
+                isolated=True,
             ),
             service(
                 "munged",
@@ -230,7 +230,7 @@ class Cluster:
                     *("/usr/sbin/slurmd", "-D", "-N", node),
                     is_ready=lambda node=node: node_serves(node),
                     environment=slurm,
-                    whole=True,
+                    isolated=True,
                 )
             )
         return {service.name: service for service in services}
@@ -254,7 +254,7 @@ class Cluster:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Lock the folder against other commands; it must belong to this user, since another user may have created it."""
+        """Lock the folder, so that one command runs at a time. The folder must belong to this user."""
         self.state.mkdir(mode=0o755, parents=True, exist_ok=True)
         if self.state.stat().st_uid != os.geteuid():
             raise ClusterError(f"{self.state} belongs to somebody else: set {STATE_VARIABLE} to another folder")
@@ -292,7 +292,7 @@ class Cluster:
         self.description_file.write_text(json.dumps(description, indent=2) + "\n")
 
     def _prepare(self, description: dict[str, Any]) -> None:
-        """Create the missing ones of user, folders, keys, settings and empty databases."""
+        """Create user, folders, keys, settings and empty databases, as far as they are missing."""
         self._write(description)
         self._make_user()
         home = self.state / "home"
@@ -315,12 +315,12 @@ class Cluster:
         }.items():
             folder.mkdir(mode=0o755, exist_ok=True)
             if folder == self._small and not folder.is_mount():
-                # Before the services start: what is mounted later does not reach them. Not every machine lets one.
+                # Before the services start, since they do not see a disk that is mounted later. Some machines do not permit it.
                 succeeds("mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK},mode=0755", "tmpfs", str(folder))
             shutil.chown(folder, owner, owner)
         if not succeeds(*as_user(USER), "test", "-x", str(home)):
             raise ClusterError(
-                f"only root can enter {self.state}: set {STATE_VARIABLE} to a folder that is open to others"
+                f"only root can enter {self.state}: set {STATE_VARIABLE} to a folder that other users can enter"
             )
 
         values = {f"{name}_port": port for name, port in description["ports"].items()}
@@ -361,17 +361,17 @@ class Cluster:
     def _make_user(self) -> None:
         home = str(self.state / "home")
         if not _exists(USER):
-            # Not locked, as sshd would have it, but without a password that fits.
+            # sshd refuses locked users: the user is not locked, but no password is valid.
             _run("useradd", "-M", "-d", home, "-s", "/bin/bash", "-c", USER_COMMENT, "-p", "*", USER)
         elif not _is_ours(USER):
-            raise ClusterError(f"a user {USER} exists, and is not the test cluster's")
+            raise ClusterError(f"a user {USER} exists that does not belong to the test cluster")
         elif pwd.getpwnam(USER).pw_dir != home:
             _run("usermod", "-d", home, USER)
 
     def _start(self, services: dict[str, Service]) -> None:
         slurm = self._slurm_environment
         if services["postgres"].pid is None:
-            # Left by one that was killed, with an id that any other process may have by now.
+            # A killed server leaves this file; another process may have the same id by now.
             (self.state / "postgres/data/postmaster.pid").unlink(missing_ok=True)
         for name in ("rabbitmq", "postgres", "sshd", "munged", "mariadb"):
             services[name].start()
@@ -393,7 +393,7 @@ class Cluster:
         psql += ["--no-psqlrc", "--quiet", "--tuples-only", "--set=ON_ERROR_STOP=1"]
         if _run(*psql, "--command=SELECT 1 FROM pg_roles WHERE rolname = 'aiida'", user="postgres").strip():
             return
-        # The password is told on standard input, where no list of processes shows it.
+        # By standard input, since lists of processes show the arguments of commands.
         role = f"CREATE ROLE aiida LOGIN CREATEDB PASSWORD '{self.describe()['postgres']['password']}';"
         _run(*psql, user="postgres", stdin=f"{role} CREATE DATABASE aiida OWNER aiida;")
 
@@ -430,7 +430,7 @@ class Cluster:
 def install_packages() -> None:
     """Install missing packages of Debian without starting their services."""
     if shutil.which("apt-get") is None:
-        raise ClusterError("the cluster is made of Debian's packages, and there is no apt-get here")
+        raise ClusterError("the cluster is installed from packages of Debian, and this machine has no apt-get")
     known = subprocess.run(
         ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *PACKAGES],
         capture_output=True,
@@ -441,14 +441,14 @@ def install_packages() -> None:
     if not missing:
         return
     print("installing", *missing, file=sys.stderr)
-    # PostgreSQL's package would make a cluster in /var/lib.
+    # Else the package of PostgreSQL would create a database cluster in /var/lib.
     settings = Path("/etc/postgresql-common/createcluster.conf")
     if not settings.exists():
         settings.parent.mkdir(exist_ok=True)
         settings.write_text("create_main_cluster = false\n")
     policy = Path("/usr/sbin/policy-rc.d")
-    forbidden_by_us = not policy.exists()
-    if forbidden_by_us:
+    created = not policy.exists()
+    if created:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -458,14 +458,14 @@ def install_packages() -> None:
         _run("apt-get", "--quiet", "update", environment=environment)
         _run("apt-get", "install", *options, *missing, environment=environment)
     finally:
-        if forbidden_by_us:
+        if created:
             policy.unlink()
 
 
 def _run(*command: str, user: str = "root", environment: dict[str, str] | None = None, stdin: str = "") -> str:
     """Run a command and return its output.
 
-    :raises ClusterError: if it fails, with all that it printed.
+    :raises ClusterError: if it fails, with its output.
     """
     run = subprocess.run(
         [*as_user(user), *command],
@@ -509,7 +509,7 @@ def _postgres_program(name: str) -> str:
 
 
 def _free_ports() -> dict[str, int]:
-    """Return a run of free ports, below those that the kernel gives to outgoing connections."""
+    """Return consecutive free ports, below those that the kernel uses for outgoing connections."""
     for first in range(16000, 32000, 20):
         ports = dict(zip(PORTS, range(first, first + len(PORTS)), strict=True))
         if all(_is_free(port) for port in ports.values()):

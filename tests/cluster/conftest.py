@@ -16,18 +16,18 @@ import pytest
 
 from .cluster import Cluster
 
-WITHOUT = "To run the other tests alone: pytest --ignore=tests/cluster"
+WITHOUT = "To leave out the tests that need the cluster: pytest --ignore=tests/cluster"
 
 
 def command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `up`, `down` or `fault` such that the processes that they start are no children of the tests."""
+    """Run `up`, `down` or `fault` in a separate process, so that the services are no children of the tests."""
     program = Path(__file__).parent / name
     return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """The running cluster, which can run the Python of these tests; it is stopped after them if it was stopped before."""
+    """The running cluster, which can run the Python of these tests; it is stopped at the end, unless it was running before."""
     up = command("up", "--python", sys.prefix)
     if up.returncode != 0:
         pytest.fail(f"No cluster to test on: {up.stderr}\n{WITHOUT}", pytrace=False)
@@ -79,7 +79,7 @@ class AiidaOnCluster:
 
 
 def aiida_in(home: Path) -> AiidaOnCluster:
-    """Return AiiDA with its own home, which has its settings and those of SSH."""
+    """Return AiiDA with a home of its own, for its settings and those of SSH."""
     return AiidaOnCluster(
         {
             **os.environ,
@@ -111,7 +111,7 @@ def new_database(postgres: dict[str, Any]) -> str:
     return database
 
 
-# Not longer than a module: faults that others make would leave its daemon without its database.
+# A new one for each module: the faults of another module may cut the connection of its daemon to the database.
 @pytest.fixture(scope="module")
 def aiida_on_cluster(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AiidaOnCluster]:
     """AiiDA on the cluster, with a daemon of two workers."""
@@ -135,7 +135,7 @@ def aiida_on_cluster(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory)
     broker += ["--broker-host", rabbitmq["host"], "--broker-port", str(rabbitmq["port"])]
     broker += ["--broker-username", rabbitmq["user"], "--broker-password", rabbitmq["password"]]
     aiida.verdi("profile", "configure-broker", "core.rabbitmq", "--force", "--non-interactive", *broker, "cluster")
-    # Debian's RabbitMQ is of a version that AiiDA warns of, for the time limit that the cluster takes away.
+    # AiiDA warns of this version of RabbitMQ because of a time limit, which the settings of the cluster remove.
     aiida.verdi("config", "set", "warnings.rabbitmq_version", "False")
 
     computer = ["--label", "cluster", "--hostname", description["ssh"]["host"], "--work-dir", description["work"]]

@@ -106,15 +106,15 @@ def restarted(service: str) -> Injection:
 
 
 def out_of_reach(service: str) -> Injection:
-    """Stop a service for a minute, while AiiDA fails to reach it and the jobs end."""
+    """Stop a service for a minute, in which the jobs end and AiiDA cannot reach the service."""
 
     def inject(run: SubmittedRun) -> None:
         run.held_jobs()
         with fault(service):
-            over = time.monotonic() + MINUTE
+            end_of_minute = time.monotonic() + MINUTE
             run.release()
             wait_for("attempts", lambda: run.attempts() >= 2 * LABEL_JOBS)
-            wait_for("end of the minute", lambda: time.monotonic() >= over)
+            wait_for("end of the minute", lambda: time.monotonic() >= end_of_minute)
 
     return inject
 
@@ -145,8 +145,8 @@ def over_its_walltime(run: SubmittedRun) -> None:
 def node_down(run: SubmittedRun) -> None:
     """Stop the node on which a job runs."""
     run.held_jobs()
-    asked = login(run.submitter.new_user.description, "squeue --noheader --nodelist=node2 --format=%i").stdout.split()
-    (job,) = asked
+    jobs = login(run.submitter.new_user.description, "squeue --noheader --nodelist=node2 --format=%i").stdout.split()
+    (job,) = jobs
     with fault("node"):
         _ends(run, job, "NODE_FAIL")
 

@@ -19,7 +19,7 @@ from .conftest import AiidaOnCluster, aiida_in, connect, login, new_database
 
 HPC = "hpc"
 MODULES = Path(__file__).parent / "modules"
-"""Calculators that the cluster's Python finds."""
+"""Folder of calculators, which is on the PYTHONPATH of the cluster."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,19 @@ class NewUser:
 
     def submit(self, config: dict[str, Any], *options: str) -> str:
         """Submit a run and return its PK."""
-        said = self.mlip_auto("submit", self.write("CONFIG.yaml", config), *options)
-        submitted = re.search(r"^Run (\d+) submitted", said, re.M)
+        output = self.mlip_auto("submit", self.write("CONFIG.yaml", config), *options)
+        submitted = re.search(r"^Run (\d+) submitted", output, re.M)
         assert submitted
         return submitted[1]
 
-    def status_once(self, run: str, is_there: Callable[[str], object]) -> str:
+    def status_once(self, run: str, condition: Callable[[str], object]) -> str:
         """Wait until the status of a run satisfies a condition, and return it."""
 
-        def shown_if_there() -> str:
+        def matching_status() -> str:
             shown = self.mlip_auto("status", run)
-            return shown if is_there(shown) else ""
+            return shown if condition(shown) else ""
 
-        return str(wait_for(f"the wanted status of run {run}", shown_if_there, every=3.0))
+        return str(wait_for(f"the wanted status of run {run}", matching_status, every=3.0))
 
     def workers(self) -> list[psutil.Process]:
         """Return the workers of the daemon."""
@@ -111,8 +111,8 @@ class NewUser:
 
     def jobs_in_the_queue(self) -> list[str]:
         """Return the waiting and running jobs of the scheduler, without those that are completing."""
-        waiting_or_at_work = "PENDING,CONFIGURING,RUNNING,SUSPENDED"
-        return login(self.description, f"squeue --noheader --format=%i --states={waiting_or_at_work}").stdout.split()
+        active = "PENDING,CONFIGURING,RUNNING,SUSPENDED"
+        return login(self.description, f"squeue --noheader --format=%i --states={active}").stdout.split()
 
 
 def set_up(description: dict[str, Any], home: Path) -> NewUser:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 AS_LOCALHOST = 'hostname localhost && exec "$@"'
-"""Daemons look up the name of their machine: whatever it is, they are told one that is a loopback address."""
+"""Services look up the address of the host name; with this host name it is the loopback address."""
 
 AS_LOCALHOST_AND_INIT = 'hostname localhost && "$@" & wait'
-"""The shell stays, as process 1 of the namespace, and reaps the orphans."""
+"""The shell remains as process 1 of the namespace, and removes ended orphans from the list of processes."""
 
 
 class ClusterError(Exception):
@@ -26,8 +26,8 @@ class ClusterError(Exception):
 class Service:
     """A command that stays in the foreground.
 
-    With `whole`, it has a process namespace of its own, so that all it started (the logins of an SSH server, the jobs of
-    a node) ends with it at once, as if the machine were switched off.
+    With `isolated`, it has a process namespace of its own: if it is stopped, all its child processes (the logins of an SSH
+    server, the jobs of a node) end too, as if the machine were switched off.
     """
 
     name: str
@@ -36,8 +36,8 @@ class Service:
     is_ready: Callable[[], bool]
     user: str = "root"
     environment: Mapping[str, str] = field(default_factory=dict)
-    whole: bool = False
-    ends_by: signal.Signals = signal.SIGTERM
+    isolated: bool = False
+    stop_signal: signal.Signals = signal.SIGTERM
 
     @property
     def pid_file(self) -> Path:
@@ -49,7 +49,7 @@ class Service:
 
     @property
     def pid(self) -> int | None:
-        """The process, if it runs. An id that meanwhile belongs to another process does not count."""
+        """The process id; None if the process has ended, also if another process has its id now."""
         try:
             pid, started = self.pid_file.read_text().split()
         except (OSError, ValueError):
@@ -57,11 +57,11 @@ class Service:
         return int(pid) if _started(int(pid)) == started else None
 
     def start(self) -> None:
-        """Start the process, without waiting until it is ready; one that runs is left alone."""
+        """Start the process unless it runs; do not wait until it is ready."""
         if self.pid is not None:
             return
-        namespaces = ["--pid", "--fork", "--mount-proc", "--kill-child"] if self.whole else []
-        shell = ["sh", "-c", AS_LOCALHOST_AND_INIT if self.whole else AS_LOCALHOST, self.name]
+        namespaces = ["--pid", "--fork", "--mount-proc", "--kill-child"] if self.isolated else []
+        shell = ["sh", "-c", AS_LOCALHOST_AND_INIT if self.isolated else AS_LOCALHOST, self.name]
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 ["unshare", "--uts", *namespaces, *shell, *as_user(self.user), *self.command],
@@ -75,27 +75,27 @@ class Service:
         self.pid_file.write_text(f"{process.pid} {_started(process.pid)}")
 
     def wait(self, seconds: float = 60) -> None:
-        """Wait until it serves.
+        """Wait until the service is ready.
 
-        :raises ClusterError: if it ended, or does not serve in time.
+        :raises ClusterError: if it has ended, or is not ready in time.
         """
         deadline = time.monotonic() + seconds
         while self.pid is None or not self.is_ready():
             if self.pid is None or time.monotonic() > deadline:
                 lines = self.log.read_text(errors="replace").splitlines()[-15:]
-                state = "ended" if self.pid is None else f"does not serve after {seconds:.0f} s"
+                state = "ended" if self.pid is None else f"is not ready after {seconds:.0f} s"
                 raise ClusterError("\n".join([f"{self.name} {state}; the end of {self.log}:", *lines]))
             time.sleep(0.1)
 
     def stop(self, seconds: float = 20) -> None:
-        """End the process and wait until it, and with `whole` all it started, is gone."""
+        """Stop the process, with `isolated` also its child processes, and wait until they have ended."""
         if (pid := self.pid) is not None:
-            if self.whole:
-                # `unshare` itself ends once the kernel has ended the last process of the namespace.
+            if self.isolated:
+                # `unshare` ends after the last process of the namespace.
                 for child in _children(pid):
                     _kill(child, signal.SIGKILL)
             else:
-                _kill(pid, self.ends_by)
+                _kill(pid, self.stop_signal)
             deadline = time.monotonic() + seconds
             while self.pid is not None:
                 if time.monotonic() > deadline:
@@ -105,7 +105,7 @@ class Service:
 
 
 def as_user(user: str) -> list[str]:
-    """Return the words before a command that run it as another user."""
+    """Return the beginning of a command line that runs a command as another user."""
     return [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
 
 

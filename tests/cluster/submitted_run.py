@@ -65,8 +65,8 @@ class Submitter:
         return list(self._database.execute(query, values))
 
     def jobs(self) -> dict[str, str]:
-        asked = login(self.new_user.description, "sacct --noheader --parsable2 --allocations --format=JobID,State")
-        jobs = dict(line.split("|") for line in asked.stdout.splitlines())
+        output = login(self.new_user.description, "sacct --noheader --parsable2 --allocations --format=JobID,State")
+        jobs = dict(line.split("|") for line in output.stdout.splitlines())
         return {job: state.split()[0] for job, state in jobs.items()}
 
 

@@ -22,7 +22,7 @@ EAT_MEMORY = "import time; eaten = [(bytearray(20_000_000), time.sleep(0.1)) for
 
 
 def state_of(description: dict[str, Any], job: str) -> str:
-    """Return the state of a job in the accounting."""
+    """Return the state of a job in SLURM's accounting."""
     return login(description, f"sacct --noheader --parsable2 --allocations --format=State --jobs={job}").stdout.strip()
 
 
@@ -41,7 +41,7 @@ def names(found: set[psutil.Process]) -> list[str]:
     running = []
     for process in found:
         with contextlib.suppress(psutil.NoSuchProcess):
-            # One that has ended may wait for its parent, the machine's process 1, to take note.
+            # An ended process is a zombie until its parent, process 1 of the machine, has read its exit status.
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 running.append(process.name())
     return running
@@ -92,7 +92,7 @@ def test_job_that_takes_more_memory_than_requested_is_killed(description: dict[s
 def test_only_loopback_addresses_are_listened_on(cluster: Cluster, description: dict[str, Any]) -> None:
     job = login(description, "sbatch --parsable --wrap='srun sleep 600'").stdout.strip()
     try:
-        # A launcher of job steps listens too.
+        # srun, which launches job steps, listens too.
         while "sleep" not in names(found := processes(cluster)):
             time.sleep(0.2)
         assert "srun" in names(found)

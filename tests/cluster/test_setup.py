@@ -64,14 +64,16 @@ def test_check_reports_a_missing_trainer(new_user: NewUser) -> None:
     new_user.accept_host_key()
     config = run_of_copper()
     config["resources"]["trainer"]["prepend_text"] = "export PATH=/usr/bin:/bin"
-    lacking = new_user.aiida.attempt("mlip-auto", "setup", "check", "--config", new_user.write("lacking.yaml", config))
-    assert lacking.returncode != 0
-    assert "✗ Python of the trainer" in lacking.stdout and "pip install 'python-ace" in lacking.stdout
-    assert "✓ Python of the oracle" in lacking.stdout
+    without_trainer = new_user.aiida.attempt(
+        "mlip-auto", "setup", "check", "--config", new_user.write("without_trainer.yaml", config)
+    )
+    assert without_trainer.returncode != 0
+    assert "✗ Python of the trainer" in without_trainer.stdout and "pip install 'python-ace" in without_trainer.stdout
+    assert "✓ Python of the oracle" in without_trainer.stdout
 
 
 @pytest.mark.parametrize(
-    ("fault", "line", "mend"),
+    ("fault", "line", "remedy"),
     [
         ("ssh", "✗ login", f"check that `ssh {HPC}` works"),
         ("slurmctld", "✗ scheduler", "core.slurm"),
@@ -79,7 +81,7 @@ def test_check_reports_a_missing_trainer(new_user: NewUser) -> None:
         ("postgres", "✗ database", "start its server"),
     ],
 )
-def test_check_names_the_service_that_is_down(new_user: NewUser, fault: str, line: str, mend: str) -> None:
+def test_check_names_the_service_that_is_down(new_user: NewUser, fault: str, line: str, remedy: str) -> None:
     new_user.accept_host_key()
     assert command("fault", fault, "start").returncode == 0
     try:
@@ -90,7 +92,7 @@ def test_check_names_the_service_that_is_down(new_user: NewUser, fault: str, lin
             # A daemon that lost its connections drops the first task that it receives, and takes long to end.
             new_user.aiida.verdi("daemon", "restart")
     assert checked.returncode != 0
-    assert line in checked.stdout and mend in checked.stdout
+    assert line in checked.stdout and remedy in checked.stdout
     assert "Traceback" not in checked.stdout
 
 
@@ -106,10 +108,10 @@ def test_submitted_run_shows_its_progress_and_finishes(new_user: NewUser) -> Non
     assert "done" in new_user.mlip_auto("status")
     assert "potential.yace" in new_user.mlip_auto("watch", run, "--output", str(new_user.home / "out"))
 
-    asked = login(
+    output = login(
         new_user.description, "sacct --noheader --parsable2 --allocations --format=Partition,Timelimit,ReqMem,State"
     )
-    jobs = set(asked.stdout.splitlines())
+    jobs = set(output.stdout.splitlines())
     assert {"main|00:05:00|800M|COMPLETED", "main|00:10:00|1500M|COMPLETED"} <= jobs
 
 
@@ -119,7 +121,7 @@ def test_a_potential_is_validated_on_the_cluster(new_user: NewUser) -> None:
     quick = {"level": "quick", "dynamics": {"nvt_steps": 40, "nve_steps": 60, "max_atoms": 16}}
     run = new_user.submit({**run_of_copper(), "validation": quick}, "--validate")
     watched = new_user.aiida.attempt("mlip-auto", "status", run, "--watch")
-    # A potential of 12 functions is no good.
+    # A potential of 12 functions fails the validation.
     assert watched.returncode == 3, watched.stdout
     assert "✓ validation" in watched.stdout and "✗ Cu fcc" in watched.stdout
     assert "validate_potential" in new_user.aiida.verdi("process", "status", run)
@@ -133,8 +135,8 @@ def test_resume_continues_a_paused_run(new_user: NewUser) -> None:
     shown = new_user.status_once(run, lambda shown: ": paused" in shown)
     assert f"mlip-auto resume {run}" in shown
     assert "continues" in new_user.mlip_auto("resume", run)
-    at_work = new_user.aiida.attempt("mlip-auto", "resume", run)
-    assert at_work.returncode != 0 and "is running" in at_work.stdout
+    running = new_user.aiida.attempt("mlip-auto", "resume", run)
+    assert running.returncode != 0 and "is running" in running.stdout
     assert "✓ fit" in new_user.mlip_auto("status", run, "--watch")
     done = new_user.aiida.attempt("mlip-auto", "resume", run)
     assert done.returncode != 0 and "has finished successfully" in done.stdout
@@ -157,7 +159,7 @@ def test_resume_continues_jobs_that_a_lost_connection_paused(new_user: NewUser) 
         for option in options:
             new_user.aiida.verdi("config", "unset", option)
     assert ": paused" in shown and f"mlip-auto resume {run}" in shown
-    # The others may be paused a moment later.
+    # Other jobs may be paused later.
     deadline = time.monotonic() + PATIENCE
     while new_user.aiida.attempt("mlip-auto", "status", run).stdout.count("✓") < 4:
         assert time.monotonic() < deadline, new_user.mlip_auto("status", run)
@@ -169,7 +171,7 @@ def test_resume_continues_jobs_that_a_lost_connection_paused(new_user: NewUser) 
 @pytest.mark.slow
 def test_killed_run_leaves_no_job_and_resumes_with_its_labels(new_user: NewUser) -> None:
     new_user.accept_host_key()
-    # Parameters of its own: no other run has its labels.
+    # Parameters that no other run has, so that no labels are reused.
     config = run_of_copper(calculator="slow_emt.SlowEMT", parameters={"asap_cutoff": True}, max_concurrent_jobs=1)
     run = new_user.submit(config)
     new_user.status_once(run, lambda shown: re.search(r"1 running, [1-9]\d* done", shown))
@@ -213,12 +215,12 @@ def test_passwords_and_keys_are_not_disclosed(new_user: NewUser) -> None:
     assert password not in dump.stdout and key not in dump.stdout
 
     own = {new_user.home / "profile.yaml", *(new_user.home / ".aiida").glob("config.json*")}
-    told = [
+    exposed = [
         path
         for path in new_user.home.rglob("*")
         if path.is_file()
         and path not in own
         and (password.encode() in (content := path.read_bytes()) or key.encode() in content)
     ]
-    assert told == []
+    assert exposed == []
     assert {path.stat().st_mode & 0o077 for path in own} == {0}
