@@ -21,9 +21,9 @@ exec setpriv --reuid=postgres --regid=postgres --clear-groups {pg_ctl} "$@"
 def database(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the storage configuration of an empty database, which is deleted at the end.
 
-    AiiDA's fixture for this wants the locale en_US.UTF-8, which not every machine has.
+    The fixture of AiiDA needs the locale en_US.UTF-8, which some machines do not have.
 
-    :param folder: where the file repository and a small program go.
+    :param folder: folder for the file repository and a script.
     :raises RuntimeError: if PostgreSQL is not installed.
     """
     import psycopg

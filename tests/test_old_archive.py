@@ -145,21 +145,21 @@ def test_stored_calculations_are_reproduced_and_found_by_the_cache(
 ) -> None:
     function = CalculationFactory(name)
     old = next(node for node in run.called_descendants if node.process_label == function.__name__)
-    # Archives hold no hashes: as `verdi node rehash` does.
+    # Archives hold no hashes: compute the hash, as `verdi node rehash` does.
     old.base.caching.rehash()
     inputs = {link.link_label: link.node for link in old.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()}
     _, again = run_get_node(function, **inputs)
     assert again.is_finished_ok, again.exit_message
     found, expected = contents(again), contents(old)
     if name == "mlip_autopipec.generate":
-        # Atoms of hot structures are pushed apart since then; all others are as they were.
+        # Later versions separate the atoms of hot structures; all other structures are unchanged.
         assert len(found["frames"]) == len(expected["frames"])
         found, expected = (
             {"frames": [line for line in some["frames"] if "_hot'" not in line]} for some in (found, expected)
         )
         assert found["frames"]
     assert found == expected
-    # AiiDA takes the module's name and its whole source into the hash: only a module that is as it was is found.
+    # AiiDA's hash includes the name and the source of the module: the cache finds the node only if both are unchanged.
     unchanged = again.base.caching.compute_hash() == old.base.caching.compute_hash()
     assert again.base.caching.get_cache_source() == (old.uuid if unchanged else None)
     assert unchanged or code_of(again) != code_of(old)
@@ -171,7 +171,7 @@ def code_of(node: orm.CalcFunctionNode) -> tuple[str, str]:
 
 
 def contents(node: orm.CalcFunctionNode) -> dict[str, Any]:
-    """Return what the outputs hold, as far as version 0.1.0 knew it: structures in any kind of node, and other data."""
+    """Return the content of the outputs that version 0.1.0 also had: structures in any kind of node, and other data."""
     found: dict[str, Any] = {}
     frames: list[Atoms] = []
     for link in node.base.links.get_outgoing(link_type=LinkType.CREATE).all():
@@ -186,7 +186,7 @@ def contents(node: orm.CalcFunctionNode) -> dict[str, Any]:
             }
         else:
             found[link.link_label] = output.base.caching.compute_hash()
-    # In the order of the links, which an archive does not keep.
+    # Sorted, since an archive does not keep the order of the links.
     return {**found, "frames": sorted(map(described, frames))}
 
 

@@ -62,7 +62,7 @@ DEFAULT_JOBS_AT_A_TIME = AseOracleConfig().max_concurrent_jobs
 
 @dataclass(frozen=True)
 class Cost:
-    """What one measurement found: a job of `batch` structures by so many workers."""
+    """The result of a measurement: jobs of `batch` structures by a number of workers."""
 
     workers: int
     batch: int
@@ -74,7 +74,7 @@ class Cost:
 
 @contextmanager
 def daemon(new_user: NewUser, workers: int) -> Iterator[None]:
-    """Run a daemon of so many workers."""
+    """Run a daemon with a number of workers."""
     new_user.aiida.verdi("daemon", "start", str(workers))
     try:
         yield
@@ -102,8 +102,8 @@ def measure(new_user: NewUser, database: psycopg.Connection[tuple[int]], workers
     return Cost(workers, batch, jobs / seconds, (cpu() - cpu_before) / jobs, *grown)
 
 
-def on_paper(costs: list[Cost]) -> Iterator[str]:
-    """Yield what 10^6 structures on 100 nodes would cost, from the figures with the most workers."""
+def extrapolated(costs: list[Cost]) -> Iterator[str]:
+    """Yield the extrapolated cost of 10^6 structures on 100 nodes, from the measurements with the most workers."""
     most = max(cost.workers for cost in costs)
     yield f"{STRUCTURES:.0e} structures on {NODES} nodes, {most} workers:"
     for cost in (cost for cost in costs if cost.workers == most):
@@ -138,7 +138,7 @@ def main() -> None:
         with new_user.connect() as database:
             for workers in arguments.workers:
                 with daemon(new_user, workers):
-                    # The first jobs find everything cold.
+                    # The first jobs fill caches, so they are not measured.
                     measure(new_user, database, workers, arguments.jobs, 1)
                     for batch in arguments.batches:
                         cost = measure(new_user, database, workers, arguments.jobs, batch)
@@ -149,7 +149,7 @@ def main() -> None:
                             f"{cost.repository_kb_per_structure:18.2f}",
                             flush=True,
                         )
-    print("\n".join(on_paper(costs)))
+    print("\n".join(extrapolated(costs)))
 
 
 if __name__ == "__main__":

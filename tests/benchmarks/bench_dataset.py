@@ -26,7 +26,7 @@ from tests.benchmarks.profile import temporary_profile
 
 
 def crystals(count: int, copies: bool) -> list[Atoms]:
-    """Return labelled copper crystals of 16 atoms; with copies, every second one is the one before, turned and shifted."""
+    """Return labelled copper crystals of 16 atoms; with copies, every second one is a rotated and translated copy."""
     from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 
     random = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def bench_fingerprint(count: int) -> dict[str, float]:
-    """Search for the equal ones among so many structures, of which there are half as many different ones."""
+    """Search for duplicates among a number of structures, half of which are copies."""
     from aiida_mlip_autopipec.dataset.duplicates import find_duplicates
 
     structures = crystals(count, copies=True)
@@ -69,7 +69,7 @@ def bench_fingerprint(count: int) -> dict[str, float]:
 
 
 def bench_storage(count: int, home: Path) -> dict[str, Any]:
-    """Store, curate and read frames; beside it ASE's own files."""
+    """Store, curate and read frames; for comparison, the same with files of ASE."""
     from ase.db import connect
     from ase.io import read, write
 

@@ -83,7 +83,7 @@ def errors(outputs: Any) -> dict[str, Any]:
 
 
 def dynamics(outputs: Any, picoseconds: float) -> str:
-    """Run molecular dynamics of 32 atoms at constant temperature, and say what came of it."""
+    """Run molecular dynamics of 32 atoms at constant temperature, and return the result as text."""
     from pyace import PyACECalculator
 
     atoms = bulk("Cu", a=3.7, cubic=True) * (2, 2, 2)

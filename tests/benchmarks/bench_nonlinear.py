@@ -79,10 +79,10 @@ VARIANTS: dict[str, Callable[[Content], None]] = {
 }
 
 FROM_NOTHING = ("from_nothing", "ladder")
-"""Variants that begin with the potential that was asked for, without coefficients."""
+"""Variants that start from the potential of the input, without coefficients of a linear fit."""
 
 UNSCALED = (*FROM_NOTHING, "unscaled", "Adam")
-"""Variants whose optimiser sees the coefficients as they are."""
+"""Variants whose optimiser works with unscaled coefficients."""
 
 
 def prepare(data: Path, element: str, tensorpot: Path, functions: int, folder: Path) -> None:
@@ -107,7 +107,7 @@ def prepare(data: Path, element: str, tensorpot: Path, functions: int, folder: P
 
 
 def run_variant(name: str, tensorpot: Path, prepared: Path, seconds: float, folder: Path) -> list[tuple[float, Path]]:
-    """Run pacemaker; return its interim potentials with the processor time when they were there."""
+    """Run pacemaker; return its interim potentials, each with the processor time at which it was written."""
     folder.mkdir()
     content = yaml.safe_load((prepared / "nonlinear" / "pacemaker.yaml").read_text())
     VARIANTS[name](content)

@@ -125,7 +125,7 @@ def bulk_properties(element: str, calculator: Any) -> dict[str, float]:
 
 
 def dimer_curve(element: str, calculator: Any) -> dict[str, Any]:
-    """Return whether the dimer's energy rises all the way as the atoms approach, from its minimum down to 0.3 Å."""
+    """Return whether the energy of the dimer rises monotonically with decreasing distance, from its minimum down to 0.3 Å."""
     radius = covalent_radii[Atoms(element).numbers[0]]
     distances = np.arange(0.3, 2.2 * radius, 0.02)
     energies = []

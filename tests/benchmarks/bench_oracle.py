@@ -133,7 +133,7 @@ def bare_emt_seconds(structures: list[Atoms]) -> float:
 
 
 def bench_overhead(count: int, upf: Path, repeats: int = 3) -> dict[str, Any]:
-    """Measure what a label costs beyond the bare code: alone, the median of some repetitions, and in a batch."""
+    """Measure the cost of a label without that of the code: of one structure (median of repetitions), and in a batch."""
     from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 
     emt = AseOracleConfig(structures_per_job=count)
@@ -165,7 +165,7 @@ def bench_overhead(count: int, upf: Path, repeats: int = 3) -> dict[str, Any]:
 
 
 def bench_emt(count: int) -> dict[str, Any]:
-    """Compare batches with one CalcJob a structure."""
+    """Compare batches with one CalcJob for each structure."""
     from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
 
     structures = rattled("Cu", count, cubic=True)

@@ -1,4 +1,4 @@
-"""Properties by a quick fit to the data of Zuo et al., beside the values of their DFT.
+"""Properties by a quick fit to the data of Zuo et al., compared with the values of their DFT.
 
     python -m tests.benchmarks.bench_properties DATA [--elements Cu Si Li] [--functions 200] [--potential FILE.yace ELEMENT]
 
@@ -37,7 +37,7 @@ REFERENCE = {
     "Li": {"a": 3.427, "C11": 15, "C12": 13, "C44": 11, "bulk modulus (Hill)": 14, "vacancy": 0.62, "migration": 0.06},
     "Si": {"a": 5.469, "C11": 156, "C12": 65, "C44": 76, "bulk modulus (Hill)": 95, "vacancy": 3.25, "migration": 0.21},
 }
-"""DFT values after the paper's table of properties, not compared with the print yet: do so before you quote a deviation."""
+"""DFT values of the table of properties in the paper. Check them against the printed paper before you quote a deviation."""
 
 
 def predicted(results: list[dict[str, Any]], element: str) -> dict[str, float]:

@@ -1,11 +1,11 @@
-"""Errors of many regularisations and weightings of one design matrix: in cross-validation, on kinds not in the fit, and tested.
+"""Errors of many regularisations and weightings of one design matrix: in cross-validation, on kinds not in the fit, on tests.
 
     PYTHONPATH=aiida_mlip_autopipec/jobs python -m tests.benchmarks.bench_regularisation DATA --element Si --cutoff 6.2
         [--functions 1100]
 
 DATA is a folder as for `bench_mlearn`. The design matrix is computed once; each line of the table then costs seconds. A kind is
 a group of the data with its description, without the number of the snapshot. Choose by the errors in cross-validation (CV) and
-on kinds not in the fit; the test errors only tell what a choice is worth.
+on kinds not in the fit; the test errors only confirm a choice.
 """
 
 from __future__ import annotations

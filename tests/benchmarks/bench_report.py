@@ -3,7 +3,7 @@
     python -m tests.benchmarks.bench_report [--structures 10000]
 
 Prints JSON. A fit to that many labelled structures, of generated kinds and sizes and each labelled by a calculation of its own,
-is stored in a fresh SQLite profile; then: seconds to collect what the report tells and to make the page, and its size.
+is stored in a fresh SQLite profile; then: seconds to collect the data of the report and to write the page, and its size.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_reuse [--stored 100000] [--wanted 1000] [--per-node 100]
 
-Prints JSON: the seconds of `find_labels` on a fresh SQLite profile, and the bytes of the database a stored frame. Every tenth
-wanted structure is a new one.
+Prints JSON: the seconds of `find_labels` on a fresh SQLite profile, and the bytes of the database for each stored frame. Every
+tenth wanted structure is a new one.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def write(structures: list[Atoms], path: Path) -> None:
 
 
 def measure(count: int, seed: int, selection: SelectionConfig, workers: int) -> dict[str, Any]:
-    """Return the errors of a potential of so many labels, and the seconds of the choice and of the fit."""
+    """Return the errors of a potential fitted to a number of labels, and the seconds of the selection and of the fit."""
     start = time.perf_counter()
     structures = structures_to_label(count, seed, selection, workers)
     chosen = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How busy the oracle keeps its job slots with labels of very unequal cost, beside rounds of jobs.
+"""How busy the oracle keeps its job slots with labels of very unequal cost, compared with rounds of jobs.
 
     python -m tests.benchmarks.bench_slots [--slots 4] [--labels 40] [--shortest 10] [--longest 120] [--only slots]
 
@@ -75,7 +75,7 @@ def intervals(folder: Path) -> list[tuple[float, float]]:
 
 
 def idle_times(jobs: list[tuple[float, float]], slots: int) -> list[float]:
-    """Return the seconds that each job's slot was free before it, except for the first jobs."""
+    """Return for each job, except the first of each slot, the seconds for which its slot was free before."""
     free: list[float] = []
     idle = []
     for begun, ended in jobs:

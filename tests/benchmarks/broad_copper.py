@@ -22,10 +22,10 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels
 
 LATTICE_CONSTANT = 3.61
-"""Of the crystal, in Å."""
+"""Lattice constant of the crystal, in Å."""
 
 EXPANSION = 2.0e-5
-"""Of its length, a kelvin."""
+"""Linear thermal expansion, in 1/K."""
 
 SOLID, LIQUID = (300.0, 600.0, 900.0, 1200.0), (1500.0, 2000.0, 2500.0)
 """Temperatures, in K."""
@@ -36,17 +36,17 @@ STEPS_BETWEEN, STEPS_BEFORE = 25, 75
 
 @cache
 def broad_copper() -> tuple[Atoms, ...]:
-    """Return the labelled structures; ``atoms.info["family"]`` tells the kind."""
+    """Return the labelled structures; ``atoms.info["family"]`` is the kind."""
     return tuple(label_by_emt(atoms) for atoms in _structures(np.random.default_rng(2026)))
 
 
 def broad_errors(potential: Path, free_atom: float) -> dict[str, Any]:
     """Return the errors of a potential on these structures: `energy` (meV/atom), `force` (eV/Å), and `force_of` each kind.
 
-    All are root mean squares. Structures that are so far off that the potential gives no number make them infinite.
+    All are root mean squares. They are infinite if the energy or the forces of a structure are not finite.
 
     :param potential: a `.yace` file.
-    :param free_atom: the energy (eV) of a free atom, from which the potential's energies count.
+    :param free_atom: the energy (eV) of a free atom, to which the energies of the potential are relative.
     """
     from pyace import PyACECalculator
 
@@ -107,7 +107,7 @@ def _crystal(temperature: float) -> Atoms:
 
 
 def _melt(temperature: float, random: np.random.Generator) -> Atoms:
-    """Return the liquid: the crystal made 5 % to 15 % larger in volume, and much hotter for a while."""
+    """Return the liquid: the crystal expanded by 5 % to 15 % of its volume, and heated strongly for a short time."""
     cell = bulk("Cu", a=LATTICE_CONSTANT, cubic=True) * (2, 2, 2)
     volume = 1.05 + 0.10 * (temperature - LIQUID[0]) / (LIQUID[-1] - LIQUID[0])
     cell.set_cell(cell.cell * volume ** (1 / 3), scale_atoms=True)

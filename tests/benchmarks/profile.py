@@ -13,7 +13,7 @@ from tests import postgres
 
 @contextmanager
 def temporary_profile(*, on_postgres: bool = False) -> Iterator[str]:
-    """Make and load a fresh profile; yield the folder it lives in. Call it before anything imports AiiDA.
+    """Create and load a new profile; yield its folder. Call it before AiiDA is imported.
 
     :param on_postgres: on a PostgreSQL server of its own, not on SQLite.
     """

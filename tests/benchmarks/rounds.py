@@ -9,7 +9,7 @@ from aiida_mlip_autopipec.oracle.ase import AseOracleWorkChain
 
 
 class RoundsOracleWorkChain(AseOracleWorkChain):
-    """The oracle before it had slots: a round of jobs waits for its slowest one."""
+    """An oracle that submits the next round of jobs only after the slowest job of the round has ended."""
 
     def _on_awaitable_finished(self, awaitable: Awaitable) -> None:
         WorkChain._on_awaitable_finished(self, awaitable)

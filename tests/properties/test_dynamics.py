@@ -47,6 +47,6 @@ def test_a_liquid(crystals: dict[str, Atoms]) -> None:
 def test_melting_point_by_coexistence(crystals: dict[str, Atoms]) -> None:
     item = Melting(settings(Melting, atoms=256, steps=3000, timestep=4.0, temperature=600.0))
     values, result = values_of(item, crystals)
-    # 620 K is what the literature's effective medium theory of aluminium gives within some 10 %.
+    # A small cell: the melting point of aluminium by effective medium theory is about 620 K in the literature.
     assert 400 < values["melting point"] < 900 and 0.15 < values["crystalline fraction at the end"] < 0.85
     assert result.values[0].error > 0

@@ -63,7 +63,7 @@ def test_strong_ridge_gives_the_coefficients_of_the_prior() -> None:
 
 
 def labelled(structures: list[Atoms], offset: float = 0.0, bulk: float = 0.0) -> list[Atoms]:
-    """Return structures with the labels of effective medium theory, and another energy of each atom, or of each in the bulk."""
+    """Return structures with EMT labels, with an offset (eV) of the energy per atom, and a further one (`bulk`) in crystals."""
     found = []
     for atoms in structures:
         computed = Atoms(
