@@ -47,7 +47,11 @@ def check_computer(computer: orm.Computer, stages: dict[str, ResourcesConfig]) -
     try:
         with computer.get_transport() as transport:
             yield CheckResult("login", "ok", f"{transport.whoami()} on {computer.hostname}")
-            for name, check in {"silence": _silence, "work folder": _work_folder, "scheduler": _scheduler}.items():
+            for name, check in {
+                "login output": _login_output,
+                "work folder": _work_folder,
+                "scheduler": _scheduler,
+            }.items():
                 yield _run_check(name, check, computer, transport)
             for stage, resources in stages.items():
                 yield _python(computer, transport, stage, resources)
@@ -95,12 +99,14 @@ def _run_check(
         return CheckResult(name, "failed", one_line(error), remedies.get(name, ""))
 
 
-def _silence(computer: orm.Computer, transport: Transport) -> CheckResult:
+def _login_output(computer: orm.Computer, transport: Transport) -> CheckResult:
     _, stdout, stderr = transport.exec_command_wait("true")
     if stdout or stderr:
         output = " ".join(f"{stdout}{stderr}".split())[:100]
-        return CheckResult("silence", "failed", f"a login prints: {output}", "let ~/.bashrc print only at a terminal")
-    return CheckResult("silence", "ok", "a login prints nothing")
+        return CheckResult(
+            "login output", "failed", f"a login prints: {output}", "let ~/.bashrc print only at a terminal"
+        )
+    return CheckResult("login output", "ok", "none")
 
 
 def _work_folder(computer: orm.Computer, transport: Transport) -> CheckResult:

@@ -26,7 +26,7 @@ _SMALL = 1e-4
 
 @dataclass(frozen=True)
 class ElasticConstants:
-    """The relaxed-ion elastic constants of a crystal, without any relaxation.
+    """The elastic constants of a crystal with relaxed ions, by linear response: no structure is relaxed.
 
     C_ij = dσ_i/dε_j by central differences at fixed fractional coordinates, minus ΛᵀΦ⁺Λ/V for the internal relaxation: Λ are
     the forces caused by a strain, Φ the force constants of the cell (Born and Huang, Dynamical Theory of Crystal Lattices,

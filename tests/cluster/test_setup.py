@@ -18,7 +18,7 @@ from .cluster import Cluster
 from .conftest import command, login
 from .new_user import HPC, NewUser, set_up
 
-STEPS = ("settings", "database", "broker", "daemon", "keys", "login", "silence", "work folder", "scheduler")
+STEPS = ("settings", "database", "broker", "daemon", "keys", "login", "login output", "work folder", "scheduler")
 JOBS = ("Python of the oracle", "Python of the trainer", "label of a structure", "tiny fit")
 
 

@@ -57,7 +57,7 @@ def train(
     start, cpu_start = time.monotonic(), cpu_seconds()
     training = [frame for frame in frames if frame.split == "train"]
     if not training:
-        raise ProgramError("bad_input", "no structure has the split train")
+        raise ProgramError("bad_input", "there are no training structures: info['split'] is 'test' in all structures")
     reference = reference_energies(settings, frames)
     n_atoms = sum(len(frame.atoms) for frame in frames)
 
@@ -101,8 +101,8 @@ def train(
         "n_functions": _reason(
             settings.n_functions,
             f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination "
-            f"from a pool of {basis.n_functions}. Limits: half of the atoms, an eighth of the energies and force "
-            f"components, the cost of the potential, the time limit, {settings.max_functions} per element",
+            f"from a pool of {basis.n_functions}. Limits: half the number of atoms, an eighth of the number of energies and "
+            f"force components, the cost of the potential, the time limit, {settings.max_functions} per element",
         ),
     }
     facts: dict[str, Any] = {}
