@@ -95,7 +95,7 @@ FAULTS = [
 
 
 IN_CI = ("worker killed in label", "SSH cut", "job out of memory")
-"""The faults that are not slow: one of a worker, one of the network, one of a job."""
+"""The faults that CI runs: one each of a worker, of the network and of a job; the other ones are marked `slow`."""
 
 
 @pytest.fixture(scope="module")

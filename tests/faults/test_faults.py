@@ -57,7 +57,7 @@ KILLS: dict[str, Callable[[Machine, Run], None]] = {
 }
 
 IN_CI = {("supervisor", "label")}
-"""The cases that are not slow: the worst of them."""
+"""The worst case, which CI runs; the other cases are marked `slow`."""
 
 
 def cases() -> list[object]:
