@@ -209,8 +209,7 @@ class Families:
         if len(self._elements) == 1:
             size = self._size(int(random.integers(SMALLEST_CLUSTER, LARGEST_CLUSTER, endpoint=True)))
         else:
-            few = (SMALLEST_CLUSTER,) if len(self._elements) <= 3 else ()
-            size = self._size(int(random.choice((*few, *self._mixed_sizes))))
+            size = self._size(int(random.choice(self._mixed_sizes)))
         spacing = crystal.neighbour_distance * random.uniform(0.94, 1.06)
         cell = at_volume(crystal.cell, (spacing / crystal.neighbour_distance) ** 3)
         repeat = [2 * math.ceil(3.0 * spacing / height(cell, axis)) for axis in range(3)]

@@ -18,10 +18,10 @@ Prototype = Literal["fcc", "bcc", "hcp", "sc", "diamond"]
 class FamilyWeights(StrictSettings):
     """Relative shares of the kinds of structure."""
 
-    dimer: NonNegativeFloat = 2.0
+    dimer: NonNegativeFloat = 1.2
     """Two atoms, at distances from the smallest allowed one to more than the usual cutoffs."""
 
-    trimer: NonNegativeFloat = 1.0
+    trimer: NonNegativeFloat = 0.4
     """Three atoms at random angles."""
 
     crystal: NonNegativeFloat = 3.0

@@ -26,6 +26,9 @@ MAX_WORK = 60_000
 POOL_RATIO = 2
 """Number of functions in the pool, relative to the largest number in the potential."""
 
+MAX_POOL = 4500
+"""Largest number of functions in the pool, all elements: the time of their selection grows with the third power."""
+
 
 @dataclass(frozen=True)
 class Radial:
@@ -65,8 +68,8 @@ def basis_settings(
 def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame], cutoff: float) -> tuple[int, int]:
     """Return the number of functions per element in the pool, and the largest number in the potential.
 
-    The numbers of atoms and of labels limit the pool, which has at most twice the functions of the potential. The potential has
-    the requested number, or at most the number that its cost allows.
+    The numbers of atoms and of labels and the time of the selection limit the pool, which has at most twice the functions of
+    the potential. The potential has the requested number, or at most the number that its cost allows.
 
     :raises ProgramError: of the kind `too_few_atoms`.
     """
@@ -87,7 +90,8 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
             )
         return max(int(requested), min(supported, POOL_RATIO * int(requested))), int(requested)
     affordable = int(MAX_WORK / max(1.0, _mean_neighbours(training, cutoff)))
-    most = max(FEWEST, min(supported, affordable, settings.max_functions))
+    selectable = MAX_POOL // (POOL_RATIO * len(elements))
+    most = max(FEWEST, min(supported, affordable, selectable, settings.max_functions))
     return min(supported, POOL_RATIO * most), most
 
 

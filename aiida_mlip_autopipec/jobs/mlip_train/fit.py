@@ -15,7 +15,7 @@ from mlip_common.progress import progress
 from pyace import ACEBBasisSet
 
 from .active_set import write_active_set
-from .basis import Basis, basis_settings, choose_numbers_of_functions
+from .basis import MAX_POOL, Basis, basis_settings, choose_numbers_of_functions
 from .checkpoint import remove_checkpoints
 from .cpu_time import cpu_seconds
 from .data import Frame, reference_energies, shortest_distances
@@ -102,7 +102,8 @@ def train(
             settings.n_functions,
             f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination "
             f"from a pool of {basis.n_functions}. Limits: half the number of atoms, an eighth of the number of energies and "
-            f"force components, the cost of the potential, the time limit, {settings.max_functions} per element",
+            f"force components, the cost of the potential, the time limit, a pool of {MAX_POOL} functions, {settings.max_functions} "
+            "functions per element",
         ),
     }
     facts: dict[str, Any] = {}
