@@ -42,7 +42,8 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     """Select the labelled structures of a dataset and divide them into train and test.
 
     Of equal structures the first is kept; but a free atom is preferred to a larger cell equal to it, because it gives
-    the reference energy. Free atoms are always in train, and so is for each pair of elements the structure with the shortest
+    the reference energy. Structures that define the ends of the energy scale are always in train: free atoms; generated
+    dimers, which the validation compares with the oracle; and for each pair of elements the structure with the shortest
     distance, below which the core repulsion replaces the fit. The other structures are divided by
     :func:`~.split.split_by_groups`. Equal structures with different energies are not rejected for that, but the report
     counts them: they indicate errors of the oracle.
@@ -76,7 +77,10 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     if given is None:
         kept = [structures[index] for index in indices]
         closest = _with_shortest_distances(kept)
-        to_train = [place in closest or is_free_atom(atoms, config.duplicates) for place, atoms in enumerate(kept)]
+        to_train = [
+            place in closest or atoms.info.get("family") == "dimer" or is_free_atom(atoms, config.duplicates)
+            for place, atoms in enumerate(kept)
+        ]
         splits = split_by_groups(kept, groups, to_train, test_fraction=test_fraction, seed=seed)
     else:
         splits = [given[index] for index in indices]

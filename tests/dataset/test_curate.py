@@ -117,17 +117,28 @@ def test_free_atoms_are_always_in_the_training_set(labelled_copper: list[Atoms])
         assert "test" in curation.splits
 
 
-def test_the_shortest_distance_of_each_pair_of_elements_is_in_train() -> None:
-    pairs = ("Cu2", "AuCu", "Au2")
-    structures = [
-        label_by_emt(Atoms(pair, positions=[[0, 0, 0], [0, 0, distance]], info={"family": "dimer"}))
+def pairs_of_atoms(family: str) -> list[Atoms]:
+    """Return two-atom molecules of copper and gold; the shortest distance is that of the three from index 3."""
+    return [
+        label_by_emt(Atoms(pair, positions=[[0, 0, 0], [0, 0, distance]], info={"family": family}))
         for distance in (2.4, 1.9, 2.2, 2.0, 2.8)
-        for pair in pairs
+        for pair in ("Cu2", "AuCu", "Au2")
     ]
+
+
+def test_the_shortest_distance_of_each_pair_of_elements_is_in_train() -> None:
+    structures = pairs_of_atoms("molecule")
     for seed in range(5):
         curation = curate(structures, CurationConfig(), test_fraction=0.6, seed=seed)
         assert set(curation.splits[3:6]) == {"train"}
         assert curation.splits.count("test") == 9
+
+
+def test_generated_dimers_are_in_train() -> None:
+    structures = pairs_of_atoms("dimer") + rattled_copper(10)
+    curation = curate(structures, CurationConfig(), test_fraction=0.3, seed=1)
+    assert set(curation.splits[:15]) == {"train"}
+    assert curation.splits.count("test") == 8
 
 
 @settings(max_examples=30, deadline=None)

@@ -21,8 +21,8 @@ class FamilyWeights(StrictSettings):
     dimer: NonNegativeFloat = 1.2
     """Two atoms, at distances from the smallest allowed one to more than the usual cutoffs."""
 
-    trimer: NonNegativeFloat = 0.4
-    """Three atoms at random angles."""
+    trimer: NonNegativeFloat = 0.0
+    """Three atoms at random angles. None by default: a linear fit describes them less well than clusters and crystals."""
 
     crystal: NonNegativeFloat = 3.0
     """Perfect crystals over the range of volumes."""
