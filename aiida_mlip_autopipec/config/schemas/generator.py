@@ -18,7 +18,7 @@ Prototype = Literal["fcc", "bcc", "hcp", "sc", "diamond"]
 class FamilyWeights(StrictSettings):
     """Relative shares of the kinds of structure."""
 
-    dimer: NonNegativeFloat = 1.2
+    dimer: NonNegativeFloat = 2.0
     """Two atoms, at distances from the smallest allowed one to more than the usual cutoffs."""
 
     trimer: NonNegativeFloat = 0.0

@@ -32,7 +32,7 @@ MIN_CHUNK_ATOMS = 100
 LARGE_FORCE = 10.0
 """Largest force (eV/Å) from which a structure loses weight, so that a few large forces do not dominate the fit."""
 
-HIGH_ENERGY = 1.5
+HIGH_ENERGY = 1.0
 """Energy (eV/atom) above the hull at which the energy of a structure has half the weight: the few energies of dimers and small
 clusters, several eV/atom above crystals, must not decide the weights and functions."""
 
