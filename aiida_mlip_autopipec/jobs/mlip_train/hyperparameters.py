@@ -20,7 +20,7 @@ from .problem import Problem, Ridge, Weights
 from .settings import FitSettings
 
 RIDGES = tuple((10.0 ** np.arange(-15.0, 0.1, 0.5)).tolist())
-ENERGY_WEIGHTS = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
+ENERGY_WEIGHTS = (5.0, 10.0, 20.0, 40.0, 80.0)
 VIRIAL_WEIGHTS = (0.01, 0.03, 0.1, 0.3)
 """Weights of virials relative to energies."""
 
