@@ -39,7 +39,8 @@ def curate_labels(settings: Dict, test_fraction: Float, seed: Int, **labelled: D
         return ExitCode(310, f"labels of different methods cannot be in one dataset: {different}")
     # Restarted jobs divide the structures differently; sorting gives the same dataset and potential.
     frames, changes, _ = repair_all(sorted(_labelled_frames(labelled), key=structure_key))
-    config = CurationConfig.model_validate(settings.get_dict())
+    # Nodes stored before this setting existed give the same split again.
+    config = CurationConfig.model_validate({"extremes_in_train": False, **settings.get_dict()})
     curation = curate(frames, config, test_fraction=test_fraction.value, seed=seed.value)
     report = {
         **curation.report,

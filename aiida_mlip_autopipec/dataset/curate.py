@@ -42,9 +42,8 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     """Select the labelled structures of a dataset and divide them into train and test.
 
     Of equal structures the first is kept; but a free atom is preferred to a larger cell equal to it, because it gives
-    the reference energy. Structures that define the ends of the energy scale are always in train: free atoms; generated
-    dimers, which the validation compares with the oracle; and for each pair of elements the structure with the shortest
-    distance, below which the core repulsion replaces the fit. The other structures are divided by
+    the reference energy. Free atoms are always in train, and with `extremes_in_train` so are generated dimers and, for each
+    pair of elements, the structure with the shortest distance. The other structures are divided by
     :func:`~.split.split_by_groups`. Equal structures with different energies are not rejected for that, but the report
     counts them: they indicate errors of the oracle.
 
@@ -76,11 +75,8 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     groups = [group_of[index] for index in indices]
     if given is None:
         kept = [structures[index] for index in indices]
-        closest = _with_shortest_distances(kept)
-        to_train = [
-            place in closest or atoms.info.get("family") == "dimer" or is_free_atom(atoms, config.duplicates)
-            for place, atoms in enumerate(kept)
-        ]
+        extremes = _extremes(kept) if config.extremes_in_train else set()
+        to_train = [place in extremes or is_free_atom(atoms, config.duplicates) for place, atoms in enumerate(kept)]
         splits = split_by_groups(kept, groups, to_train, test_fraction=test_fraction, seed=seed)
     else:
         splits = [given[index] for index in indices]
@@ -110,14 +106,15 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     return Curation(tuple(indices), tuple(splits), tuple(groups), report)
 
 
-def _with_shortest_distances(structures: Sequence[Atoms]) -> set[int]:
-    """Return the indices of the structures with the shortest distance of a pair of elements."""
+def _extremes(structures: Sequence[Atoms]) -> set[int]:
+    """Return the indices of generated dimers and of the structures with the shortest distance of a pair of elements."""
     shortest: dict[tuple[int, int], tuple[float, int]] = {}
     for index, atoms in enumerate(structures):
         bond = 2.0 * float(covalent_radii[atoms.numbers].max())
         for pair, distance in shortest_distances(atoms, bond).items():
             shortest[pair] = min(shortest.get(pair, (math.inf, index)), (distance, index))
-    return {index for _, index in shortest.values()}
+    dimers = {index for index, atoms in enumerate(structures) if atoms.info.get("family") == "dimer"}
+    return dimers | {index for _, index in shortest.values()}
 
 
 def _given_splits(structures: Sequence[Atoms]) -> list[Split] | None:

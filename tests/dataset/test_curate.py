@@ -139,6 +139,8 @@ def test_generated_dimers_are_in_train() -> None:
     curation = curate(structures, CurationConfig(), test_fraction=0.3, seed=1)
     assert set(curation.splits[:15]) == {"train"}
     assert curation.splits.count("test") == 8
+    mixed = curate(structures, CurationConfig(extremes_in_train=False), test_fraction=0.3, seed=1)
+    assert "test" in mixed.splits[:15]
 
 
 @settings(max_examples=30, deadline=None)

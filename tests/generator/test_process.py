@@ -13,7 +13,7 @@ from aiida_mlip_autopipec.generator.structure import StructureGenerator
 
 def test_structures_are_returned_in_one_trajectory_for_each_formula(aiida_profile: Profile) -> None:
     trajectories = generate_structures(List(["Cu"]), Int(20), Dict(GeneratorConfig().model_dump(mode="json")))
-    assert {"Cu_000", "Cu2_000", "Cu3_000"} <= set(trajectories)
+    assert {"Cu_000", "Cu2_000"} < set(trajectories)
     made = sorted(all_frames(trajectories), key=lambda atoms: (len(atoms), atoms.positions.tobytes()))
     expected = sorted(
         StructureGenerator().generate_initial_set("Cu", 20), key=lambda atoms: (len(atoms), atoms.positions.tobytes())

@@ -33,6 +33,10 @@ class CurationConfig(StrictSettings):
     duplicates: DuplicateConfig = DuplicateConfig()
     """Criteria for duplicates."""
 
+    extremes_in_train: bool = True
+    """Keep generated dimers, and for each pair of elements the structure with the shortest distance, in the training set: the
+    validation compares dimers with the oracle, and below the shortest distance the core repulsion replaces the fit."""
+
     label_agreement: PositiveFloat = 5e-3
     """Equal structures whose energies differ by more than this, in eV/atom, are counted as contradicting labels in the
     report. For the same crystal in two different cells, plane-wave DFT differs by about 5e-4 eV/atom."""
