@@ -23,7 +23,7 @@ symmetry maps one onto the other.
 - mirror images, on purpose: their energies are equal;
 - periodic structures that differ only beyond the radius, such as slabs in different amounts of vacuum, or a free atom
   in boxes of different size. Neither does a potential with a cutoff below the radius;
-- different structures in which, every atom has the same sorted distances to all others. They exist (compare S. N.
+- different structures in which every atom has the same sorted distances to all others. They exist (compare S. N.
   Pozdnyakov et al., "Incompleteness of atomic structure representations", Phys. Rev. Lett. 125, 166001 (2020); the
   tests hold a pair of five atoms) but are exceptional: the PDD of a periodic set in general position determines the
   set (arXiv:2108.04798).
