@@ -139,8 +139,8 @@ def select_functions(
 ) -> FunctionSelection:
     """Select functions from the pool by backward elimination: the largest number within the tolerance of the best error.
 
-    The elimination is repeated for each hold-out fold, with the ridge strength of the smallest validation error, which in a
-    large problem is that of the first folds.
+    The elimination is repeated for each hold-out fold, with the strongest ridge within the tolerance of the smallest validation
+    error, which in a large problem is that of the first folds.
 
     :param most: largest number of functions; exactly this number is selected if `n_functions` is given.
     """
@@ -174,7 +174,7 @@ def select_functions(
     if settings.ridge == "auto":
         # The error of a large pool may have several minima.
         errors = search_candidates(ELIMINATION_RIDGES, given, error, problem, both_ways=is_large)
-        ridge = min(errors, key=lambda candidate: errors[candidate])
+        ridge = max(candidate for candidate in errors if errors[candidate] <= TOLERANCE * min(errors.values()))
     objective, remaining = eliminated(ridge, folds)
     number = int(np.flatnonzero(objective <= TOLERANCE * objective.min())[0])
     by_size = ", ".join(f"{n}: {value / objective.min():.3f}" for n, value in zip(sizes, objective, strict=True))
