@@ -16,6 +16,7 @@ REFERENCES = {
     "ace": "R. Drautz, Phys. Rev. B 99, 014104 (2019), doi:10.1103/PhysRevB.99.014104",
     "pace": "Y. Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021), doi:10.1038/s41524-021-00559-9",
     "pacemaker": "A. Bochkarev et al., Phys. Rev. Mater. 6, 013804 (2022), doi:10.1103/PhysRevMaterials.6.013804",
+    "finnis_sinclair": "M. W. Finnis and J. E. Sinclair, Philos. Mag. A 50, 45 (1984), doi:10.1080/01418618408244210",
     "active": "Y. Lysogorskiy et al., Phys. Rev. Mater. 7, 043801 (2023), doi:10.1103/PhysRevMaterials.7.043801",
     "aiida": "S. P. Huber et al., Sci. Data 7, 300 (2020), doi:10.1038/s41597-020-00638-4",
     "aiida_engine": "M. Uhrin et al., Comput. Mater. Sci. 187, 110086 (2021), doi:10.1016/j.commatsci.2020.110086",
@@ -73,9 +74,12 @@ def _fit(facts: Facts, cite: Any) -> str:
     metrics = facts.metrics
     elements = ", ".join(metrics["elements"])
     engine = "by linear least squares" if metrics["engine"] == "linear" else "by nonlinear optimisation with pacemaker"
+    embedding = ""
+    if metrics.get("embedding_eV"):
+        embedding = f", a square-root embedding of the density of neighbours {cite('finnis_sinclair')}"
     return (
         f"An atomic cluster expansion (ACE) potential {cite('ace', 'pace', 'pacemaker')} for {elements} with "
-        f"{metrics['n_functions']} basis functions and a cutoff of {metrics['cutoff_A']:.3g} Å was fitted {engine}."
+        f"{metrics['n_functions']} basis functions{embedding} and a cutoff of {metrics['cutoff_A']:.3g} Å was fitted {engine}."
     )
 
 

@@ -23,6 +23,13 @@ RADIAL_AND_ANGULAR_SIZES = {
 functions between one element, two elements, ...; larger at low orders than in pacemaker's template, where more functions help
 most."""
 
+EMBEDDINGS = {
+    "linear": {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2},
+    "nonlinear": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1},
+}
+"""The densities of an atom by engine. The linear engine adds a second density with fixed coefficients; the nonlinear engine
+adds one with fitted coefficients itself."""
+
 DEFAULT_CUTOFF = 6.0
 """Cutoff (Å) in the part of the file that pacemaker reads, if it is `auto`, so that `pace_train` chooses it."""
 
@@ -40,7 +47,7 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
         "potential": {
             "deltaSplineBins": 0.001,
             "elements": sorted(elements),
-            "embeddings": {"ALL": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1}},
+            "embeddings": {"ALL": EMBEDDINGS[config.engine]},
             "bonds": {
                 "ALL": {
                     "radbase": "SBessel",

@@ -272,7 +272,7 @@ def test_duplicates_count_as_one_structure(fit: Fit, tmp_path: Path) -> None:
         with np.load(tmp_path / "predictions.npz") as arrays:
             return np.unique(np.round(arrays["energy_predicted"], 9))
 
-    frames = [atoms for atoms in many_copper(20) if atoms.info["split"] == "train"]
+    frames = [atoms for atoms in many_copper(30) if atoms.info["split"] == "train"]
     duplicated = [*frames, *frames[:5], *frames[:5]]
     assert np.allclose(energies(frames), energies(duplicated), atol=1e-6)
 

@@ -13,17 +13,19 @@ from mlip_train.basis import Basis
 from mlip_train.elimination import eliminate, falling_sizes
 from mlip_train.harmonics import spherical_harmonics
 from mlip_train.rows import RowBuilder
-from pyace import PyACECalculator
+from pyace import BBasisConfiguration, PyACECalculator
+
+from aiida_mlip_autopipec.training.pacemaker_input import EMBEDDINGS
 
 
-def basis_of(elements: list[str], n_functions: int) -> Basis:
+def basis_of(elements: list[str], n_functions: int, engine: str = "linear") -> Basis:
     shapes = {"UNARY": ([6, 4, 3, 2, 2], [0, 4, 3, 2, 1]), "BINARY": ([6, 3, 2, 2, 1], [0, 3, 2, 1, 0])}
     bond = {"radbase": "SBessel", "radparameters": [5.25], "rcut": 5.0, "dcut": 0.01, "NameOfCutoffFunction": "cos"}
     return Basis(
         {
             "deltaSplineBins": 0.001,
             "elements": elements,
-            "embeddings": {"ALL": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1}},
+            "embeddings": {"ALL": EMBEDDINGS[engine]},
             "bonds": {"ALL": bond},
             "functions": {
                 "number_of_functions_per_element": n_functions,
@@ -70,6 +72,7 @@ def test_rows_of_atoms_add_up_to_that_of_the_energy() -> None:
     assert np.allclose(rows.sum(axis=0), builder.energy_row(atoms), atol=1e-12)
 
 
+@pytest.mark.parametrize("engine", ["linear", "nonlinear"])
 @pytest.mark.parametrize(
     ("elements", "atoms"),
     [
@@ -82,12 +85,15 @@ def test_rows_of_atoms_add_up_to_that_of_the_energy() -> None:
     ids=["small cell", "on the axes", "an atom without neighbours", "alloy", "one element of two"],
 )
 def test_rows_times_coefficients_equal_the_predictions_of_the_potential(
-    elements: list[str], atoms: Atoms, tmp_path: Path
+    elements: list[str], atoms: Atoms, engine: str, tmp_path: Path
 ) -> None:
-    basis = basis_of(elements, 150)
+    basis = basis_of(elements, 150, engine)
     generator = np.random.default_rng(5)
     # The elements have different numbers of functions, as after an elimination.
     chosen = np.sort(generator.choice(basis.n_functions, int(0.6 * basis.n_functions), replace=False))
+    if engine == "linear":
+        # The embedding of the first element only.
+        chosen = np.union1d(np.setdiff1d(chosen, basis.n_functions - 1), basis.n_functions - len(elements))
     coefficients = np.zeros(basis.n_functions)
     coefficients[chosen] = generator.normal(size=len(chosen))
     basis.reduced(chosen, coefficients[chosen]).save(str(tmp_path / "potential.yaml"))
@@ -102,6 +108,23 @@ def test_rows_times_coefficients_equal_the_predictions_of_the_potential(
     if atoms.pbc.all():
         stress = atoms.get_stress() * atoms.get_volume()
         assert rows.virial @ coefficients == pytest.approx(stress, abs=1e-8 * np.abs(stress).max())
+
+
+def test_potential_without_embedding_has_one_density() -> None:
+    basis = basis_of(["Au", "Cu"], 60)
+    chosen = [index for index, key in enumerate(basis.functions) if key[1]]
+    of_blocks = {block.ndensityi for block in basis.reduced(chosen, np.ones(len(chosen))).funcspecs_blocks}
+    assert of_blocks == {1}
+
+
+def test_coefficients_of_a_saved_potential_are_found_again(tmp_path: Path) -> None:
+    basis = basis_of(["Au", "Cu"], 60)
+    expected = np.random.default_rng(8).normal(size=basis.n_functions)
+    basis.reduced(range(basis.n_functions), expected).save(str(tmp_path / "potential.yaml"))
+    found = Basis({}, BBasisConfiguration(str(tmp_path / "potential.yaml")))
+    assert dict(zip(found.functions, found.coefficients(), strict=True)) == pytest.approx(
+        dict(zip(basis.functions, expected, strict=True))
+    )
 
 
 def test_spherical_harmonics_are_those_of_scipy_and_have_their_gradients() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mlip_train.scaled_pacemaker import scaled
-from mlip_train.second_density import embedding_slope
 from scipy.optimize import minimize
 
 CURVATURE = np.diag(10.0 ** np.arange(0.0, 12.0)) + 1e-3 * np.ones((12, 12))
@@ -29,15 +28,3 @@ def test_the_scaled_optimiser_finds_the_same_minimum_in_fewer_steps(method: str)
     plain = minimize(loss, start, callback=lambda x: None, **options)
     assert found.nfev < plain.nfev / 2
     assert start == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("density", [-4.0, -0.5, 0.0, 0.1, 2.0])
-def test_the_slope_is_that_of_upstreams_embedding(density: float) -> None:
-    def root(x: float) -> float:
-        decay = np.exp(-abs(x))
-        return float(np.sign(x) * (np.sqrt(abs(x) + decay / 4.0) - decay / 2.0))
-
-    step = 1e-6
-    assert embedding_slope(density) == pytest.approx(
-        (root(density + step) - root(density - step)) / (2 * step), rel=1e-5
-    )

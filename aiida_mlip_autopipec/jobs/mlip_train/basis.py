@@ -14,6 +14,7 @@ from pyace import ACEBBasisSet
 from pyace.multispecies_basisextension import create_multispecies_basis_config
 
 from .data import Frame
+from .embedding import DENSITY_COEFFICIENT, EXPONENT, NAME, NAME_OF_NONE
 from .neighbours import neighbours
 from .plan import FEWEST
 from .repulsion import SWITCH_WIDTH, onset
@@ -102,13 +103,25 @@ def _mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
 
 
 FunctionKey = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""Species of the central atom and of the neighbours, radial indices n, angular momenta l, intermediate angular momenta L."""
+"""Species of the central atom and of the neighbours, radial indices n, angular momenta l, intermediate angular momenta L. The
+embedding of an element has no neighbours and no indices."""
+
+FIRST_OF_PAIR = (1,)
+"""Radial indices of the functions in the density."""
+
+
+def embedding_of(element: int) -> FunctionKey:
+    """Return the key of the embedding of an element."""
+    return element, (), (), (), ()
 
 
 def complexity_of(key: FunctionKey) -> float:
-    """Return the complexity of a function: its order plus the sums of its radial indices and angular momenta."""
+    """Return the complexity of a function: its order plus the sums of its radial indices and angular momenta.
+
+    The embedding is as simple as the first function of a pair.
+    """
     _, neighbours, radial, angular, _ = key
-    return float(len(neighbours) + sum(radial) + sum(angular))
+    return float(len(neighbours) + sum(radial) + sum(angular)) or 1.0 + sum(FIRST_OF_PAIR)
 
 
 def functions_of(basis_set: Any) -> list[FunctionKey]:
@@ -120,8 +133,17 @@ def functions_of(basis_set: Any) -> list[FunctionKey]:
     ]
 
 
+def embedding_coefficients(configuration: Any) -> dict[str, float]:
+    """Return the coefficient (eV) of the embedding of each element in a linear potential; empty without embedding."""
+    return {
+        block.elements_vec[0]: block.fs_parameters[2]
+        for block in configuration.funcspecs_blocks
+        if block.ndensityi == 2 and block.number_of_species == 1
+    }
+
+
 class Basis:
-    """An ACE basis, and potentials of subsets of its functions."""
+    """An ACE basis, with the embedding of each element if the potential has two densities, and potentials of subsets of it."""
 
     def __init__(self, potential: dict[str, Any], configuration: Any = None) -> None:
         """Create the basis of the settings of a potential.
@@ -133,22 +155,38 @@ class Basis:
         basis_set = ACEBBasisSet(self._configuration)
         self.cutoff = float(basis_set.cutoffmax)
         self.index_of_element: dict[str, int] = dict(basis_set.elements_to_index_map)
+        self.has_embedding = any(block.ndensityi == 2 for block in self._configuration.funcspecs_blocks)
         self.functions = functions_of(basis_set)
+        if self.has_embedding:
+            self.functions += [embedding_of(element) for element in self.index_of_element.values()]
         self.n_functions = len(self.functions)
 
     def coefficients(self) -> np.ndarray:
-        """Return the coefficients (m,) of the potential whose functions these are."""
-        found = {
-            self._key(function): function.coeffs[0]
-            for block in self._configuration.funcspecs_blocks
-            for function in block.funcspecs
-        }
+        """Return the coefficients (m,) of the potential whose functions these are.
+
+        :raises ValueError: if the potential is not linear in them.
+        """
+        found: dict[FunctionKey, float] = {}
+        for block in self._configuration.funcspecs_blocks:
+            for function in block.funcspecs:
+                key = self._key(function)
+                if function.coeffs[1:] != self._of_second_density(key):
+                    raise ValueError("it is not linear: the coefficients of its second density were fitted")
+                found[key] = function.coeffs[0]
+        for symbol, coefficient in embedding_coefficients(self._configuration).items():
+            found[embedding_of(self.index_of_element[symbol])] = coefficient
         return np.array([found[key] for key in self.functions])
 
     def _key(self, function: Any) -> FunctionKey:
         """Return the key of a function of the configuration."""
         centre, *others = (self.index_of_element[symbol] for symbol in function.elements)
         return centre, tuple(others), tuple(function.ns), tuple(function.ls), tuple(function.LS)
+
+    def _of_second_density(self, key: FunctionKey) -> list[float]:
+        """Return the coefficients of a function in the densities after the first."""
+        if not self.has_embedding:
+            return []
+        return [DENSITY_COEFFICIENT if key[2] == FIRST_OF_PAIR else 0.0]
 
     def reduced(self, chosen: Sequence[int] | np.ndarray, coefficients: Sequence[float] | np.ndarray) -> Any:
         """Return the pyace configuration of a potential with a subset of the functions.
@@ -157,6 +195,7 @@ class Basis:
         :param coefficients: their coefficients (k,).
         """
         wanted = {self.functions[index]: value for index, value in zip(chosen, coefficients, strict=True)}
+        of_embedding = {key[0]: wanted.pop(key) for key in list(wanted) if not key[1]}
         largest_n = max((max(key[2]) for key in wanted if len(key[2]) > 1), default=1)
         largest_l = max((max(key[3]) for key in wanted), default=0)
         configuration = ACEBBasisSet(self._configuration).to_BBasisConfiguration()
@@ -166,10 +205,17 @@ class Basis:
             kept = []
             for function in block.funcspecs:
                 key = self._key(function)
-                if key in wanted:
-                    function.coeffs = [wanted.pop(key)]
+                second = self._of_second_density(key) if of_embedding else []
+                if key in wanted or any(second):
+                    function.coeffs = [wanted.pop(key, 0.0), *second]
                     kept.append(function)
             block.funcspecs = kept
+            if self.has_embedding:
+                block.ndensityi = 2 if of_embedding else 1
+            if self.has_embedding and block.number_of_species == 1:
+                weight = of_embedding.get(self.index_of_element[block.elements_vec[0]], 0.0)
+                block.npoti = NAME if of_embedding else NAME_OF_NONE
+                block.fs_parameters = [1.0, 1.0, *([weight, EXPONENT] if of_embedding else [])]
             # The time of an evaluation grows with these ranges even if no function uses them.
             block.nradmaxi, block.lmaxi = min(block.nradmaxi, largest_n), min(block.lmaxi, largest_l)
             block.radcoefficients = [row[: block.lmaxi + 1] for row in block.radcoefficients[: block.nradmaxi]]

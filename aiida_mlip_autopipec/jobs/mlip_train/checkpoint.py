@@ -29,7 +29,7 @@ NONLINEAR = Path("nonlinear")
 PARTS = ("energy", "forces", "virial")
 """The factors of a fold."""
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file format."""
 
 _KEY, _IN_PROGRESS = "key", "at_work.npz"

@@ -15,7 +15,7 @@ from mlip_common.progress import progress
 from pyace import ACEBBasisSet
 
 from .active_set import write_active_set
-from .basis import MAX_POOL, Basis, basis_settings, choose_numbers_of_functions
+from .basis import MAX_POOL, Basis, basis_settings, choose_numbers_of_functions, embedding_coefficients
 from .checkpoint import remove_checkpoints
 from .cpu_time import cpu_seconds
 from .data import Frame, reference_energies, shortest_distances
@@ -143,8 +143,9 @@ def train(
     facts |= {
         "engine": engine,
         "elements": settings.elements,
-        "n_functions": sum(len(functions) for functions in [*basis_set.basis_rank1, *basis_set.basis]),
+        "n_functions": len(solution.selection.functions) if engine == "linear" else _number_of_functions(basis_set),
         "cutoff_A": float(basis_set.cutoffmax),
+        "embedding_eV": embedding_coefficients(basis_set.to_BBasisConfiguration()) if engine == "linear" else {},
         "n_structures_without_neighbours": isolated,
         "reference_energies_eV": reference.of_element,
         "reference_energies_source": reference.source,
@@ -194,6 +195,10 @@ def _write(configuration: Any, out: Path) -> Any:
     basis_set.save(str(out / "potential.yaml"))
     basis_set.to_ACECTildeBasisSet().save_yaml(str(out / POTENTIAL))
     return basis_set
+
+
+def _number_of_functions(basis_set: Any) -> int:
+    return sum(len(functions) for functions in [*basis_set.basis_rank1, *basis_set.basis])
 
 
 def _reason(requested: Any, reason: str) -> str:

@@ -63,7 +63,7 @@ class Solution:
     def functions(self, *, all_pairs: bool = False) -> np.ndarray:
         """Return the indices of the selected functions, optionally followed by all other functions of one neighbour."""
         chosen = self.selection.functions
-        pairs = [index for index, key in enumerate(self.basis.functions) if all_pairs and len(key[2]) == 1]
+        pairs = [index for index, key in enumerate(self.basis.functions) if all_pairs and len(key[1]) == 1]
         return np.concatenate([chosen, np.setdiff1d(np.array(pairs, dtype=int), chosen)])
 
     def configuration(self, without: int | None = None, *, all_pairs: bool = False) -> Any:

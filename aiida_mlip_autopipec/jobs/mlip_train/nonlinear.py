@@ -21,9 +21,10 @@ from ruamel.yaml import YAML
 from .checkpoint import NONLINEAR
 from .data import Frame, ReferenceEnergies, assign_folds
 from .design import frame_weights
+from .embedding import embedding
 from .evaluation import predict
 from .linear import Solution
-from .second_density import coefficient_scale, embedding_slope, second_density_fraction, with_second_density
+from .second_density import coefficient_scale, second_density_fraction, with_second_density
 from .settings import FitSettings
 
 REGULARISATION = 0.01
@@ -61,7 +62,7 @@ def fit_nonlinear(
 
     energy = float(np.mean([(frame.energy - reference.of(frame.atoms)) / len(frame.atoms) for frame in fitted]))
     fraction = second_density_fraction(energy)
-    slope = embedding_slope(fraction * energy)
+    slope = float(embedding(np.array(fraction * energy))[1])
     interim = NONLINEAR / INTERIM
     if _is_potential(interim):
         shutil.copyfile(interim, NONLINEAR / START)

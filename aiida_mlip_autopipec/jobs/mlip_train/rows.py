@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from pyace import ACEBBasisSet
 
-from .basis import Basis, functions_of
+from .basis import FIRST_OF_PAIR, Basis, FunctionKey, embedding_of, functions_of
+from .embedding import DENSITY_COEFFICIENT, embedding
 from .harmonics import spherical_harmonics
 from .neighbours import neighbour_vectors
 from .products import Products
@@ -47,6 +49,38 @@ class _Pairs:
         return _Pairs(self.first[chosen], self.second[chosen], self.vectors[chosen])
 
 
+@dataclass(frozen=True)
+class _Centre:
+    """The functions of central atoms of one element, and their columns.
+
+    :ivar in_density: the positions of the functions in the density of the embedding, which is the last function; None without.
+    """
+
+    products: Products
+    columns: slice
+    in_density: list[int] | None
+
+    def evaluate(self, projections: np.ndarray) -> tuple[np.ndarray, list[Any]]:
+        """Return the functions (m, atoms), and the derivatives of each atom for :meth:`chain`.
+
+        :param projections: values of the projections (projections, atoms).
+        """
+        values, derivatives = self.products.evaluate(projections)
+        slopes = np.zeros(values.shape[1])
+        if self.in_density is not None:
+            of_embedding, slopes = embedding(DENSITY_COEFFICIENT * values[self.in_density].sum(axis=0))
+            values = np.vstack([values, of_embedding])
+        return values, list(zip(derivatives, DENSITY_COEFFICIENT * slopes, strict=True))
+
+    def chain(self, derivatives: tuple[np.ndarray, float], changes: np.ndarray) -> np.ndarray:
+        """Return the changes of the functions of an atom, (k, m), for changes of its projections, (k, projections)."""
+        of_products, slope = derivatives
+        changed = self.products.chain(of_products, changes)
+        if self.in_density is None:
+            return changed
+        return np.column_stack([changed, slope * changed[:, self.in_density].sum(axis=1)])
+
+
 class RowBuilder:
     """Computes the rows of the design matrix."""
 
@@ -60,16 +94,20 @@ class RowBuilder:
             for order_one, higher in zip(self._set.basis_rank1, self._set.basis, strict=True)
             for f in [*order_one, *higher]
         ]
-        self._centres = {}
-        order: list[int] = []
+        keys = functions_of(self._set)
+        self._centres: dict[int, _Centre] = {}
+        order: list[FunctionKey] = []
         for element in self.species.values():
             mine = [index for index, f in enumerate(functions) if f.mu0 == element]
             products = Products([functions[index] for index in mine])
-            self._centres[element] = (products, slice(len(order), len(order) + len(mine)))
-            order += [mine[index] for index in products.order.tolist()]
-        column_of = {key: column for column, key in enumerate(functions_of(self._set))}
-        place_of = {column: place for place, column in enumerate(order)}
-        self._columns = np.array([place_of[column_of[key]] for key in basis.functions])
+            ordered = [keys[mine[index]] for index in products.order.tolist()]
+            in_density = [place for place, key in enumerate(ordered) if key[2] == FIRST_OF_PAIR]
+            last = [embedding_of(element)] if basis.has_embedding else []
+            columns = slice(len(order), len(order) + len(ordered) + len(last))
+            self._centres[element] = _Centre(products, columns, in_density if basis.has_embedding else None)
+            order += ordered + last
+        place_of = {key: place for place, key in enumerate(order)}
+        self._columns = np.array([place_of[key] for key in basis.functions])
 
     def rows(self, atoms: Atoms, *, strain: bool) -> Rows:
         """Return the rows of a structure, with those of the virial if `strain` is set."""
@@ -87,39 +125,39 @@ class RowBuilder:
     def atom_rows(self, atoms: Atoms) -> np.ndarray:
         """Return the functions of each atom (n, m)."""
         rows = np.zeros((len(atoms), self.n_functions))
-        for chunk_pairs, (values, _), products, columns in self._chunks(atoms):
+        for chunk_pairs, (values, _), centre in self._chunks(atoms):
             mine, starts = np.unique(chunk_pairs.first, return_index=True)
-            rows[mine, columns] = products.evaluate(np.add.reduceat(values, starts).T)[0].T
+            rows[mine, centre.columns] = centre.evaluate(np.add.reduceat(values, starts).T)[0].T
         return rows[:, self._columns]
 
     def _compute(self, atoms: Atoms, rows: Rows) -> None:
-        for chunk_pairs, one_particle, products, columns in self._chunks(atoms):
-            self._add(chunk_pairs, *one_particle, products, columns, rows)
+        for chunk_pairs, one_particle, centre in self._chunks(atoms):
+            self._add(chunk_pairs, *one_particle, centre, rows)
 
-    def _chunks(self, atoms: Atoms) -> Iterator[tuple[_Pairs, tuple[np.ndarray, np.ndarray], Products, slice]]:
-        """Yield, for chunks of atoms of one element: pairs, results of :meth:`_one_particle`, functions and columns."""
+    def _chunks(self, atoms: Atoms) -> Iterator[tuple[_Pairs, tuple[np.ndarray, np.ndarray], _Centre]]:
+        """Yield, for chunks of atoms of one element: pairs, results of :meth:`_one_particle`, and the functions."""
         species = np.array([self.species[symbol] for symbol in atoms.symbols])
         pairs = self._pairs(atoms)
-        for element, (products, columns) in self._centres.items():
+        for element, centre in self._centres.items():
             mine = pairs.of(species[pairs.first] == element)
             of_chunk = np.unique(mine.first, return_inverse=True)[1] // CHUNK
             for chunk in range(of_chunk.max() + 1 if len(of_chunk) else 0):
                 chunk_pairs = mine.of(of_chunk == chunk)
-                one_particle = self._one_particle(element, species[chunk_pairs.second], chunk_pairs.vectors, products)
-                yield chunk_pairs, one_particle, products, columns
+                neighbours = species[chunk_pairs.second]
+                yield chunk_pairs, self._one_particle(element, neighbours, chunk_pairs.vectors, centre.products), centre
 
     def _add(
         self,
         pairs: _Pairs,
         values: np.ndarray,
         gradients: np.ndarray,
-        products: Products,
-        columns: slice,
+        centre: _Centre,
         rows: Rows,
     ) -> None:
         """Add the contributions of some atoms of one element to the rows."""
         atoms, starts = np.unique(pairs.first, return_index=True)
-        functions, derivatives = products.evaluate(np.add.reduceat(values, starts).T)
+        functions, derivatives = centre.evaluate(np.add.reduceat(values, starts).T)
+        columns = centre.columns
         rows.energy[columns] += functions.sum(axis=1)
         if not rows.forces.size:
             return
@@ -138,7 +176,7 @@ class RowBuilder:
             parts = [by_neighbour[:, window].transpose(1, 0, 2).reshape(-1, values.shape[1]), by_atom[:, number]]
             if len(rows.virial):
                 parts.append(by_strain[:, number])
-            function_gradients = products.chain(derivatives[number], np.concatenate(parts))
+            function_gradients = centre.chain(derivatives[number], np.concatenate(parts))
             n = 3 * len(neighbours)
             rows.forces[(3 * neighbours[:, None] + np.arange(3)).ravel(), columns] -= function_gradients[:n]
             rows.forces[3 * atom : 3 * atom + 3, columns] += function_gradients[n : n + 3]

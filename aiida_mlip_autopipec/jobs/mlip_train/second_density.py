@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from pyace import ACEBBasisSet
 
+from .embedding import EXPONENT, NAME
 from .linear import Solution
 from .problem import Ridge
 
-EMBEDDING = {"npoti": "FinnisSinclairShiftedScaled", "fs_parameters": [1.0, 1.0, 1.0, 0.5], "ndensityi": 2}
+EMBEDDING = {"npoti": NAME, "fs_parameters": [1.0, 1.0, 1.0, EXPONENT], "ndensityi": 2}
 """A linear density and a density under a square root (Bochkarev et al., Phys. Rev. Mater. 6, 013804 (2022))."""
 
 FRACTION = 0.5
@@ -31,12 +32,6 @@ RADIAL = 1e-3
 def second_density_fraction(energy: float) -> float:
     """Return the fraction of the solution in the second density, for a mean energy (eV/atom) relative to free atoms."""
     return FRACTION / max(1.0, abs(energy))
-
-
-def embedding_slope(density: float) -> float:
-    """Return the derivative of the embedding function at a density."""
-    decay = np.exp(-abs(density))
-    return float((1.0 - decay / 4.0) / (2.0 * np.sqrt(abs(density) + decay / 4.0)) + decay / 2.0)
 
 
 def with_second_density(linear: Any, fraction: float, slope: float) -> Any:

@@ -71,8 +71,6 @@ def read_teacher(path: Path, settings: FitSettings, shortest: Mapping[Pair, floa
             "bad_input",
             f"{path}: has the elements {', '.join(basis.index_of_element)}, not {', '.join(settings.elements)}",
         )
-    if any(len(function.coeffs) > 1 for block in configuration.funcspecs_blocks for function in block.funcspecs):
-        raise ProgramError("bad_input", f"{path}: is not linear; the prior is a potential of the linear engine")
     return Teacher(basis, coefficients)
 
 
