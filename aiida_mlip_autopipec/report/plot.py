@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from xml.etree import ElementTree
@@ -15,6 +15,7 @@ from matplotlib import rc_context
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
@@ -196,6 +197,19 @@ class Plot:
                 ha=anchor,
                 color=colour,
                 zorder=self._next(),
+            )
+
+    def legend(self, colours: Mapping[str, str]) -> None:
+        """Add a legend of coloured texts where it covers the fewest marks."""
+        with rc_context(_STYLE):
+            lines = [Line2D([], [], color=colour, linewidth=2) for colour in colours.values()]
+            self._axes.legend(
+                lines,
+                colours,
+                labelcolor=list(colours.values()),
+                loc="best",
+                edgecolor="none",
+                handlelength=1.2,
             )
 
     def _next(self) -> float:

@@ -35,14 +35,11 @@ def _errors(rounds: Sequence[Mapping[str, Any]]) -> list[Figure]:
         return []
     xs, ys = np.array([*fresh, *test]).T
     plot = Plot(Scale.over(xs), Scale.over(ys, "log"), "number of labels", "force RMSE (eV/Å)", height=280)
-    for points, colour, label in (
-        (fresh, ORANGE, "new labels, before they were fitted"),
-        (test, BLUE, "test structures"),
-    ):
+    for points, colour in ((fresh, ORANGE), (test, BLUE)):
         if points:
             plot.line([x for x, _ in points], [y for _, y in points], colour)
             plot.dots([x for x, _ in points], [y for _, y in points], colour)
-            plot.text(points[0][0], points[0][1], label, colour=colour, above=7)
+    plot.legend({"new labels, before they were fitted": ORANGE, "test structures": BLUE})
     caption = "New labels are of structures with large extrapolation grades; errors on ordinary structures are smaller."
     return [make_figure("rounds-errors", caption, plot)]
 

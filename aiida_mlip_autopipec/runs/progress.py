@@ -188,7 +188,7 @@ def selection_stage(selection: orm.WorkChainNode | None) -> Stage:
     if selection is None:
         return Stage("selection", "waiting")
     candidates = _candidates(selection)
-    total = f"{selection.inputs.count.value} of {candidates}"
+    total = f"{min(selection.inputs.count.value, candidates)} of {candidates}"
     if selection.is_finished_ok:
         selected = selection.outputs.report["chosen"]
         required = sum(entry["reason"] == "required" for entry in selected)
