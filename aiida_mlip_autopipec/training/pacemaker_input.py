@@ -24,11 +24,11 @@ functions between one element, two elements, ...; larger at low orders than in p
 most."""
 
 EMBEDDINGS = {
-    "linear": {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2},
-    "nonlinear": {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1},
+    True: {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2},
+    False: {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1},
 }
-"""The densities of an atom by engine. The linear engine adds a second density with fixed coefficients; the nonlinear engine
-adds one with fitted coefficients itself."""
+"""The densities of an atom with and without the embedding of a second density of fixed coefficients. The nonlinear engine adds
+one with fitted coefficients itself."""
 
 DEFAULT_CUTOFF = 6.0
 """Cutoff (Å) in the part of the file that pacemaker reads, if it is `auto`, so that `pace_train` chooses it."""
@@ -47,7 +47,7 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
         "potential": {
             "deltaSplineBins": 0.001,
             "elements": sorted(elements),
-            "embeddings": {"ALL": EMBEDDINGS[config.engine]},
+            "embeddings": {"ALL": EMBEDDINGS[config.embedding and config.engine == "linear"]},
             "bonds": {
                 "ALL": {
                     "radbase": "SBessel",

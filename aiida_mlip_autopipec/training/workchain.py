@@ -60,7 +60,9 @@ class PaceTrainWorkChain(ProgramWorkChain):
 
     def write_files(self) -> ExitCode | None:
         """Write the input file and the dataset of the job."""
-        files, node = write_training_files.run_get_node(settings=self.inputs.settings, **self.inputs.dataset)
+        config = TrainingConfig.model_validate(self.inputs.settings.get_dict())
+        settings = Dict(config.model_dump(mode="json"))
+        files, node = write_training_files.run_get_node(settings=settings, **self.inputs.dataset)
         if failed(node):
             return self.program.exit_code(self, "bad_input", node.exit_message)
         if "teacher" in self.inputs:

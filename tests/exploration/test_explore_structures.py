@@ -83,7 +83,8 @@ def test_the_same_seeds_give_the_same_frames_on_any_number_of_processes(narrow: 
 def attractive(narrow: Potential, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A potential without repulsion, in which atoms collapse onto each other."""
     content = re.sub(r"core-repulsion: \[.*?\]", "core-repulsion: [0, 1]", narrow.yaml.read_text())
-    content = re.sub(r"c: \[(\S+)\]", lambda match: f"c: [{-10 * float(match[1])}]", content)
+    content = re.sub(r"parameters: \[1, 1, \S+,", "parameters: [1, 1, 0,", content)
+    content = re.sub(r"c: \[([^,\]]+)", lambda match: f"c: [{-10 * float(match[1])}", content)
     path = tmp_path_factory.mktemp("attractive") / "potential.yaml"
     path.write_text(content)
     return path
@@ -113,7 +114,7 @@ def test_diverging_dynamics_stop_only_their_sampler(attractive: Path, narrow: Po
 
 def test_predictions_that_are_not_finite_stop_a_sampler(narrow: Potential, tmp_path: Path) -> None:
     nothing = tmp_path / "potential.yaml"
-    nothing.write_text(re.sub(r"c: \[(\S+)\]", "c: [.nan]", narrow.yaml.read_text()))
+    nothing.write_text(re.sub(r"c: \[[^,\]]+", "c: [.nan", narrow.yaml.read_text()))
     outcome = explore(tmp_path / "run", [near_equilibrium()], nothing, narrow.asi)
     assert outcome.status == 0, outcome.log
     assert outcome.report["walkers"][0]["ended"] == "not_finite"

@@ -54,7 +54,10 @@ def bad(findings: list[Finding]) -> str:
     ("training", "reasons"),
     [
         ({"cutoff": 2.8}, ("The cutoff is short", "farther apart than the cutoff of 2.8 Å")),
-        ({"n_functions": 60, "cutoff": 5.0}, ("Overfitting: test errors are", "training structures")),
+        (
+            {"n_functions": 60, "cutoff": 5.0, "embedding": False},
+            ("Overfitting: test errors are", "training structures"),
+        ),
     ],
     ids=["short cutoff", "few structures"],
 )

@@ -18,14 +18,14 @@ from pyace import BBasisConfiguration, PyACECalculator
 from aiida_mlip_autopipec.training.pacemaker_input import EMBEDDINGS
 
 
-def basis_of(elements: list[str], n_functions: int, engine: str = "linear") -> Basis:
+def basis_of(elements: list[str], n_functions: int, *, embedding: bool = True) -> Basis:
     shapes = {"UNARY": ([6, 4, 3, 2, 2], [0, 4, 3, 2, 1]), "BINARY": ([6, 3, 2, 2, 1], [0, 3, 2, 1, 0])}
     bond = {"radbase": "SBessel", "radparameters": [5.25], "rcut": 5.0, "dcut": 0.01, "NameOfCutoffFunction": "cos"}
     return Basis(
         {
             "deltaSplineBins": 0.001,
             "elements": elements,
-            "embeddings": {"ALL": EMBEDDINGS[engine]},
+            "embeddings": {"ALL": EMBEDDINGS[embedding]},
             "bonds": {"ALL": bond},
             "functions": {
                 "number_of_functions_per_element": n_functions,
@@ -72,7 +72,7 @@ def test_rows_of_atoms_add_up_to_that_of_the_energy() -> None:
     assert np.allclose(rows.sum(axis=0), builder.energy_row(atoms), atol=1e-12)
 
 
-@pytest.mark.parametrize("engine", ["linear", "nonlinear"])
+@pytest.mark.parametrize("embedding", [True, False], ids=["embedding", "no embedding"])
 @pytest.mark.parametrize(
     ("elements", "atoms"),
     [
@@ -85,13 +85,13 @@ def test_rows_of_atoms_add_up_to_that_of_the_energy() -> None:
     ids=["small cell", "on the axes", "an atom without neighbours", "alloy", "one element of two"],
 )
 def test_rows_times_coefficients_equal_the_predictions_of_the_potential(
-    elements: list[str], atoms: Atoms, engine: str, tmp_path: Path
+    elements: list[str], atoms: Atoms, embedding: bool, tmp_path: Path
 ) -> None:
-    basis = basis_of(elements, 150, engine)
+    basis = basis_of(elements, 150, embedding=embedding)
     generator = np.random.default_rng(5)
     # The elements have different numbers of functions, as after an elimination.
     chosen = np.sort(generator.choice(basis.n_functions, int(0.6 * basis.n_functions), replace=False))
-    if engine == "linear":
+    if embedding:
         # The embedding of the first element only.
         chosen = np.union1d(np.setdiff1d(chosen, basis.n_functions - 1), basis.n_functions - len(elements))
     coefficients = np.zeros(basis.n_functions)

@@ -52,6 +52,10 @@ class TrainingConfig(StrictSettings):
     max_restarts: NonNegativeInt = 5
     """Maximum number of restarts, from its checkpoint, of a fit whose job is killed (walltime, lost node)."""
 
+    embedding: bool = True
+    """Add one more function for each element to the linear engine, the square root of the density of neighbours, which
+    describes metals from dimers to crystals. Cross-validation removes it where it does not help."""
+
     core_repulsion: bool = True
     """Add a repulsion of the atomic cores at distances shorter than any bond (screened nuclear repulsion
     above 30 eV)."""
