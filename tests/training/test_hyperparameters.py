@@ -98,8 +98,6 @@ def test_a_small_problem_is_searched_exhaustively() -> None:
     for other in others:
         assert search_candidates(list(errors), 3, errors.__getitem__, other) == {3: 3.0, 4: 3.5, 2: 4.0}
         assert search_candidates(list(errors), 4, errors.__getitem__, other) == {4: 3.5, 5: 2.0}
-        both = search_candidates(list(errors), 4, errors.__getitem__, other, both_ways=True)
-        assert both == {4: 3.5, 5: 2.0, 3: 3.0}
 
 
 def test_functions_are_selected_again_with_the_optimised_weights() -> None:

@@ -35,11 +35,11 @@ DEFAULT_RIDGE = 1e-8
 """Ridge strength if there are too few groups of structures for cross-validation."""
 
 ELIMINATION_RIDGES = tuple(10.0**exponent for exponent in range(-14, -5))
-INITIAL_ELIMINATION_RIDGE, INITIAL_RIDGE_OF_LARGE_POOL = ELIMINATION_RIDGES[4], ELIMINATION_RIDGES[2]
-"""Ridge strengths during the elimination of functions, and the strength at which the search starts.
+USUAL_ELIMINATION_RIDGE, RIDGES_OF_LARGE_POOL = ELIMINATION_RIDGES[4], ELIMINATION_RIDGES[:8:2]
+"""Ridge strengths during the elimination of functions, the strength without cross-validation, and those that are tried in large
+pools. All are tried, because the error of a large pool may have several minima.
 
-The best strength depends on the labels: exact labels determine small coefficients, noisy labels only large ones. In large pools
-it was 1e-12 or less for most datasets.
+The best strength depends on the labels: exact labels determine small coefficients, noisy labels only large ones.
 """
 
 SEARCH_FOLDS = 2
@@ -150,9 +150,7 @@ def select_functions(
     folds = range(len(problem.factors))
     if exactly and most == len(problem.penalty):
         return whole_pool
-    is_large = len(problem.penalty) > FEW_FUNCTIONS
-    initial = INITIAL_RIDGE_OF_LARGE_POOL if is_large else INITIAL_ELIMINATION_RIDGE
-    given = initial if settings.ridge == "auto" else max(float(settings.ridge), ELIMINATION_RIDGES[0])
+    given = USUAL_ELIMINATION_RIDGE if settings.ridge == "auto" else max(float(settings.ridge), ELIMINATION_RIDGES[0])
     of_all = problem.products(weights, folds, whole_pool.functions)
     if len(folds) < 2:
         return FunctionSelection(next(eliminate(of_all, problem.penalty, [most], given))[0], whole_pool.by_fold)
@@ -172,8 +170,8 @@ def select_functions(
 
     ridge = given
     if settings.ridge == "auto":
-        # The error of a large pool may have several minima.
-        errors = search_candidates(ELIMINATION_RIDGES, given, error, problem, both_ways=is_large)
+        tried = RIDGES_OF_LARGE_POOL if len(problem.penalty) > FEW_FUNCTIONS else ELIMINATION_RIDGES
+        errors = {candidate: error(candidate) for candidate in tried}
         ridge = max(candidate for candidate in errors if errors[candidate] <= TOLERANCE * min(errors.values()))
     objective, remaining = eliminated(ridge, folds)
     number = int(np.flatnonzero(objective <= TOLERANCE * objective.min())[0])
@@ -189,12 +187,10 @@ def _is_exhaustive(problem: Problem) -> bool:
 
 
 def search_candidates(
-    candidates: Sequence[C], start: C, error: Callable[[C], float], problem: Problem, *, both_ways: bool = False
+    candidates: Sequence[C], start: C, error: Callable[[C], float], problem: Problem
 ) -> dict[C, float]:
     """Return the errors of the candidates that are tried: all in a small problem, else upwards from the start until the error
     rises, or downwards if no larger candidate is better.
-
-    :param both_ways: search downwards although a larger candidate is better.
     """
     place, exhaustive = candidates.index(start), _is_exhaustive(problem)
     errors = {start: error(start)}
@@ -204,7 +200,7 @@ def search_candidates(
             errors[candidate] = error(candidate)
             if not exhaustive and errors[candidate] >= least:
                 break
-        if not (exhaustive or both_ways) and min(errors.values()) < errors[start]:
+        if not exhaustive and min(errors.values()) < errors[start]:
             break
     return errors
 
