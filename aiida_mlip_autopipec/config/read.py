@@ -26,12 +26,19 @@ MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 40, 100_000
 """Maximum size, nesting depth and number of values of a settings file; aliased values count each time."""
 
 
+PASSWORD = "password"
+"""The key whose value is always text."""
+
+_TEXT, _FLOAT = "tag:yaml.org,2002:str", "tag:yaml.org,2002:float"
+_NUMBERS = {_FLOAT, "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool"}
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML loader that requires unique text keys, keeps dates as text, and reads 1e-5 as a number."""
+    """YAML loader that requires unique text keys, keeps dates and passwords as text, and reads 1e-5 as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
-        for key_node, _ in node.value:
+        for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
@@ -44,6 +51,9 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"key {shown(key)} is given twice", key_node.start_mark
                 )
             seen.add(key)
+            if key == PASSWORD and value_node.tag in _NUMBERS:
+                # A number would lose leading zeros and the spelling.
+                value_node.tag = _TEXT
         return super().construct_mapping(node, deep)
 
 
@@ -51,9 +61,7 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
-)
+_Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789"))
 for _tag in ("timestamp", "binary", "omap", "pairs", "set"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", yaml.constructor.SafeConstructor.construct_undefined)  # type: ignore[type-var]
 

@@ -90,6 +90,19 @@ def test_invalid_yaml_is_an_error(tmp_path: Path, text: str, reason: str) -> Non
         read_yaml(path)
 
 
+def test_exponents_are_numbers_and_other_texts_with_e_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "CONFIG.yaml"
+    path.write_text("small: 1e-5\nlarge: 2.E3\nname: 2e4755dc5ec01c4f\nversion: 1e5.2\n")
+    assert read_yaml(path) == {"small": 1e-5, "large": 2000.0, "name": "2e4755dc5ec01c4f", "version": "1e5.2"}
+
+
+@pytest.mark.parametrize("password", ["0123", "2e47", "1_000", "yes", "12:30", "0x1F", "12345678"])
+def test_passwords_are_read_as_they_are_written(password: str, tmp_path: Path) -> None:
+    path = tmp_path / "profile.yaml"
+    path.write_text(f"postgres:\n  password: {password}\n")
+    assert read_yaml(path) == {"postgres": {"password": password}}
+
+
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         read_yaml(tmp_path / "CONFIG.yaml")
