@@ -27,7 +27,7 @@ MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 40, 100_000
 
 
 PASSWORD = "password"
-"""The key whose value is always text."""
+"""The key whose numbers and Booleans are read as text."""
 
 _TEXT, _FLOAT = "tag:yaml.org,2002:str", "tag:yaml.org,2002:float"
 _NUMBERS = {_FLOAT, "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool"}

@@ -19,7 +19,7 @@ class TrainingConfig(StrictSettings):
 
     engine: Literal["linear", "nonlinear"] = "linear"
     """`linear` solves for the coefficients directly, in seconds to minutes; `nonlinear` runs pacemaker, the fitting program
-    of python-ace, with a nonlinear embedding, in hours."""
+    of python-ace, which fits a second density under a square root, in hours."""
 
     cutoff: Annotated[float, Field(ge=2.0, le=15.0)] | Auto = "auto"
     """Cutoff, in Å: the distance up to which atoms interact, 2 to 15, or `auto`: chosen from 3 to 8 by cross-validation."""
@@ -42,7 +42,7 @@ class TrainingConfig(StrictSettings):
     """Weight of a force component (eV/Å)."""
 
     ridge: PositiveFloat | Auto = "auto"
-    """Strength of the regularisation of the linear engine, relative to the largest singular value of the problem;
+    """Strength of the regularisation of the linear engine, relative to the square of the largest singular value of the problem;
     `auto` by cross-validation."""
 
     time_limit: PositiveFloat | None = None
@@ -53,8 +53,8 @@ class TrainingConfig(StrictSettings):
     """Maximum number of restarts, from its checkpoint, of a fit whose job is killed (walltime, lost node)."""
 
     embedding: bool = True
-    """Add one more function for each element to the linear engine, the square root of the density of neighbours, which
-    describes metals from dimers to crystals. Cross-validation removes it where it does not help."""
+    """Linear engine: add one more function for each element, about the square root of the density of neighbours, which helps
+    to describe metals from dimers to crystals. The choice of functions may remove it."""
 
     core_repulsion: bool = True
     """Add a repulsion of the atomic cores at distances shorter than any bond (screened nuclear repulsion

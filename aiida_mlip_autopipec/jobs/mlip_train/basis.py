@@ -14,7 +14,7 @@ from pyace import ACEBBasisSet
 from pyace.multispecies_basisextension import create_multispecies_basis_config
 
 from .data import Frame
-from .embedding import DENSITY_COEFFICIENT, EXPONENT, NAME, NAME_OF_NONE
+from .embedding import DENSITY_COEFFICIENT, EXPONENT, NAME, NAME_WITHOUT_EMBEDDING
 from .neighbours import neighbours
 from .plan import FEWEST
 from .repulsion import SWITCH_WIDTH, onset
@@ -103,11 +103,11 @@ def _mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
 
 
 FunctionKey = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""Species of the central atom and of the neighbours, radial indices n, angular momenta l, intermediate angular momenta L. The
-embedding of an element has no neighbours and no indices."""
+"""Species of the central atom and of the neighbours, radial indices n, angular momenta l, intermediate angular momenta L.
+The key of an embedding has the central atom and empty tuples."""
 
-FIRST_OF_PAIR = (1,)
-"""Radial indices of the functions in the density."""
+FIRST_RADIAL = (1,)
+"""Radial indices of the functions of one neighbour whose sum is the density of the embedding."""
 
 
 def embedding_of(element: int) -> FunctionKey:
@@ -118,10 +118,10 @@ def embedding_of(element: int) -> FunctionKey:
 def complexity_of(key: FunctionKey) -> float:
     """Return the complexity of a function: its order plus the sums of its radial indices and angular momenta.
 
-    The embedding is as simple as the first function of a pair.
+    The embedding has the complexity of the first function of one neighbour.
     """
     _, neighbours, radial, angular, _ = key
-    return float(len(neighbours) + sum(radial) + sum(angular)) or 1.0 + sum(FIRST_OF_PAIR)
+    return float(len(neighbours) + sum(radial) + sum(angular)) or 1.0 + sum(FIRST_RADIAL)
 
 
 def functions_of(basis_set: Any) -> list[FunctionKey]:
@@ -143,12 +143,12 @@ def embedding_coefficients(configuration: Any) -> dict[str, float]:
 
 
 class Basis:
-    """An ACE basis, with the embedding of each element if the potential has two densities, and potentials of subsets of it."""
+    """An ACE basis; if the second density of the potential has fixed coefficients, with an embedding of each element."""
 
     def __init__(self, potential: dict[str, Any], configuration: Any = None) -> None:
         """Create the basis of the settings of a potential.
 
-        :param configuration: of an existing potential, whose functions to take; `potential` then only identifies the basis.
+        :param configuration: an existing potential whose functions are used; `potential` then only identifies the basis.
         """
         self.settings = potential
         self._configuration = create_multispecies_basis_config(potential) if configuration is None else configuration
@@ -186,7 +186,7 @@ class Basis:
         """Return the coefficients of a function in the densities after the first."""
         if not self.has_embedding:
             return []
-        return [DENSITY_COEFFICIENT if key[2] == FIRST_OF_PAIR else 0.0]
+        return [DENSITY_COEFFICIENT if key[2] == FIRST_RADIAL else 0.0]
 
     def reduced(self, chosen: Sequence[int] | np.ndarray, coefficients: Sequence[float] | np.ndarray) -> Any:
         """Return the pyace configuration of a potential with a subset of the functions.
@@ -214,7 +214,7 @@ class Basis:
                 block.ndensityi = 2 if of_embedding else 1
             if self.has_embedding and block.number_of_species == 1:
                 weight = of_embedding.get(self.index_of_element[block.elements_vec[0]], 0.0)
-                block.npoti = NAME if of_embedding else NAME_OF_NONE
+                block.npoti = NAME if of_embedding else NAME_WITHOUT_EMBEDDING
                 block.fs_parameters = [1.0, 1.0, *([weight, EXPONENT] if of_embedding else [])]
             # The time of an evaluation grows with these ranges even if no function uses them.
             block.nradmaxi, block.lmaxi = min(block.nradmaxi, largest_n), min(block.lmaxi, largest_l)

@@ -1,8 +1,9 @@
-"""One more linear function for each element: a function of the density of its neighbours that grows as a square root.
+"""One more function for each element, with a linear coefficient: about the square root of the density of its neighbours.
 
-The energy of a metal atom grows about as the square root of the number of its neighbours (Finnis and Sinclair, Philos. Mag. A
-50, 45 (1984)). Products of a few projections do not describe this from dimers to crystals. In pyace the function is the
-embedding of a second density, which here has fixed coefficients, so that the potential remains linear in its parameters.
+The binding energy of an atom in a metal grows about as the square root of the number of its neighbours (Finnis and Sinclair,
+Philos. Mag. A 50, 45 (1984)). Products of a few projections cannot describe this well both in dimers and in crystals. In pyace
+the function is the embedding of a second density, which here has fixed coefficients, so that the potential remains linear in
+its parameters.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 import numpy as np
 
 NAME = "FinnisSinclairShiftedScaled"
-"""The function in pyace: about linear for small densities, so that it is smooth where the last neighbour leaves the cutoff."""
+"""The function in pyace: about linear for small densities, so that it is differentiable at zero."""
 
-NAME_OF_NONE = "FinnisSinclair"
-"""The function in pyace with which the energy is the density itself."""
+NAME_WITHOUT_EMBEDDING = "FinnisSinclair"
+"""The function in pyace of potentials without embedding: the energy is the density itself."""
 
 EXPONENT = 0.5
+"""The exponent in the files of pyace; :func:`embedding` has it built in."""
 
 DENSITY_COEFFICIENT = 4.0
-"""Coefficient of the first radial function of each pair in the density: it is then about 1 in a dimer and 20 in a close-packed
-crystal, where the square root is not linear."""
+"""Coefficient of the first radial function of each pair in the density, which is then about 1 in a dimer and 20 in a close-
+packed crystal, where the square root is not linear."""
 
 
 def embedding(density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -36,21 +36,22 @@ DEFAULT_RIDGE = 1e-8
 
 ELIMINATION_RIDGES = tuple(10.0**exponent for exponent in range(-14, -5))
 USUAL_ELIMINATION_RIDGE, RIDGES_OF_LARGE_POOL = ELIMINATION_RIDGES[4], ELIMINATION_RIDGES[:8:2]
-"""Ridge strengths during the elimination of functions, the strength without cross-validation, and those that are tried in large
-pools. All are tried, because the error of a large pool may have several minima.
+"""Ridge strengths during the elimination of functions: those that are tried, the one without cross-validation, and those that
+are tried with more than :data:`FEW_FUNCTIONS` functions in the pool. The search does not stop at a minimum, as there may be
+several.
 
-The best strength depends on the labels: exact labels determine small coefficients, noisy labels only large ones.
+With exact labels a weak ridge is best, with noisy labels a stronger one.
 """
 
 SEARCH_FOLDS = 2
 """Number of folds in the search of the ridge strength of the elimination in a large problem, to save time."""
 
 FEW_FUNCTIONS, MANY_STRUCTURES = 600, 40
-"""With at most this number of functions and at least this number of structures, all candidates are tried, and functions are
-selected again with the optimised weights.
+"""With at most this number of functions in the pool and at least this number of structures, all weights are tried, and
+functions are selected again with the optimised weights.
 
-This takes seconds, and finds the minimum even if the error is not smooth. Otherwise a search stops when the error rises: with
-more functions to save time, with fewer structures because their errors are too uncertain for a wide search.
+This takes seconds, and finds the minimum even if the error is not smooth. Otherwise the search of the weights stops when the
+error rises: with more functions to save time, with fewer structures because their errors are too uncertain for a wide search.
 """
 
 ROUNDS = 3
@@ -139,8 +140,8 @@ def select_functions(
 ) -> FunctionSelection:
     """Select functions from the pool by backward elimination: the largest number within the tolerance of the best error.
 
-    The elimination is repeated for each hold-out fold, with the strongest ridge within the tolerance of the smallest validation
-    error, which in a large problem is that of the first folds.
+    The elimination is repeated for each hold-out fold, with the strongest ridge whose validation error is within the tolerance
+    of the smallest. In a large problem the ridge is chosen by the first folds only.
 
     :param most: largest number of functions; exactly this number is selected if `n_functions` is given.
     """

@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from pyace import ACEBBasisSet
 
-from .basis import FIRST_OF_PAIR, Basis, FunctionKey, embedding_of, functions_of
+from .basis import FIRST_RADIAL, Basis, FunctionKey, embedding_of, functions_of
 from .embedding import DENSITY_COEFFICIENT, embedding
 from .harmonics import spherical_harmonics
 from .neighbours import neighbour_vectors
@@ -50,10 +50,11 @@ class _Pairs:
 
 
 @dataclass(frozen=True)
-class _Centre:
+class _ElementFunctions:
     """The functions of central atoms of one element, and their columns.
 
-    :ivar in_density: the positions of the functions in the density of the embedding, which is the last function; None without.
+    :ivar in_density: positions of the functions whose sum is the density, None without embedding. The embedding is the last
+        function.
     """
 
     products: Products
@@ -82,7 +83,7 @@ class _Centre:
 
 
 class RowBuilder:
-    """Computes the rows of the design matrix."""
+    """Computes the rows of the design matrix, with columns in the order of `basis.functions`."""
 
     def __init__(self, basis: Basis) -> None:
         self.n_functions = basis.n_functions
@@ -95,16 +96,16 @@ class RowBuilder:
             for f in [*order_one, *higher]
         ]
         keys = functions_of(self._set)
-        self._centres: dict[int, _Centre] = {}
+        self._centres: dict[int, _ElementFunctions] = {}
         order: list[FunctionKey] = []
         for element in self.species.values():
             mine = [index for index, f in enumerate(functions) if f.mu0 == element]
             products = Products([functions[index] for index in mine])
             ordered = [keys[mine[index]] for index in products.order.tolist()]
-            in_density = [place for place, key in enumerate(ordered) if key[2] == FIRST_OF_PAIR]
+            in_density = [place for place, key in enumerate(ordered) if key[2] == FIRST_RADIAL]
             last = [embedding_of(element)] if basis.has_embedding else []
             columns = slice(len(order), len(order) + len(ordered) + len(last))
-            self._centres[element] = _Centre(products, columns, in_density if basis.has_embedding else None)
+            self._centres[element] = _ElementFunctions(products, columns, in_density if basis.has_embedding else None)
             order += ordered + last
         place_of = {key: place for place, key in enumerate(order)}
         self._columns = np.array([place_of[key] for key in basis.functions])
@@ -134,7 +135,7 @@ class RowBuilder:
         for chunk_pairs, one_particle, centre in self._chunks(atoms):
             self._add(chunk_pairs, *one_particle, centre, rows)
 
-    def _chunks(self, atoms: Atoms) -> Iterator[tuple[_Pairs, tuple[np.ndarray, np.ndarray], _Centre]]:
+    def _chunks(self, atoms: Atoms) -> Iterator[tuple[_Pairs, tuple[np.ndarray, np.ndarray], _ElementFunctions]]:
         """Yield, for chunks of atoms of one element: pairs, results of :meth:`_one_particle`, and the functions."""
         species = np.array([self.species[symbol] for symbol in atoms.symbols])
         pairs = self._pairs(atoms)
@@ -151,7 +152,7 @@ class RowBuilder:
         pairs: _Pairs,
         values: np.ndarray,
         gradients: np.ndarray,
-        centre: _Centre,
+        centre: _ElementFunctions,
         rows: Rows,
     ) -> None:
         """Add the contributions of some atoms of one element to the rows."""
