@@ -96,8 +96,8 @@ def test_force_errors_of_slightly_denser_structures_are_limited(alloy: Path) -> 
 def test_underdetermined_fit_is_refused(tmp_path: Path) -> None:
     # Single-atom cells of copper at several volumes: the data do not determine the energy of displacements.
     cells = Path(__file__).parent / "data" / "single_atom_cells.extxyz"
-    with pytest.raises(TrainingFailedError, match=r"not usable"):
-        WarmPacemaker(tmp_path / "fit", workers=1).train(cells, TrainingConfig(ridge=1e-15))
+    with pytest.raises(TrainingFailedError, match=r"not usable.*displac"):
+        WarmPacemaker(tmp_path / "fit", workers=1).train(cells, TrainingConfig(ridge=1e-10, embedding=False))
     assert not (tmp_path / "fit" / "potential.yace").exists()
 
 
