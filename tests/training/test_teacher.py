@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,21 @@ def test_few_labels_suffice_with_a_good_teacher(fit: Fit, structures: list[Atoms
     assert errors["taught"][1] < 0.7 * errors["alone"][1]
 
 
-def test_wrong_free_atom_energies_of_the_teacher_are_one_offset(
+def test_prior_with_offset_corrects_wrong_free_atom_energies(fit: Fit, structures: list[Atoms]) -> None:
+    fit("teacher", labelled(structures[:70], bulk=1.0), n_functions=60, embedding=False)
+    few = labelled(structures[:30])
+    alone = fit("alone", few, n_functions=15, embedding=False)
+    taught = fit("taught", few, "teacher", n_functions=15, embedding=False)
+    assert taught["teacher"]["chosen"] == "prior with offset"
+    errors = {
+        name: candidate["validation_energy_rms"] * candidate["validation_force_rms"]
+        for name, candidate in taught["teacher"]["candidates"].items()
+    }
+    assert errors["prior with offset"] < errors["prior"] < errors["no prior"]
+    assert taught["reference_energies_eV"] == alone["reference_energies_eV"]
+
+
+def test_embedding_corrects_wrong_free_atom_energies_as_the_offset_does(
     fit: Fit, structures: list[Atoms], tmp_path: Path
 ) -> None:
     fit("teacher", labelled(structures[:70], bulk=1.0), n_functions=60)
@@ -154,6 +169,15 @@ def test_wrong_free_atom_energies_of_the_teacher_are_one_offset(
     assert set(errors) == {"no prior", "prior", "prior with offset"}
     # The embedding, whose coefficient is little penalised, corrects the energies of crystals as well.
     assert errors["prior with offset"] < 1.1 * errors["prior"]
+
+
+def test_a_nonlinear_teacher_is_refused(fit: Fit, structures: list[Atoms], tmp_path: Path) -> None:
+    fit("teacher", labelled(structures[:30]))
+    path = tmp_path / "teacher" / "potential.yaml"
+    path.write_text(re.sub(r"(c: \[[^,]+, )0\]", r"\g<1>0.5]", path.read_text()))
+    failure = fit("taught", labelled(structures[:30]), "teacher")
+    assert failure["kind"] == "bad_input"
+    assert "is not linear" in failure["message"] and "the linear engine" in failure["message"]
 
 
 def test_potential_of_a_poor_teacher_is_not_used_as_prior(fit: Fit, structures: list[Atoms], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,7 +171,7 @@ class Basis:
             for function in block.funcspecs:
                 key = self._key(function)
                 if function.coeffs[1:] != self._of_second_density(key):
-                    raise ValueError("it is not linear: the coefficients of its second density were fitted")
+                    raise ValueError("is not linear, as its second density was fitted")
                 found[key] = function.coeffs[0]
         for symbol, coefficient in embedding_coefficients(self._configuration).items():
             found[embedding_of(self.index_of_element[symbol])] = coefficient
@@ -187,6 +187,19 @@ class Basis:
         if not self.has_embedding:
             return []
         return [DENSITY_COEFFICIENT if key[2] == FIRST_RADIAL else 0.0]
+
+    def _set_densities(self, block: Any, of_embedding: Mapping[int, float]) -> None:
+        """Give a block two densities, or one if no element has an embedding.
+
+        :param of_embedding: coefficient (eV) of the embedding by element.
+        """
+        block.ndensityi = 2 if of_embedding else 1
+        if block.number_of_species > 1:
+            return
+        block.npoti, block.fs_parameters = NAME_WITHOUT_EMBEDDING, [1.0, 1.0]
+        if of_embedding:
+            coefficient = of_embedding.get(self.index_of_element[block.elements_vec[0]], 0.0)
+            block.npoti, block.fs_parameters = NAME, [1.0, 1.0, coefficient, EXPONENT]
 
     def reduced(self, chosen: Sequence[int] | np.ndarray, coefficients: Sequence[float] | np.ndarray) -> Any:
         """Return the pyace configuration of a potential with a subset of the functions.
@@ -211,11 +224,7 @@ class Basis:
                     kept.append(function)
             block.funcspecs = kept
             if self.has_embedding:
-                block.ndensityi = 2 if of_embedding else 1
-            if self.has_embedding and block.number_of_species == 1:
-                weight = of_embedding.get(self.index_of_element[block.elements_vec[0]], 0.0)
-                block.npoti = NAME if of_embedding else NAME_WITHOUT_EMBEDDING
-                block.fs_parameters = [1.0, 1.0, *([weight, EXPONENT] if of_embedding else [])]
+                self._set_densities(block, of_embedding)
             # The time of an evaluation grows with these ranges even if no function uses them.
             block.nradmaxi, block.lmaxi = min(block.nradmaxi, largest_n), min(block.lmaxi, largest_l)
             block.radcoefficients = [row[: block.lmaxi + 1] for row in block.radcoefficients[: block.nradmaxi]]

@@ -63,7 +63,6 @@ def read_teacher(path: Path, settings: FitSettings, shortest: Mapping[Pair, floa
         if settings.core_repulsion:
             set_onsets(configuration, shortest)
         basis = Basis({"teacher": hashlib.sha256(path.read_bytes()).hexdigest()}, configuration)
-        coefficients = basis.coefficients()
     except Exception as error:
         raise ProgramError("bad_input", f"{path}: cannot be read as a potential: {error}") from error
     if sorted(basis.index_of_element) != settings.elements:
@@ -71,7 +70,11 @@ def read_teacher(path: Path, settings: FitSettings, shortest: Mapping[Pair, floa
             "bad_input",
             f"{path}: has the elements {', '.join(basis.index_of_element)}, not {', '.join(settings.elements)}",
         )
-    return Teacher(basis, coefficients)
+    try:
+        return Teacher(basis, basis.coefficients())
+    except ValueError as error:
+        message = f"{path}: {error}; the prior is a potential of the linear engine"
+        raise ProgramError("bad_input", message) from error
 
 
 def fit_differences(
