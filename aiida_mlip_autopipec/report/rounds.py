@@ -35,11 +35,12 @@ def _errors(rounds: Sequence[Mapping[str, Any]]) -> list[Figure]:
         return []
     xs, ys = np.array([*fresh, *test]).T
     plot = Plot(Scale.over(xs), Scale.over(ys, "log"), "number of labels", "force RMSE (eV/Å)", height=280)
-    for points, colour in ((fresh, ORANGE), (test, BLUE)):
-        if points:
-            plot.line([x for x, _ in points], [y for _, y in points], colour)
-            plot.dots([x for x, _ in points], [y for _, y in points], colour)
-    plot.legend({"new labels, before they were fitted": ORANGE, "test structures": BLUE})
+    series = ((fresh, ORANGE, "new labels, before they were fitted"), (test, BLUE, "test structures"))
+    shown = [(points, colour, label) for points, colour, label in series if points]
+    for points, colour, _ in shown:
+        plot.line([x for x, _ in points], [y for _, y in points], colour)
+        plot.dots([x for x, _ in points], [y for _, y in points], colour)
+    plot.legend({label: colour for _, colour, label in shown})
     caption = "New labels are of structures with large extrapolation grades; errors on ordinary structures are smaller."
     return [make_figure("rounds-errors", caption, plot)]
 
