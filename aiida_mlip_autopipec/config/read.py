@@ -29,7 +29,7 @@ MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 40, 100_000
 PASSWORD = "password"
 """The key whose numbers and Booleans are read as text."""
 
-_TEXT, _FLOAT = "tag:yaml.org,2002:str", "tag:yaml.org,2002:float"
+_FLOAT = "tag:yaml.org,2002:float"
 _NUMBERS = {_FLOAT, "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool"}
 
 
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
-        for key_node, value_node in node.value:
+        for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
@@ -51,10 +51,12 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"key {shown(key)} is given twice", key_node.start_mark
                 )
             seen.add(key)
-            if key == PASSWORD and value_node.tag in _NUMBERS:
-                # A number would lose leading zeros and the spelling.
-                value_node.tag = _TEXT
-        return super().construct_mapping(node, deep)
+        mapping = super().construct_mapping(node, deep)
+        for key_node, value_node in node.value:
+            if key_node.value == PASSWORD and value_node.tag in _NUMBERS:
+                # A number has lost leading zeros and its spelling.
+                mapping[PASSWORD] = value_node.value
+        return mapping
 
 
 _Loader.yaml_implicit_resolvers = {
