@@ -11,24 +11,29 @@ from typing import Any
 import numpy as np
 from mlip_common.errors import ProgramError
 from pyace import ACEBBasisSet
-from pyace.multispecies_basisextension import create_multispecies_basis_config
 
 from .data import Frame
 from .embedding import DENSITY_COEFFICIENT, EXPONENT, NAME, NAME_WITHOUT_EMBEDDING
 from .neighbours import neighbours
 from .plan import FEWEST
+from .pool import pool_configuration
 from .repulsion import SWITCH_WIDTH, onset
 from .settings import FitSettings
 
 MAX_WORK = 60_000
-"""Largest product of an `auto` number of functions and the mean number of neighbours: it limits the cost of the potential."""
+"""Largest product of the `auto` number of functions of an element and the mean number of neighbours: it limits the cost of the
+potential."""
 
+
+MAX_MATRIX = 250_000_000
+"""Largest product of the number of atoms in the training structures and an `auto` number of functions, all elements: it limits
+the time of a fit to a large dataset to minutes."""
 
 POOL_RATIO = 2
 """Number of functions in the pool, relative to the largest number in the potential."""
 
 MAX_POOL = 4500
-"""Largest number of functions in the pool, all elements: the time of their selection grows with the third power."""
+"""Largest `auto` number of functions in the pool, all elements: the time of their selection grows with the third power."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
     """Return the number of functions per element in the pool, and the largest number in the potential.
 
     The numbers of atoms and of labels and the time of the selection limit the pool, which has at most twice the functions of
-    the potential. The potential has the requested number, or at most the number that its cost allows.
+    the potential. The potential has the requested number, or at most the number that its cost and that of the fit allow.
 
     :raises ProgramError: of the kind `too_few_atoms`.
     """
@@ -92,7 +97,8 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
         return max(int(requested), min(supported, POOL_RATIO * int(requested))), int(requested)
     affordable = int(MAX_WORK / max(1.0, _mean_neighbours(training, cutoff)))
     selectable = MAX_POOL // (POOL_RATIO * len(elements))
-    most = max(FEWEST, min(supported, affordable, selectable, settings.max_functions))
+    solvable = MAX_MATRIX // (sum(atoms_of.values()) * len(elements))
+    most = max(FEWEST, min(supported, affordable, selectable, solvable, settings.max_functions))
     return min(supported, POOL_RATIO * most), most
 
 
@@ -143,7 +149,7 @@ def embedding_coefficients(configuration: Any) -> dict[str, float]:
 
 
 class Basis:
-    """An ACE basis; if the second density of the potential has fixed coefficients, with an embedding of each element."""
+    """An ACE basis. If the potential has two densities, the basis also has an embedding of each element (see `embedding`)."""
 
     def __init__(self, potential: dict[str, Any], configuration: Any = None) -> None:
         """Create the basis of the settings of a potential.
@@ -151,7 +157,7 @@ class Basis:
         :param configuration: an existing potential whose functions are used; `potential` then only identifies the basis.
         """
         self.settings = potential
-        self._configuration = create_multispecies_basis_config(potential) if configuration is None else configuration
+        self._configuration = pool_configuration(potential) if configuration is None else configuration
         basis_set = ACEBBasisSet(self._configuration)
         self.cutoff = float(basis_set.cutoffmax)
         self.index_of_element: dict[str, int] = dict(basis_set.elements_to_index_map)
@@ -162,7 +168,7 @@ class Basis:
         self.n_functions = len(self.functions)
 
     def coefficients(self) -> np.ndarray:
-        """Return the coefficients (m,) of the potential whose functions these are.
+        """Return the coefficients (m,) of the potential from which the basis was created.
 
         :raises ValueError: if the potential is not linear in them.
         """
