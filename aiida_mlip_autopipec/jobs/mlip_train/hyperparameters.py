@@ -1,6 +1,7 @@
 """Choice of functions, ridge strength and weights of the linear engine by cross-validation, where they are `auto`.
 
-The hold-out labels of a fold are not used in its fit: the functions, too, are selected again for each fold.
+The labels of a hold-out fold are not used to predict them: the functions, too, are selected again for each fold. Exception: in
+a large dataset all folds have the functions that were selected on a sample (see `sample`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ INITIAL_WEIGHTS = (20.0, 0.03)
 
 SIGNIFICANT = 0.98
 """Other weights are chosen only if they lower the validation error to this fraction, since smaller differences are noise.
-Larger weights of energies are also chosen without this."""
+A larger energy weight is chosen if it lowers the error at all."""
 
 DEFAULT_RIDGE = 1e-8
 """Ridge strength if there are too few groups of structures for cross-validation."""
@@ -123,16 +124,23 @@ def mean_errors(errors: Sequence[Any]) -> np.ndarray:
     return np.asarray(np.exp(np.log(np.array(errors)).mean(axis=0)))
 
 
-def _eliminate_in_fold(job: tuple[Weights, int, list[int], float]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the errors of a hold-out fold and the remaining functions, for each size."""
-    weights, fold, sizes, ridge = job
+Elimination = tuple[np.ndarray, list[np.ndarray]]
+"""Errors of a hold-out fold (sizes, 2), and the remaining functions of each size."""
+
+
+def _eliminate_in_fold(job: tuple[Weights, int, list[int], Sequence[float]]) -> list[Elimination]:
+    """Return the elimination without a hold-out fold, for each ridge strength."""
+    weights, fold, sizes, ridges = job
     problem, of_all = shared()
     # Cheaper than adding the products of the other folds.
     products = of_all - problem.products(weights, [fold], np.arange(len(problem.penalty)))
-    solutions = list(eliminate(products, problem.penalty, sizes, ridge))
-    return np.array([problem.errors(fold, *solution) for solution in solutions]), [
-        functions for functions, _ in solutions
-    ]
+
+    def eliminated(ridge: float) -> Elimination:
+        solutions = list(eliminate(products, problem.penalty, sizes, ridge))
+        errors = np.array([problem.errors(fold, *solution) for solution in solutions])
+        return errors, [functions for functions, _ in solutions]
+
+    return [eliminated(ridge) for ridge in ridges]
 
 
 def select_functions(
@@ -141,7 +149,7 @@ def select_functions(
     """Select functions from the pool by backward elimination: the largest number within the tolerance of the best error.
 
     The elimination is repeated for each hold-out fold, with the strongest ridge whose validation error is within the tolerance
-    of the smallest. In a large problem the ridge is chosen by the first folds only.
+    of the smallest. The ridge is chosen by the first folds only, unless the pool is small and the structures are many.
 
     :param most: largest number of functions; exactly this number is selected if `n_functions` is given.
     """
@@ -151,35 +159,54 @@ def select_functions(
     folds = range(len(problem.factors))
     if exactly and most == len(problem.penalty):
         return whole_pool
-    given = USUAL_ELIMINATION_RIDGE if settings.ridge == "auto" else max(float(settings.ridge), ELIMINATION_RIDGES[0])
     of_all = problem.products(weights, folds, whole_pool.functions)
+    ridges = _elimination_ridges(settings, problem)
     if len(folds) < 2:
-        return FunctionSelection(next(eliminate(of_all, problem.penalty, [most], given))[0], whole_pool.by_fold)
+        ridge = USUAL_ELIMINATION_RIDGE if settings.ridge == "auto" else ridges[0]
+        return FunctionSelection(next(eliminate(of_all, problem.penalty, [most], ridge))[0], whole_pool.by_fold)
     sizes = [most] if exactly else falling_sizes(most, max(1, int(SMALLEST_FRACTION * most)))
+
+    def eliminated(tried: Sequence[float], hold_out: Sequence[int]) -> list[list[Elimination]]:
+        """Return the eliminations without each fold, for each ridge strength."""
+        jobs = [(weights, fold, sizes, tried) for fold in hold_out]
+        found = over_folds(_eliminate_in_fold, jobs, (problem, of_all), workers)
+        progress.add(len(tried) * elimination_cost(len(problem.penalty), len(hold_out), workers))
+        return found
+
     searched = folds if _is_exhaustive(problem) else folds[:SEARCH_FOLDS]
-
-    def eliminated(ridge: float, hold_out: range) -> tuple[np.ndarray, list[list[np.ndarray]]]:
-        jobs = [(weights, fold, sizes, ridge) for fold in hold_out]
-        errors, remaining = zip(*over_folds(_eliminate_in_fold, jobs, (problem, of_all), workers), strict=True)
-        progress.add(elimination_cost(len(problem.penalty), len(hold_out), workers))
-        return _objective(mean_errors(errors)), list(remaining)
-
-    def error(ridge: float) -> float:
-        best = float(eliminated(ridge, searched)[0].min())
-        log(f"  elimination with ridge strength {ridge:g}: validation error {best:.3g}")
-        return best
-
-    ridge = given
-    if settings.ridge == "auto":
-        tried = RIDGES_OF_LARGE_POOL if len(problem.penalty) > FEW_FUNCTIONS else ELIMINATION_RIDGES
-        errors = {candidate: error(candidate) for candidate in tried}
-        ridge = max(candidate for candidate in errors if errors[candidate] <= TOLERANCE * min(errors.values()))
-    objective, remaining = eliminated(ridge, folds)
+    first = eliminated(ridges, searched)
+    place = _strongest_ridge(ridges, first)
+    of_folds = [of_fold[place] for of_fold in first]
+    if rest := folds[len(searched) :]:
+        of_folds += [of_fold[0] for of_fold in eliminated([ridges[place]], rest)]
+    errors, remaining = zip(*of_folds, strict=True)
+    objective = _objective(mean_errors(errors))
     number = int(np.flatnonzero(objective <= TOLERANCE * objective.min())[0])
     by_size = ", ".join(f"{n}: {value / objective.min():.3f}" for n, value in zip(sizes, objective, strict=True))
     log(f"  validation error by number of functions: {by_size}")
-    functions = next(eliminate(of_all, problem.penalty, [sizes[number]], ridge))[0]
+    functions = next(eliminate(of_all, problem.penalty, [sizes[number]], ridges[place]))[0]
     return FunctionSelection(functions, [of_fold[number] for of_fold in remaining])
+
+
+def _elimination_ridges(settings: FitSettings, problem: Problem) -> Sequence[float]:
+    """Return the ridge strengths of the elimination that are tried, rising."""
+    if settings.ridge != "auto":
+        return (max(float(settings.ridge), ELIMINATION_RIDGES[0]),)
+    return RIDGES_OF_LARGE_POOL if len(problem.penalty) > FEW_FUNCTIONS else ELIMINATION_RIDGES
+
+
+def _strongest_ridge(ridges: Sequence[float], of_folds: Sequence[Sequence[Elimination]]) -> int:
+    """Return the place of the strongest ridge whose smallest validation error is within the tolerance of the best.
+
+    :param of_folds: the eliminations of each fold, for each ridge.
+    """
+    least = [
+        float(_objective(mean_errors([errors for errors, _ in of_ridge])).min())
+        for of_ridge in zip(*of_folds, strict=True)
+    ]
+    for ridge, error in zip(ridges, least, strict=True):
+        log(f"  elimination with ridge strength {ridge:g}: validation error {error:.3g}")
+    return max(place for place, error in enumerate(least) if error <= TOLERANCE * min(least))
 
 
 def _is_exhaustive(problem: Problem) -> bool:
@@ -190,8 +217,8 @@ def _is_exhaustive(problem: Problem) -> bool:
 def search_candidates(
     candidates: Sequence[C], start: C, error: Callable[[C], float], problem: Problem
 ) -> dict[C, float]:
-    """Return the errors of the candidates that are tried: all in a small problem, else upwards from the start until the error
-    rises, or downwards if no larger candidate is better.
+    """Return the errors of the candidates that are tried: all if the pool is small and the structures are many, else upwards
+    from the start until the error rises, or downwards if no larger candidate is better.
     """
     place, exhaustive = candidates.index(start), _is_exhaustive(problem)
     errors = {start: error(start)}
@@ -206,27 +233,44 @@ def search_candidates(
     return errors
 
 
-def _validation_errors(job: tuple[Weights, int, tuple[float, ...]]) -> np.ndarray:
-    """Return the RMSE of energies and forces of a hold-out fold, (ridge strengths, 2)."""
+def _validation_errors(job: tuple[Sequence[Weights], int, tuple[float, ...]]) -> np.ndarray:
+    """Return the RMSE of energies and forces of a hold-out fold, (weights, ridge strengths, 2)."""
     weights, fold, ridges = job
     problem, selection = shared()
     functions = selection.by_fold[fold]
-    products = problem.products(weights, problem.folds_except(fold), functions)
-    fit = Ridge.of_products(products, problem.penalty[functions])
-    return np.array([problem.errors(fold, functions, fit.solve(ridge)) for ridge in ridges])
+    products = problem.products_of_each(weights, problem.folds_except(fold), functions)
+    errors = []
+    while products:
+        fit = Ridge.of_products(products.pop(0), problem.penalty[functions])
+        errors.append([problem.errors(fold, functions, fit.solve(ridge)) for ridge in ridges])
+    return np.array(errors)
+
+
+def best_ridges(
+    problem: Problem,
+    selection: FunctionSelection,
+    weights: Sequence[Weights],
+    ridges: tuple[float, ...],
+    workers: int,
+) -> list[Hyperparameters]:
+    """Return, for each of several weights, the strongest ridge within the tolerance of the smallest validation error."""
+    jobs = [(weights, fold, ridges) for fold in range(len(problem.factors))]
+    found = []
+    for each, mean in zip(
+        weights, mean_errors(over_folds(_validation_errors, jobs, (problem, selection), workers)), strict=True
+    ):
+        objective = _objective(mean)
+        best = int(np.flatnonzero(objective <= TOLERANCE * objective.min())[-1])
+        found.append(Hyperparameters(each, ridges[best], *mean[best].tolist()))
+        progress.add(ridge_cost(len(problem.penalty), len(selection.functions), workers), found[-1].error)
+    return found
 
 
 def best_ridge(
     problem: Problem, selection: FunctionSelection, weights: Weights, ridges: tuple[float, ...], workers: int
 ) -> Hyperparameters:
-    """Return the strongest ridge within the tolerance of the smallest validation error, for given weights."""
-    jobs = [(weights, fold, ridges) for fold in range(len(problem.factors))]
-    mean = mean_errors(over_folds(_validation_errors, jobs, (problem, selection), workers))
-    objective = _objective(mean)
-    best = int(np.flatnonzero(objective <= TOLERANCE * objective.min())[-1])
-    choice = Hyperparameters(weights, ridges[best], *mean[best].tolist())
-    progress.add(ridge_cost(len(problem.penalty), len(selection.functions), workers), choice.error)
-    return choice
+    """Return :func:`best_ridges` for one choice of weights."""
+    return best_ridges(problem, selection, [weights], ridges, workers)[0]
 
 
 def optimise_selection(
@@ -255,21 +299,26 @@ def optimise_hyperparameters(
     settings: FitSettings, problem: Problem, selection: FunctionSelection, workers: int
 ) -> Hyperparameters:
     """Optimise the weights and the ridge strength where they are `auto`."""
-    ridges = RIDGES if settings.ridge == "auto" else (float(settings.ridge),)
+    ridges = allowed_ridges(settings)
     usual = initial_weights(settings)
     if len(problem.factors) < 2:
         ridge = DEFAULT_RIDGE if settings.ridge == "auto" else ridges[0]
         return Hyperparameters(usual, ridge, float("nan"), float("nan"))
 
-    def error(weights: Weights) -> Hyperparameters:
-        return best_ridge(problem, selection, weights, ridges, workers)
+    def choices_with(weights: Sequence[Weights]) -> list[Hyperparameters]:
+        return best_ridges(problem, selection, weights, ridges, workers)
 
-    best = error(usual)
+    [best] = choices_with([usual])
     if settings.energy_weight == "auto":
-        best = _search(best, [Weights(energy, usual.virial) for energy in ENERGY_WEIGHTS], error, problem)
+        best = _search(best, [Weights(energy, usual.virial) for energy in ENERGY_WEIGHTS], choices_with, problem)
     if any(len(fold.virial) for fold in problem.factors):
-        best = _search(best, [Weights(best.weights.energy, virial) for virial in VIRIAL_WEIGHTS], error, problem)
+        best = _search(best, [Weights(best.weights.energy, virial) for virial in VIRIAL_WEIGHTS], choices_with, problem)
     return best
+
+
+def allowed_ridges(settings: FitSettings) -> tuple[float, ...]:
+    """Return the ridge strengths that are compared, rising."""
+    return RIDGES if settings.ridge == "auto" else (float(settings.ridge),)
 
 
 def initial_weights(settings: FitSettings) -> Weights:
@@ -281,20 +330,28 @@ def initial_weights(settings: FitSettings) -> Weights:
 def _search(
     start: Hyperparameters,
     candidates: Sequence[Weights],
-    choice_with: Callable[[Weights], Hyperparameters],
+    choices_with: Callable[[Sequence[Weights]], list[Hyperparameters]],
     problem: Problem,
 ) -> Hyperparameters:
     """Return the best hyperparameters among the candidate weights, which include the start."""
     choices = {start.weights: start}
 
+    def add(tried: Sequence[Weights]) -> None:
+        for choice in choices_with(tried):
+            choices[choice.weights] = choice
+            label = f"energy weight {choice.weights.energy:g}, virial weight {choice.weights.virial:g}"
+            log(f"  {label}: {choice.error / start.error:.3f}")
+
     def penalised_error(weights: Weights) -> float:
         if weights not in choices:
-            choices[weights] = choice_with(weights)
-            label = f"energy weight {weights.energy:g}, virial weight {weights.virial:g}"
-            log(f"  {label}: {choices[weights].error / start.error:.3f}")
+            add([weights])
         # There are few energies: larger weights of energies are preferred at equal error.
         preferred = weights == start.weights or weights.energy > start.weights.energy
         return choices[weights].error / (1.0 if preferred else SIGNIFICANT)
 
+    place = candidates.index(start.weights)
+    near = candidates if _is_exhaustive(problem) else candidates[max(0, place - 1) : place + 2]
+    # Together, as this takes little longer than one.
+    add([weights for weights in near if weights != start.weights])
     errors = search_candidates(candidates, start.weights, penalised_error, problem)
     return choices[min(errors, key=lambda weights: errors[weights])]

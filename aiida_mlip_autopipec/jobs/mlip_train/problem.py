@@ -5,11 +5,12 @@ The prior is that of Witt et al., J. Chem. Phys. 159, 164101 (2023).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from .checkpoint import PARTS
 from .design import Factors, stacked, triangle
 from .repulsion import ShortDistancePrior
 
@@ -50,15 +51,22 @@ class Problem:
 
     def products(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
         """Return [X | y]^T [X | y] of k functions and some folds, (k + 1, k + 1), y without the part of the origin."""
+        return self.products_of_each([weights], folds, functions)[0]
+
+    def products_of_each(
+        self, weights: Sequence[Weights], folds: Iterable[int], functions: np.ndarray
+    ) -> list[np.ndarray]:
+        """Return :meth:`products` for several weights, which takes little longer than for one."""
         folds = list(folds)
         rows = self._prior_rows(folds, functions)
-        total = rows.T @ rows
+        totals = [rows.T @ rows for _ in weights]
         for fold in folds:
-            for weight, part in self._weighted(fold, weights, functions):
+            for name in PARTS:
+                part = self._columns(getattr(self.factors[fold], name), functions)
                 products = part.T @ part
-                products *= weight**2
-                total += products
-        return total
+                for total, each in zip(totals, weights, strict=True):
+                    total += self._weight_of(name, each) ** 2 * products
+        return totals
 
     def stack(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
         """Return the triangular factor of [X | y] of k functions and some folds, (at most k + 1, k + 1).
@@ -68,7 +76,10 @@ class Problem:
         folds = list(folds)
         factor = self._prior_rows(folds, functions)
         for fold in folds:
-            parts = [weight * part for weight, part in self._weighted(fold, weights, functions)]
+            parts = [
+                self._weight_of(name, weights) * self._columns(getattr(self.factors[fold], name), functions)
+                for name in PARTS
+            ]
             factor = triangle(stacked([factor, *parts]))
         return factor
 
@@ -87,15 +98,9 @@ class Problem:
             return np.zeros((0, len(functions) + 1))
         return self.prior_weight * self._columns(self.prior.rows(folds), functions)
 
-    def _weighted(self, fold: int, weights: Weights, functions: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
-        weight_of = {
-            "energy": weights.energy,
-            "forces": self.force_weight,
-            "virial": weights.virial * weights.energy,
-        }
-        for part, weight in weight_of.items():
-            # Read one part at a time, to save memory.
-            yield weight, self._columns(getattr(self.factors[fold], part), functions)
+    def _weight_of(self, part: str, weights: Weights) -> float:
+        weight_of = {"energy": weights.energy, "forces": self.force_weight, "virial": weights.virial * weights.energy}
+        return weight_of[part]
 
     def _columns(self, rows: np.ndarray, functions: np.ndarray) -> np.ndarray:
         """Return the columns of some functions and the target, without the part of the origin."""
