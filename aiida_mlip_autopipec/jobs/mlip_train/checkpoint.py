@@ -17,6 +17,9 @@ from mlip_common.errors import log
 FACTORS = Path("factors")
 """Folder of the reduced design matrix: the factors of the finished folds and of the current one."""
 
+FULL_FACTORS = Path("factors_of_all")
+"""The same of the chosen functions and all structures, if functions were chosen on a sample."""
+
 TEACHER_FACTORS = Path("factors_of_teacher")
 """The same with the functions of the teacher."""
 
@@ -25,6 +28,9 @@ SAVE_INTERVAL = 120.0
 
 NONLINEAR = Path("nonlinear")
 """Folder of the nonlinear fit, with its interim potential."""
+
+CHECKPOINTS = (FACTORS, FULL_FACTORS, TEACHER_FACTORS, NONLINEAR)
+"""All folders of an unfinished fit."""
 
 PARTS = ("energy", "forces", "virial")
 """The factors of a fold."""
@@ -37,7 +43,7 @@ _KEY, _IN_PROGRESS = "key", "at_work.npz"
 
 def copy_checkpoint(previous: Path) -> None:
     """Copy the checkpoint of an earlier fit, if there is one, to the working folder."""
-    for folder in (FACTORS, TEACHER_FACTORS, NONLINEAR):
+    for folder in CHECKPOINTS:
         if (previous / folder).is_dir() and not folder.exists():
             with atomic_write(folder) as temporary:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -47,7 +53,7 @@ def copy_checkpoint(previous: Path) -> None:
 
 def remove_checkpoints() -> None:
     """Remove the checkpoints of a finished fit."""
-    for folder in (FACTORS, TEACHER_FACTORS, NONLINEAR):
+    for folder in CHECKPOINTS:
         shutil.rmtree(folder, ignore_errors=True)
 
 

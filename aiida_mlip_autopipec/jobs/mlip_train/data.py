@@ -125,7 +125,7 @@ class ReferenceEnergies:
 
 
 ISOLATION_DISTANCE = 8.0
-"""A free atom has no neighbour within this distance (Å), which exceeds all cutoffs."""
+"""A free atom has no neighbour within this distance (Å), the longest cutoff that `auto` chooses."""
 
 
 def is_free_atom(atoms: Atoms) -> bool:
@@ -172,10 +172,13 @@ def shortest_distances(frames: Iterable[Frame], cutoff: float) -> dict[tuple[str
     return shortest
 
 
+def groups_in_order(frames: Sequence[Frame]) -> list[int]:
+    """Return the groups, sorted by family and then by chemical formula."""
+    order_of = {frame.group: (frame.family, str(frame.atoms.symbols), frame.group) for frame in reversed(frames)}
+    return sorted(order_of, key=lambda group: order_of[group])
+
+
 def assign_folds(frames: Sequence[Frame]) -> list[int]:
     """Return the fold of each frame: groups are not divided, and each family is spread over all folds."""
-    order_of = {frame.group: (frame.family, str(frame.atoms.symbols), frame.group) for frame in reversed(frames)}
-    fold_of = {
-        group: number % FOLDS for number, group in enumerate(sorted(order_of, key=lambda group: order_of[group]))
-    }
+    fold_of = {group: number % FOLDS for number, group in enumerate(groups_in_order(frames))}
     return [fold_of[frame.group] for frame in frames]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,26 +17,29 @@ from mlip_common.errors import ProgramError, log
 from mlip_common.progress import progress
 
 from .basis import Basis, complexity_of
-from .data import Frame, ReferenceEnergies, assign_folds, shortest_distances
+from .checkpoint import FACTORS, FULL_FACTORS
+from .data import FOLDS, Frame, ReferenceEnergies, assign_folds, shortest_distances
 from .design import accumulate
 from .hyperparameters import (
     INITIAL_WEIGHTS,
     RIDGES,
     FunctionSelection,
     Hyperparameters,
+    allowed_ridges,
     best_ridge,
     optimise_selection,
 )
-from .plan import CHOICE, MATRIX
+from .plan import CHOICE, FULL_MATRIX, MATRIX
 from .problem import Problem, Ridge, Weights
 from .repulsion import PRIOR_TOLERANCE, PRIOR_WEIGHTS, ShortDistancePrior
 from .rows import RowBuilder
+from .sample import SAMPLE_ATOMS, sample_of
 from .settings import FitSettings
 
 PRIOR_EXPONENT = 2.0
 """Exponent of the complexity in the penalty of a function."""
 
-SAMPLE_ATOMS = 64
+TIMED_ATOMS = 64
 """Number of atoms for the estimate of the time of a fit."""
 
 
@@ -43,7 +47,7 @@ MAX_CONTRIBUTION = 1e4
 """Largest contribution of a function to the energies of the training structures, relative to these energies."""
 
 SMALL_ENERGY = 0.1
-"""Energy (eV), divided by the square root of the number of atoms, below which contributions are not compared with energies."""
+"""Smallest energy (eV), divided by the square root of the number of atoms, with which contributions are compared."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Solution:
 
     @property
     def has_prior(self) -> bool:
-        """Whether the fit is the difference from another potential."""
+        """Whether the potential of a teacher is the prior of the fit."""
         return self.problem.origin is not None
 
     def functions(self, *, all_pairs: bool = False) -> np.ndarray:
@@ -133,25 +137,52 @@ def fit_linear(
     most: int,
     workers: int,
     deadline: Deadline,
+    sample_atoms: int = SAMPLE_ATOMS,
 ) -> Solution:
     """Select functions and hyperparameters, and return the linear fit.
 
     :param most: largest number of functions in the potential, all elements.
+    :param sample_atoms: number of atoms beyond which functions and weights are chosen on a sample.
     :raises ProgramError: of the kind `out_of_time`, at the deadline.
     """
     log(f"linear fit: a pool of {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")
+
+    def problem_of(basis: Basis, frames: Sequence[Frame], folder: Path) -> Problem:
+        factors = accumulate(basis, frames, assign_folds(frames), reference, workers, deadline, folder=folder)
+        return Problem(factors, penalty_of(basis), settings.force_weight)
+
+    sample = sample_of(training, sample_atoms)
+    if len(sample) < len(training):
+        log(f"functions and weights are chosen on a sample of {len(sample)} of {len(training)} training structures")
     progress.begin(MATRIX)
-    folds = assign_folds(training)
-    factors = accumulate(basis, training, folds, reference, workers, deadline)
-    problem = Problem(factors, penalty_of(basis), settings.force_weight)
+    problem = problem_of(basis, sample, FACTORS)
     progress.begin(CHOICE)
     start = time.monotonic()
     selection, choice = optimise_selection(settings, problem, most, workers)
     log(
-        f"chosen by {len(factors)}-fold cross-validation in {time.monotonic() - start:.0f} s: {len(selection.functions)} "
-        f"functions, weights {choice.weights}, ridge {choice.ridge:g}"
+        f"chosen by {len(problem.factors)}-fold cross-validation in {time.monotonic() - start:.0f} s: "
+        f"{len(selection.functions)} functions, weights {choice.weights}, ridge {choice.ridge:g}"
     )
+    if len(sample) < len(training):
+        progress.begin(FULL_MATRIX)
+        basis, selection = _selected_basis(basis, selection)
+        problem = problem_of(basis, training, FULL_FACTORS)
+        choice = best_ridge(problem, selection, choice.weights, allowed_ridges(settings), workers)
+        log(f"with all structures: ridge {choice.ridge:g}")
     return with_short_distances(settings, Solution(basis, problem, selection, choice), training, workers)
+
+
+def _selected_basis(basis: Basis, selection: FunctionSelection) -> tuple[Basis, FunctionSelection]:
+    """Return the basis of the selected functions and all functions of one neighbour, and the selection in it.
+
+    All folds have the functions that were selected from all folds of the sample.
+    """
+    pairs = [index for index, key in enumerate(basis.functions) if len(key[1]) == 1]
+    kept = np.union1d(selection.functions, pairs)
+    reduced = Basis(basis.settings, basis.reduced(kept, np.zeros(len(kept))))
+    place_of = {key: place for place, key in enumerate(reduced.functions)}
+    functions = np.array([place_of[basis.functions[index]] for index in selection.functions])
+    return reduced, FunctionSelection(functions, [functions] * FOLDS)
 
 
 def with_short_distances(
@@ -197,7 +228,7 @@ def row_seconds(basis: Basis, training: Sequence[Frame]) -> float:
         if len(frame.atoms) > 1 or frame.atoms.pbc.any():
             builder.rows(frame.atoms, strain=frame.virial is not None)
             atoms += len(frame.atoms)
-        if atoms >= SAMPLE_ATOMS:
+        if atoms >= TIMED_ATOMS:
             break
     return (time.monotonic() - start) / max(1, atoms) / basis.n_functions
 

@@ -5,26 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .data import FOLDS, Frame
+from .sample import SAMPLE_ATOMS
 from .settings import FitSettings
 
-TRIALS, MATRIX, CHOICE, NONLINEAR, CURVES, ACTIVE_SET, ERRORS = (
+TRIALS, MATRIX, CHOICE, FULL_MATRIX, NONLINEAR, CURVES, ACTIVE_SET, ERRORS = (
     "trials of cutoffs",
     "design matrix",
     "choice of functions",
+    "design matrix of all structures",
     "nonlinear fit",
     "learning curves",
     "active set",
     "errors of the potential",
 )
 
-ROWS, EVALUATION, ITERATION, ACTIVE = 5e-6, 8e-7, 4e-6, 1e-6
+ROWS, EVALUATION, ITERATION, ACTIVE = 1.5e-6, 8e-7, 4e-6, 1e-6
 """Seconds per atom and function: rows of the design matrix, one evaluation, one nonlinear iteration, active set."""
+
+REDUCTION = 4.5e-10
+"""Seconds per atom and squared number of functions: reduction of the rows to triangular factors."""
 
 ELIMINATION, DECOMPOSITION, PRODUCTS = 4e-10, 4e-10, 3e-10
 """Seconds per cubed number of functions, in one fold."""
 
 EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_PER_FUNCTION = 5, 250, 3000, 12
-"""Typical number of trials, and their largest size."""
+"""Typical number of trials of cutoffs; their largest number of functions of an element and of atoms; and the force components
+for each function."""
 
 CURVE_POINTS = 4
 """Points of the learning curves, without that of the fit itself."""
@@ -39,9 +45,14 @@ FEWEST = 5
 _FEWER = 0.95
 
 
+def matrix_cost(n_atoms: int, n_functions: int, workers: int) -> float:
+    """Return the cost (s) of a design matrix."""
+    return n_atoms * n_functions * (ROWS + REDUCTION * n_functions) / workers
+
+
 def trial_cost(subset: Sequence[Frame], n_functions: int, workers: int) -> float:
     """Return the cost (s) of the trial of one cutoff."""
-    return ROWS * sum(len(frame.atoms) for frame in subset) * n_functions / workers
+    return matrix_cost(sum(len(frame.atoms) for frame in subset), n_functions, workers)
 
 
 def elimination_cost(n_functions: int, n_folds: int, workers: int) -> float:
@@ -67,17 +78,19 @@ def step_costs(
     atoms = sum(len(frame.atoms) for frame in training if frame.first)
     chosen = min(most, n_pool)
     exhaustive = n_pool <= EXHAUSTIVE
-    eliminations = 0 if chosen == n_pool and settings.n_functions != "auto" else (10 if exhaustive else 3)
+    eliminations = 0 if chosen == n_pool and settings.n_functions != "auto" else (10 if exhaustive else 2.5)
     ridges = 12 if exhaustive else 5
     costs = {}
     if settings.cutoff == "auto":
         tried = min(TRIAL_ATOMS, atoms)
         functions = min(TRIAL_FUNCTIONS * len(settings.elements), 3 * tried // LABELS_PER_FUNCTION)
-        costs[TRIALS] = 0.1 + EXPECTED_TRIALS * ROWS * tried * functions / workers
-    costs[MATRIX] = 0.1 + ROWS * atoms * n_pool / workers
+        costs[TRIALS] = 0.1 + EXPECTED_TRIALS * matrix_cost(tried, functions, workers)
+    costs[MATRIX] = 0.1 + matrix_cost(min(atoms, SAMPLE_ATOMS), n_pool, workers)
     costs[CHOICE] = (
         0.1 + eliminations * elimination_cost(n_pool, FOLDS, workers) + ridges * ridge_cost(n_pool, chosen, workers)
     )
+    if atoms > SAMPLE_ATOMS:
+        costs[FULL_MATRIX] = matrix_cost(atoms, chosen, workers) + ridge_cost(chosen, chosen, workers)
     if settings.engine == "nonlinear":
         iterations = int(settings.raw["fit"]["maxiter"])
         costs[NONLINEAR] = 5.0 + iterations * ITERATION * atoms * chosen / workers
@@ -99,7 +112,8 @@ def affordable_functions(
     workers: int,
     seconds: float,
 ) -> tuple[int, int]:
-    """Return the numbers of functions per element in the pool and in the potential with which the fit takes at most a time.
+    """Return the numbers of functions per element in the pool and in the potential with which the fit is finished within a
+    time.
 
     :param in_pool: largest number in the pool; `most` that in the potential.
     :param seconds: the time (s), of the steps after the trials, on the machine on which the constants were measured.
