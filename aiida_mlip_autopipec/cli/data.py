@@ -145,7 +145,9 @@ def list_stored(profile: str | None) -> None:
         elements = "-".join(potential.elements) + (OF_TEACHER if potential.of_teacher else "")
         found.append((potential.pk, elements, potential.n_functions, *shown, _minute(potential.created)))
     click.echo()
-    click.echo(_safe_table(found, ("POTENTIAL", "elements", "functions", "test meV/atom", "test eV/Å", "date")))
+    click.echo(
+        _safe_table(found, ("POTENTIAL", "elements", "functions", "test RMSE meV/atom", "test RMSE eV/Å", "date"))
+    )
 
 
 def _safe_table(rows: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> str:

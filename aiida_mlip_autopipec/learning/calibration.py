@@ -1,4 +1,8 @@
-"""Calibration of the extrapolation grade: the force error at a grade, from new labels, and the next limit."""
+"""Calibration of the extrapolation grade: the force error at a grade, from new labels, and the next limit.
+
+The limit is `select_grade`, from which an exploration saves structures. The expected errors of a prediction have another
+calibration, in `mlip_train/expected_error.py`, on hold-out structures of the fit.
+"""
 
 from __future__ import annotations
 

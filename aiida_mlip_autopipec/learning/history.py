@@ -149,7 +149,7 @@ def prediction_errors(
 
 
 def target_reached(history: Mapping[str, Any], config: LearningConfig) -> bool:
-    """Return whether the force error on the new labels of the last round is at most the target."""
+    """Return whether the force error on the new labels of the last round is at most the target, with enough new labels."""
     last = history["rounds"][-1]
     error = last.get("fresh_force_rmse_eV_per_A")
     enough = sum(last.get("families", {}).values()) >= config.fewest_fresh

@@ -136,7 +136,9 @@ class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
         spec.exit_code(420, "ERROR_CURATION_FAILED", message="{reason}")
         spec.exit_code(430, "ERROR_TRAINING_FAILED", message="training failed: {reason}")
         spec.exit_code(
-            440, "ERROR_NOT_VALIDATED", message="the potential was fitted, but its validation failed: {reason}"
+            440,
+            "ERROR_NOT_VALIDATED",
+            message="the potential was fitted, but its validation could not be computed: {reason}",
         )
         spec.exit_code(450, "ERROR_EXPLORATION_FAILED", message="exploration failed: {reason}")
         spec.exit_code(460, "ERROR_SELECTION_FAILED", message="selection failed: {reason}")

@@ -111,7 +111,9 @@ class OneShotWorkChain(MonitorsConnection, RunWithTeacher, FittedRun):
         spec.exit_code(405, "ERROR_SELECTION_FAILED", message="selection failed: {reason}")
         spec.exit_code(410, "ERROR_ORACLE_FAILED", message="labelling failed: {reason}")
         spec.exit_code(
-            440, "ERROR_NOT_VALIDATED", message="the potential was fitted, but its validation failed: {reason}"
+            440,
+            "ERROR_NOT_VALIDATED",
+            message="the potential was fitted, but its validation could not be computed: {reason}",
         )
 
     @property

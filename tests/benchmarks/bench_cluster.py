@@ -39,7 +39,7 @@ from aiida_mlip_autopipec.oracle.prepare import prepare_oracle
 
 jobs, batch, first = map(int, sys.argv[1:])
 structures = []
-# None twice in a profile, where equal files are stored once.
+# All structures differ, since AiiDA stores equal files only once.
 for seed in range(first, first + jobs * batch):
     atoms = bulk("Cu", cubic=True)
     atoms.rattle(0.05, seed=seed)
@@ -109,7 +109,7 @@ def extrapolated(costs: list[Cost]) -> Iterator[str]:
     for cost in (cost for cost in costs if cost.workers == most):
         jobs = STRUCTURES / cost.batch
         yield (
-            f"  {cost.batch} a job: {jobs:.0f} jobs, {jobs * cost.cpu_s_per_job / 3600:.1f} h of CPU of the workers, "
+            f"  {cost.batch} a job: {jobs:.0f} jobs, {jobs * cost.cpu_s_per_job / 3600:.1f} h of processor time, "
             f"{STRUCTURES * cost.database_kb_per_structure / 1024**2:.1f} GB of database, "
             f"{STRUCTURES * cost.repository_kb_per_structure / 1024**2:.1f} GB of files; the daemon handles "
             f"{cost.jobs_per_s:.2f} jobs/s, so {jobs / cost.jobs_per_s / 3600:.1f} h at least, and {NODES} nodes are kept busy "
@@ -117,7 +117,8 @@ def extrapolated(costs: list[Cost]) -> Iterator[str]:
         )
     yield (
         f"  The first limit is oracle.max_concurrent_jobs: by default {DEFAULT_JOBS_AT_A_TIME} jobs at a time, so at most "
-        f"{DEFAULT_JOBS_AT_A_TIME} of {NODES} nodes work; then structures_per_job, by the length of the jobs above."
+        f"{DEFAULT_JOBS_AT_A_TIME} of {NODES} nodes work. The second is "
+        "structures_per_job: jobs must be longer than the times above."
     )
 
 
@@ -134,7 +135,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         new_user = set_up(cluster.describe(), Path(home))
         new_user.accept_host_key()
-        print("workers  structures/job  structures/s   jobs/s  CPU s/job  database kB/structure  files kB/structure")
+        print(
+            "workers  structures/job  structures/s   jobs/s  processor s/job  database kB/structure  files kB/structure"
+        )
         with new_user.connect() as database:
             for workers in arguments.workers:
                 with daemon(new_user, workers):

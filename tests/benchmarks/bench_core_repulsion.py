@@ -132,7 +132,8 @@ def measure(name: str, training: list[Atoms], testing: list[Atoms], functions: i
         for place in sorted(errors):
             rmse = float(np.sqrt(np.mean(np.concatenate(errors[place]) ** 2)))
             print(
-                f"    below training by {BINS[place]:5.2f} to {BINS[place + 1]:5.2f} Å: {rmse:8.3f} ({len(errors[place])})"
+                f"    shortest distance below that in training by {BINS[place]:5.2f} to {BINS[place + 1]:5.2f} Å: "
+                f"force RMSE {rmse:8.3f} eV/Å ({len(errors[place])} structures)"
             )
         for pair in sorted(known):
             dimer = Atoms(list(pair), positions=np.zeros((2, 3)))

@@ -5,10 +5,10 @@
 
 DATA is a folder with `mlearn_<element>_{train,test}.xyz` (J. Phys. Chem. A 124, 731 (2020), BSD-3). Prints JSON. The fit is
 what `mlip-auto train` runs, on this machine's cores; the test file is used only for the test errors. With `--copies`, the
-training structures are given that many times, each time rattled by 1e-2 Å, with unchanged labels: only time and memory are then
-meaningful.
-With `--pacemaker`, the program of an environment with tensorpotential, upstream's own template (nonlinear, its weights and
-optimiser) runs on the same data for a number of seconds of processor time, which other programs on the machine do not shorten.
+training structures are given that many times, once as they are and the others rattled by 1e-2 Å, with unchanged labels: only
+time and memory are then meaningful. With `--pacemaker`, the program of an environment with tensorpotential, upstream's own
+template (nonlinear, its weights and optimiser) runs on the same data for a number of seconds of processor time, which other
+programs on the machine do not shorten.
 """
 
 from __future__ import annotations

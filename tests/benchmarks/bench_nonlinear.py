@@ -64,6 +64,8 @@ def _functions_alone(content: Content) -> None:
     content["fit"]["trainable_parameters"] = "func"
 
 
+# as_it_is: the input of `pace_train`; unscaled: the optimiser without the scale matrix; functions_alone: radial coefficients
+# fixed; from_nothing: without the linear solution; ladder: pacemaker's own stepwise fit.
 VARIANTS: dict[str, Callable[[Content], None]] = {
     "as_it_is": lambda content: None,
     "unscaled": lambda content: None,

@@ -7,7 +7,8 @@
 Prints a table of the stages to standard error, and JSON. For each number of structures, side by side: wall and processor time
 of `OneShotWorkChain` with the default settings, submitted to a daemon of a new temporary profile, and of the same generation,
 selection, labelling, curation and fit without AiiDA; nodes, bytes, and peak memory. For one element: the errors of the first
-potential, its lattice constant, bulk modulus and dimer curve against the oracle.
+potential, its lattice constant, bulk modulus and vacancy formation energy beside those of the oracle, and the shape of the
+dimer curve.
 """
 
 from __future__ import annotations
@@ -125,7 +126,9 @@ def bulk_properties(element: str, calculator: Any) -> dict[str, float]:
 
 
 def dimer_curve(element: str, calculator: Any) -> dict[str, Any]:
-    """Return whether the energy of the dimer rises monotonically with decreasing distance, from its minimum down to 0.3 Å."""
+    """Return whether the energy of the dimer falls anywhere with decreasing distance inside its minimum, and the distance of
+    the minimum (Å).
+    """
     radius = covalent_radii[Atoms(element).numbers[0]]
     distances = np.arange(0.3, 2.2 * radius, 0.02)
     energies = []

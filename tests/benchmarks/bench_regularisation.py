@@ -169,9 +169,10 @@ def main() -> None:
     )
     usual = np.ones(len(kinds))
     quiet = force_of**-0.5 / np.exp(np.log(force_of**-0.5).mean())
-    print(f"{element}: {len(cells)} cells, kinds {kinds}, {basis.n_functions} functions")
+    print(f"{element}: {len(cells)} parts (kind and fold), kinds {kinds}, {basis.n_functions} functions")
     print(
-        "penalty, energy weight, scaling, weights of kinds | best ridge | CV | kinds left out | test (MAE meV/atom, RMSE eV/Å)"
+        "penalty, energy weight, scaling, weights of kinds | best ridge | cross-validation | hold-out kinds | test "
+        "(MAE meV/atom, RMSE eV/Å)"
     )
     for name, penalty, weight, scaling, weights in (
         ("complexity^1", complexity, 20.0, 1.0, usual),

@@ -95,7 +95,9 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[50, 100, 200, 500])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--selections", nargs="+", default=["none", "d_optimal", "farthest_point"])
-    parser.add_argument("--pool", type=int, default=SelectionConfig().pool, help="structures to choose one of")
+    parser.add_argument(
+        "--pool", type=int, default=SelectionConfig().pool, help="size of the pool, in units of the number of labels"
+    )
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     found = []

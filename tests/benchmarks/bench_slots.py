@@ -1,16 +1,16 @@
-"""How busy the oracle keeps its job slots with labels of very unequal cost, compared with rounds of jobs.
+"""How busy the oracle keeps its job slots with labels of very unequal cost, compared with batches of jobs.
 
     python -m tests.benchmarks.bench_slots [--slots 4] [--labels 40] [--shortest 10] [--longest 120] [--only slots]
 
 Prints a table, and JSON. Each label is a job that waits, so that other work on the machine does not change the cost of a
 label; the costs are spread evenly on a logarithmic scale, in random order, and neither oracle knows them. Both oracles run on
-the same daemon, one after the other: that of the package, and one whose rounds of jobs wait for their slowest job.
+the same daemon, one after the other: that of the package, and one whose batches of jobs wait for their slowest job.
 
-`busy`: part of the slots that held the script of a job, from the first job until the last one began; `overall`: the same
-from the submission of the oracle to the end of its last job, when slots are empty since no labels are left. `computing`: part
-of the slots that held a calculator at work, without the start of Python, from the first job until the last one began. `idle`:
-median seconds between the end of a job's script and the begin of the next one in its slot. `daemon`: processor time of the
-daemon for a label. On a machine that does other work, too, the start of jobs takes longer: then choose longer labels.
+`busy`: fraction of the slots that held the script of a job, from the first job until the last one began; `overall`: the same
+from the submission of the oracle to the end of its last job, when slots are empty since no labels are left. `computing`:
+fraction of the slots that held a calculator at work, without the start of Python, from the first job until the last one began.
+`idle`: median seconds between the end of a job's script and the begin of the next one in its slot. `daemon`: processor time of
+the daemon for a label. On a machine that does other work, too, the start of jobs takes longer: then choose longer labels.
 """
 
 from __future__ import annotations

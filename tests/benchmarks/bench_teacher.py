@@ -1,4 +1,4 @@
-"""Silicon by pw.x: errors over the number of labels, without and with a foundation model as teacher.
+"""Silicon by pw.x: errors against the number of labels, without and with a foundation model as teacher.
 
     python -m tests.benchmarks.bench_teacher FOLDER [--counts 15 30 60] [--teacher chgnet] [--teacher-labels 300]
                                              [--teacher-python PYTHON] [--seed 1]
@@ -9,7 +9,8 @@ liquid. Prints for each number of labels the root mean square errors of energies
 
 - `random`: generated structures, without selection;
 - `selected`: the selection from a pool of generated structures;
-- `explored`: the selection from this pool and the frames explored with the potential of the teacher, which is no prior;
+- `explored`: the selection from this pool and the frames explored with the potential of the teacher; the fit does not use the
+  teacher as prior;
 - `prior`: the same labels, with the teacher as prior if cross-validation says so.
 
 Labels are kept in FOLDER and computed once. Stages, jobs and fits are those of a run, but without AiiDA.

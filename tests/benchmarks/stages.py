@@ -38,12 +38,12 @@ def storage_of(home: str) -> dict[str, int]:
 
 
 def table(rows: list[dict[str, Any]], total: float) -> str:
-    """Return the stages as a table, each with its share of the run."""
-    lines = [f"{'process':36}{'start (s)':>10}{'time (s)':>10}{'share':>8}{'before (s)':>12}"]
+    """Return the stages as a table, each with its share of the run and the time before it in which no calculation existed."""
+    lines = [f"{'process':36}{'start (s)':>10}{'time (s)':>10}{'share':>8}{'idle before (s)':>17}"]
     for row in rows:
         share = f"{row['seconds'] / total:.0%}"
         lines.append(
-            f"{row['process']:36}{row['start_s']:>10.1f}{row['seconds']:>10.1f}{share:>8}{row['before_s']:>12.1f}"
+            f"{row['process']:36}{row['start_s']:>10.1f}{row['seconds']:>10.1f}{share:>8}{row['before_s']:>17.1f}"
         )
     waiting = sum(row["before_s"] for row in rows)
-    return "\n".join([*lines, f"{'between calculations':36}{'':10}{waiting:>10.1f}{f'{waiting / total:.0%}':>8}"])
+    return "\n".join([*lines, f"{'idle, no calculation':36}{'':10}{waiting:>10.1f}{f'{waiting / total:.0%}':>8}"])

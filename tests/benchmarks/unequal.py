@@ -17,7 +17,8 @@ SMALLEST, LARGEST = 3.4, 3.8
 class UnequalEMT(EMT):
     """EMT that waits for a time that grows with the lattice constant of a cubic crystal, and writes when it began and ended.
 
-    :param url: of a folder for the times; files whose paths are among the parameters would belong to the identity.
+    :param url: URL of a folder for the times. Not a path, since the content of files given by path belongs to the identity of a
+        label.
     :param seconds: of the cheapest and of the most expensive crystal; exponential between them.
     """
 

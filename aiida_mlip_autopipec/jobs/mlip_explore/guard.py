@@ -68,12 +68,12 @@ class GuardedCalculator(Calculator):
         if too_close(atoms, self._limits.min_distance_fraction):
             raise UnphysicalError(
                 "too_close",
-                f"atoms are closer than {self._limits.min_distance_fraction:g} of their covalent radii",
+                f"atoms are closer than {self._limits.min_distance_fraction:g} times the sum of their covalent radii",
             )
 
 
 def size_of(atoms: Atoms) -> float:
-    """Return the volume (Å^3) of the cell, or for a cluster the cube of its radius plus a skin."""
+    """Return the volume (Å^3) of the cell, or for a cluster the cube of the sum of its radius and a margin."""
     if atoms.pbc.all():
         return float(atoms.get_volume())
     reach = np.linalg.norm(atoms.positions - atoms.positions.mean(axis=0), axis=1).max()

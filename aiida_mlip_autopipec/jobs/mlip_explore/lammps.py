@@ -91,7 +91,8 @@ class Lammps:
     def check(self, samplers: Sequence[Sampler]) -> None:
         """Check that LAMMPS has the pair style, and test it with the potential on a small crystal.
 
-        :raises ProgramError: of the kind `not_installed` or `potential_unusable`.
+        :raises ProgramError: of the kind `not_installed` or `potential_unusable`, or `bad_input` if LAMMPS rejects the user's
+            commands.
         """
         try:
             output = subprocess.run(

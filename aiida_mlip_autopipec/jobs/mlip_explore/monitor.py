@@ -22,10 +22,11 @@ colder."""
 class Monitor:
     """Checks every step of a sampler and saves frames.
 
-    It saves the first frame whose grade is at least `select_grade`, then each frame whose grade has grown by `growth`, and the
-    last frame below `stop_grade`. If a step jumps from below `select_grade` to above `stop_grade`, the frame after it is saved:
-    it was reached from a structure for which the potential is reliable, and is not unphysical. With a `save_interval`, it also
-    saves a frame whenever that number of steps has passed since the last one.
+    It saves the first frame whose grade is at least `select_grade`, then each frame whose grade is `growth` times the largest
+    saved one, and, if the sampler stops at `stop_grade`, the frame before, if it differs enough from the last saved frame. If
+    a step jumps from below `select_grade` to above `stop_grade`, the frame after it is saved: it was reached from a structure
+    for which the potential is reliable, and is not unphysical. With a `save_interval`, it also saves a frame whenever that
+    number of steps has passed since the last one.
     """
 
     def __init__(self, sampler: Sampler, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""Relaxation of a structure, its cell included, to the nearest minimum."""
+"""Relaxation of the positions, and of the cell if a pressure is given, to the nearest minimum."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ase.optimize import FIRE
 from .sampler import Sampler
 
 _LARGEST_FORCE = 0.05
-"""eV/Å at which it is relaxed."""
+"""eV/Å; the relaxation ends when no force is larger."""
 
 _LARGEST_STEP = 0.1
 """Å; longer steps may skip structures on the path."""

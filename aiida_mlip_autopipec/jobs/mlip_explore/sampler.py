@@ -80,6 +80,8 @@ class Sampler:
 def read_samplers(frames: list[Atoms]) -> list[Sampler]:
     """Return the samplers that the frames of `walkers.traj` describe in their `info`.
 
+    Files and keys of stored nodes call the samplers walkers.
+
     :raises ProgramError: of the kind `bad_input`, if a kind is unknown or a parameter is missing.
     """
     samplers = [_sampler(number, atoms) for number, atoms in enumerate(frames)]

@@ -1,4 +1,8 @@
-"""Greedy selection: repeatedly take the candidate of the highest score, block by block."""
+"""Greedy selection: repeatedly select the candidate of the highest score.
+
+The pool is divided into blocks, parts with all families, which are processed in order, so that a larger count only adds
+structures.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,8 @@ DIGITS = 9
 """Digits to which scores are compared, so that rounding errors do not decide."""
 
 DUPLICATE = 1e-8
-"""Relative difference of the mean descriptors below which two structures are equal up to symmetry, or one a supercell."""
+"""Relative difference of the mean descriptors below which two structures are equal up to symmetry, or one is a supercell of the
+other."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,9 @@ def select_greedily(
 ) -> tuple[list[Selected], dict[int, float]]:
     """Return at most `count` candidates in the order of selection, and the scores of the others given these.
 
-    The blocks are processed in order. Each adds `per_block` selected structures, from this block and the rest of the earlier
-    ones, so that a larger count, or further blocks, only add structures to a selection. Duplicates are not selected.
+    The blocks are processed in order. Each adds `per_block` selected structures (the last one as many as are missing), from
+    this block and the rest of the earlier ones, so that a larger count, or further blocks, only add structures to a selection.
+    Duplicates are not selected, except required structures.
 
     :param known: mean descriptors (k, m) of structures that count as selected.
     :param representative: fraction of the structures, without the required ones, that are drawn at random.

@@ -52,7 +52,7 @@ class InformationGain:
             self._inverses.append(np.linalg.inv(matrix))
 
     def score(self, index: int) -> float:
-        """Return the information gain (nats)."""
+        """Return the gain in the logarithm of the determinant."""
         gain = 0.0
         for element, inverse in enumerate(self._inverses):
             factor = _factor(self._candidates[index], element)

@@ -67,6 +67,7 @@ def select(
         f"{len(selected)} selected; score of the last {selected[-1].score:.3g}, "
         f"of the best remaining candidate {max(left.values(), default=0):.3g}"
     )
+    # Keys of stored nodes: asked = requested number, worth = score, left_out = not selected.
     return {
         "method": settings.method,
         "asked": settings.count,

@@ -15,8 +15,8 @@ METHODS = ("d_optimal", "farthest_point")
 class SelectionSettings:
     """The content of `settings.json`: how many structures are selected and how.
 
-    The blocks of candidates (``atoms.info["block"]``) are processed in order, with `per_block` selected structures each. A
-    fraction `representative` of them is drawn at random.
+    The blocks of candidates (``atoms.info["block"]``) are processed in order, with `per_block` selected structures each, and
+    from the last block as many as are missing. A fraction `representative` of them is drawn at random.
     """
 
     count: int

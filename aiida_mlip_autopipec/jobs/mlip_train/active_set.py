@@ -21,7 +21,7 @@ from pyace.activelearning import (
 from .data import Frame
 
 ACTIVE_SET_FLOOR = 1e-6
-"""Entry of the rows that are added where the data do not span all functions, relative to the length of the column."""
+"""Entry of the rows that are added for each function, relative to the length of the column."""
 
 PRIOR_RANGE = 2.0
 """Entry of the added rows if a prior determines the functions, relative to the root mean square of the column: a new
@@ -34,10 +34,11 @@ BATCH_ATOMS = 10_000
 def write_active_set(basis_set: Any, training: Sequence[Frame], path: Path, *, prior: bool = False) -> None:
     """Write the inverse of the active set: the environments selected by MaxVol, batch by batch.
 
-    If the environments do not span all functions, tiny rows are added: a new environment with a component along these
-    functions then has a very large extrapolation grade.
+    A tiny row along each function is added to the environments. MaxVol selects it only if the environments do not span this
+    function; a new environment with a component along it then has a very large extrapolation grade.
 
-    :param prior: whether the coefficients have a prior, so that the data need not determine them: the rows are then not tiny.
+    :param prior: whether the potential of a teacher is the prior of the fit: functions that the data do not span are then not
+        unknown, and the rows are not tiny.
     """
     elements = sorted(basis_set.elements_to_index_map, key=basis_set.elements_to_index_map.get)
     active: dict[int, np.ndarray] = {}

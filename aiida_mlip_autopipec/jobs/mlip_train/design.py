@@ -30,7 +30,8 @@ MIN_CHUNK_ATOMS = 100
 """Smallest number of atoms in a chunk. It grows with the number of functions, so that there are more rows than columns."""
 
 LARGE_FORCE = 10.0
-"""Largest force (eV/Å) from which a structure loses weight, so that a few large forces do not dominate the fit."""
+"""A structure whose largest force component (eV/Å) has this value has 0.71 of the full weight, so that a few large forces do
+not dominate the fit."""
 
 HIGH_ENERGY = 1.0
 """Energy (eV/atom) above the hull at which the energy of a structure has half the weight: the few energies of dimers and small
@@ -141,7 +142,8 @@ def _reduce_chunk(indices: Sequence[int]) -> list[np.ndarray]:
 
 
 def _chunks(frames: Sequence[Frame], folds: Sequence[int], n_functions: int) -> list[tuple[int, list[int]]]:
-    """Return (fold, indices of frames) of each chunk, independent of the number of workers, as rounding depends on them."""
+    """Return (fold, indices of frames) of each chunk, independent of the number of workers, since the rounding errors depend
+    on the chunks."""
     chunks: list[tuple[int, list[int]]] = []
     for fold in range(FOLDS):
         most = MIN_CHUNK_ATOMS + n_functions // 2
@@ -212,7 +214,7 @@ def accumulate(
     checkpoint = Checkpoint(problem_key(basis, frames, chunks, reference), folder)
     done, factors = checkpoint.load() or (0, list(empty))
     if done:
-        log(f"  design matrix: continuing after {done} of {len(chunks)} parts")
+        log(f"  design matrix: continuing after {done} of {len(chunks)} chunks")
     atoms_of = [sum(len(frames[index].atoms) for index in indices) for _, indices in chunks]
     with worker_pool(workers, work) as mapped:
         reduced = mapped(_reduce_chunk, [indices for _, indices in chunks[done:]])

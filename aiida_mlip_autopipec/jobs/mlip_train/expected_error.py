@@ -1,8 +1,9 @@
 """The expected error of a prediction from its extrapolation grades, calibrated on hold-out structures.
 
-A potential without one fold predicts the structures of this fold, whose grades come from its own active set. The expected
-error is a power of the grade, with the exponent of the largest likelihood of normal errors, and the scale that includes 68 % of
-the hold-out errors, as one standard deviation does.
+A linear potential with the same functions and weights is fitted without one fold. It predicts the structures of this fold;
+their grades come from the active set of the other folds. (The nonlinear engine uses these linear potentials, too.) The
+expected error is a power of the grade, with the exponent of the largest likelihood of normal errors, and the scale that
+includes 68 % of the hold-out errors, as one standard deviation does.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def grade(calculator: Any, frames: Sequence[Frame], reference: ReferenceEnergies
 
 
 def hold_out_errors(solution: Solution, training: Sequence[Frame], reference: ReferenceEnergies) -> Graded | None:
-    """Return errors and grades of hold-out structures, for potentials without their fold; None if there are too few.
+    """Return errors and grades of the structures of hold-out folds, each predicted by a potential fitted to the other folds;
+    None if there are too few.
 
     As many folds are used as are needed for enough structures: one in a large dataset.
     """

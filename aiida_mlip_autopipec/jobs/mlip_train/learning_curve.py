@@ -37,7 +37,7 @@ def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:
     start = time.monotonic()
     choice = solution.choice
     fewer = [folds for folds in FOLDS_FITTED if folds < n_folds - 1]
-    # A difference from another potential always has all its functions.
+    # A fit with the potential of a teacher as prior always has all its functions.
     fractions = () if solution.has_prior else FUNCTION_FRACTIONS
     counts = sorted({max(1, round(part * n_functions)) for part in fractions} - {n_functions})
     full = _point(solution, n_folds - 1, n_functions, choice.energy_error, choice.force_error)

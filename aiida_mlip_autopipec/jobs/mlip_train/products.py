@@ -24,7 +24,8 @@ GROUP_OVERHEAD = 5_000
 
 @dataclass(frozen=True)
 class _Order:
-    """Derivatives of the functions of one order: matrices from products to real and imaginary parts, a row per pair."""
+    """Derivatives of the functions of one order: matrices from products to real and imaginary parts, with a row for each pair
+    of a function and one of its projections."""
 
     factors: list[tuple[np.ndarray, np.ndarray]]
     real: csr_matrix

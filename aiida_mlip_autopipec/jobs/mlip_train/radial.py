@@ -44,8 +44,8 @@ LONGER_CUTOFF_FACTOR = 0.99
 
 SHORTER_CUTOFF_FACTOR = 0.7
 """A cutoff below the initial one must lower the validation error to this fraction. The few functions of a trial favour short
-cutoffs: of Cu-Au, 5.0 Å has 0.76 of the error of 5.9 Å, but with all functions larger errors in molecular dynamics, 10.4
-meV/atom instead of 6.6 at 6.0 Å."""
+cutoffs. Example Cu-Au: in a trial, the error at 5.0 Å is 0.76 of that at 5.9 Å. But with all functions, the error in molecular
+dynamics is 10.4 meV/atom at 5.0 Å and 6.6 at 6.0 Å."""
 
 OTHER_FUNCTIONS_FACTOR = 0.93
 """Other radial functions must lower the validation error to this fraction: a small basis does not resolve small differences."""
@@ -104,9 +104,9 @@ def choose_radial(
         f"cross-validation on {len(subset)} structures, potentials of equal computing time (a longer cutoff has fewer "
         f"functions); errors relative to the best: {tried}"
     )
-    for limit, name in ((candidates[0], "shortest"), (candidates[-1], "longest")):
+    for limit, name, more in ((candidates[0], "shortest", "shorter"), (candidates[-1], "longest", "longer")):
         if best.cutoff == limit:
-            reason += f"; {limit:g} Å is the {name} cutoff of the search, and the error still fell there"
+            reason += f"; {limit:g} Å is the {name} cutoff of the search: a {more} one may be better"
     return best, reason
 
 

@@ -39,7 +39,8 @@ MAX_INCREASES = 40
 """Largest number of increases of the core repulsion."""
 
 PRIOR_WEIGHTS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
-"""Candidate weights of a relative error of the repulsion of 1, compared with a force error of 1 eV/Å."""
+"""Candidate weights of the prior: a relative error of 100 % of the repulsive force counts as much as a force error of this
+value in eV/Å."""
 
 PRIOR_TOLERANCE = 1.05
 """The largest candidate weight that raises the validation error by no more than this factor is used."""

@@ -29,7 +29,7 @@ LARGEST_ENERGY, LARGEST_FORCE = 2.0, 15.0
 bonds give a quarter of these. The limits grow with the forces in the data: a poor fit need not be unphysical."""
 
 LARGEST_RELATIVE_ERROR = 2.0
-"""Largest training error, relative to the spread of the labels."""
+"""Largest RMSE on training structures, relative to the root mean square of the labels, energies relative to free atoms."""
 
 
 def check_sanity(yace: Path, training: Sequence[Frame], reference: ReferenceEnergies, workers: int) -> None:
@@ -55,7 +55,7 @@ def check_sanity(yace: Path, training: Sequence[Frame], reference: ReferenceEner
             raise ProgramError(
                 "unphysical",
                 f"the potential is not usable: displacing the atoms of a training structure ({frame.atoms.symbols}, "
-                f"{frame.family}) by {RATTLE} Å changes its energy by {change:.3g} eV/atom "
+                f"{frame.family}) by {RATTLE} Å and straining its cell by 1 % changes its energy by {change:.3g} eV/atom "
                 f"and gives a force of {float(np.abs(forces_moved).max()):.3g} eV/Å. The structures do not determine all "
                 "functions: add structures with displaced atoms, set fewer functions (n_functions) or a larger ridge",
             )

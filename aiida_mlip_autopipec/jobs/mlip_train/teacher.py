@@ -1,5 +1,7 @@
 """The potential of a teacher as the prior of a fit: the fit solves for the difference from its coefficients.
 
+A teacher is a cheap method, such as a foundation model, to whose many labels this potential was fitted before.
+
 With the same functions as the teacher's potential, the difference is one linear least-squares problem, whose ridge pulls the
 coefficients towards those of the teacher. The energies of both potentials are relative to the free atoms of their own labels;
 if the free-atom energies of the teacher are wrong, an offset for each element corrects them. Cross-validation on hold-out
