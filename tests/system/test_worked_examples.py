@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
@@ -96,3 +96,24 @@ def test_geometries_of_small_molecules_agree_with_the_oracle(run: Run) -> None:
         for calculator in (potential, tblite.TBLite(method="GFN2-xTB", verbosity=0)):
             shapes.append(relaxed(molecule(name), calculator).get_distance(*bond))
         assert shapes[0] == pytest.approx(shapes[1], abs=0.02), name
+
+
+@pytest.mark.slow
+def test_random_alloys_of_five_elements_agree_with_the_oracle(run: Run) -> None:
+    potential, _ = run("five_elements")
+    random = np.random.default_rng(3)
+    errors = []
+    for _ in range(4):
+        alloy = bulk("Cu", a=3.85, cubic=True) * 2
+        alloy.symbols = random.choice(["Ag", "Al", "Cu", "Ni", "Pd"], len(alloy))
+        alloy.positions += random.normal(0.0, 0.1, alloy.positions.shape)
+        forces, energies = [], []
+        for calculator in (potential, EMT()):
+            alloy.calc = calculator
+            forces.append(alloy.get_forces())
+            energies.append(alloy.get_potential_energy() / len(alloy))
+        errors.append(forces[0] - forces[1])
+        assert energies[0] == pytest.approx(energies[1], abs=0.05)
+        ours, reference = (relaxed(alloy, calculator, with_cell=True) for calculator in (potential, EMT()))
+        assert ours.get_volume() == pytest.approx(reference.get_volume(), rel=0.02)
+    assert np.sqrt(np.mean(np.square(errors))) < 0.2

@@ -26,7 +26,7 @@ from pyace.multispecies_basisextension import (
 )
 
 PAIR_FRACTION = 1 / 3
-"""Fraction of the functions up to which those of one neighbour come first: they cost little, and the energies at short distances
+"""Fraction of the functions up to which those of one neighbour come first: they cost little, and energies at short distances
 need many of them."""
 
 Neighbours = tuple[tuple[str, int], ...]
@@ -93,7 +93,7 @@ def _simplest(
 ) -> Iterator[Function]:
     """Yield the functions of an element in the order in which they enter the pool.
 
-    :param most_first: largest number of functions of one neighbour that come first. The others follow in order of complexity, of
+    :param most_first: largest number of functions of one neighbour that come first. The others follow by complexity, of
         equal complexity those of low order first.
     """
     limits = {
