@@ -29,9 +29,9 @@ def _distill(
 ) -> None:
     """Make a fast potential that reproduces a foundation model (or any ASE calculator) for your material.
 
-    This is a run whose oracle is the teacher. At the end, the command prints the errors of the potential against the teacher on
-    structures that are not in the training set, and the time per atom of both. CONFIG.yaml has the settings of `mlip-auto run`,
-    without the section `oracle`.
+    This is a run whose oracle is the teacher: its jobs have the resources `resources.oracle`. At the end, the command prints
+    the errors of the potential against the teacher on structures that are not in the training set, and the time per atom of
+    both. CONFIG.yaml has the settings of `mlip-auto run`, without the section `oracle`.
     """
     oracle = {"type": "ase", "calculator": teacher}
     config = load_config(config_file, elements, no_reuse, structures, profile, oracle=oracle)

@@ -41,7 +41,7 @@ _ARGUMENTS = [
         "--from",
         "previous",
         metavar="PK|UUID",
-        help="Continue this ended run of `learn`; its settings apply unless others are given.",
+        help="Continue this ended run of `learn`. Sections that CONFIG.yaml does not have are those of that run.",
     ),
     click.option(
         "--detach", is_flag=True, help="Submit the run and return immediately; `mlip-auto status` shows the run."

@@ -122,7 +122,7 @@ def _daemon_remarks(run: orm.WorkChainNode) -> list[str]:
     if run.is_terminated:
         return []
     if not is_running():
-        return [f"The run does not continue, since the daemon is not running: mlip-auto resume {run.pk} starts it"]
+        return [f"The run does not continue, since the daemon is not running: mlip-auto watch {run.pk} starts it"]
     waiting = not_started_of(run)
     lines = [
         f"Not started since {node.ctime.astimezone():%H:%M}: {node.process_label} {node.pk} waits for a worker of the daemon"
@@ -138,7 +138,7 @@ def _explain(run: orm.WorkChainNode) -> None:
     list_failures(run)
     explain_failure(run)
     if run.is_terminated and not run.is_finished_ok:
-        click.echo(f"To resume it, with all existing labels reused: mlip-auto resume {run.pk}", err=True)
+        click.echo(f"To resume it: mlip-auto resume {run.pk}", err=True)
 
 
 def _list_runs() -> None:

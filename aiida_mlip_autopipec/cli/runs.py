@@ -172,11 +172,12 @@ def validate(
 ) -> None:
     """Check a potential against its oracle: equations of state, elastic constants, defects, dimers, phonons, dynamics.
 
-    POTENTIAL is a PK, UUID or label (also of a run), or a .yace file; if the .yaml and .asi files of the same name are in
-    its folder, extrapolation grades are checked too. Settings that are not in CONFIG.yaml (see `mlip-auto init`), and
-    phases, are those of the run that made the potential. Phases replace the crystals that are guessed from the elements,
-    and the energies of phases above the convex hull are compared too. If a crystal has no energy minimum or is unstable by
-    the oracle, its quantities are not comparable and do not fail. Exit status: 0 if no check fails, 3 if one does.
+    POTENTIAL is a PK, UUID or label (also of a run), or a .yace file; if the .yaml and .asi files of the same name are in its
+    folder, extrapolation grades are checked too. Sections (`oracle`, `validation`, ...) that are not in CONFIG.yaml (see
+    `mlip-auto init`), and phases, are those of the run that made the potential. Phases replace the crystals that are guessed
+    from the elements, and the energies of phases above the convex hull are compared too. If a crystal has no energy minimum or
+    is unstable by the oracle, its quantities are not comparable and do not fail. Exit status: 0 if no check fails, 3 if one
+    does.
     """
     from ..config.read import read_yaml
 

@@ -171,7 +171,7 @@ def list_failures(run: orm.WorkChainNode) -> None:
     for failure in failures(run):
         by_reason.setdefault(f"{failure['kind']}: {failure['reason']}", []).append(failure)
     for reason, failed in by_reason.items():
-        names = ", ".join(f"{failure['label']}[{failure['step']}]" for failure in failed[:5])
+        names = ", ".join(f"{failure['label']}, frame {failure['step']}" for failure in failed[:5])
         more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
         click.echo(f"Failed label: {names}{more}: {reason.splitlines()[0]} (calculation {failed[0]['calculation']})")
 

@@ -86,7 +86,7 @@ class StructureGenerator:
         minimum = len(elements) + 1
         if count < minimum:
             raise ValueError(
-                f"count is {count}, but at least {minimum} are needed: the free atom of each element ({len(elements)}) and "
+                f"{count} structures, but at least {minimum} are needed: the free atom of each element ({len(elements)}) and "
                 "one structure more"
             )
 

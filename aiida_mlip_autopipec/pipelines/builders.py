@@ -46,7 +46,7 @@ def build_one_shot(
     :raises UserError: if a computer, code, pseudopotential or the initial dataset is missing or cannot be used.
     """
     seeds = seed_trajectories(config.structures, config.generator, config.elements, warn)
-    _check_generator(config, config.generator.count_for(config.elements), seeds)
+    _check_generator(config, config.generator.count_for(config.elements), seeds, "generator.count")
     trainer = prepare_resources(config.resources.trainer)
     builder = OneShotWorkChain.get_builder()
     builder.oracle = _prepare_oracle(config, warn)
@@ -83,12 +83,12 @@ def build_learning(
     """
     if config.selection.method == "none":
         raise UserError(
-            "selection: 'none' is for one-shot runs; active learning needs a selection: d_optimal, farthest_point"
+            "selection: 'none' is only for `mlip-auto run` and `submit`; `learn` needs d_optimal or farthest_point"
         )
     seeds = previous_seeds(previous, config) or seed_trajectories(
         config.structures, config.generator, config.elements, warn
     )
-    _check_generator(config, config.learning.start_for(config.elements), seeds)
+    _check_generator(config, config.learning.start_for(config.elements), seeds, "learning.start")
     builder = ActiveLearningWorkChain.get_builder()
     if seeds:
         builder.seeds = seeds
@@ -134,17 +134,18 @@ def _prepare_teacher(config: PipelineConfig, method: dict[str, Any], warn: Calla
         raise UserError(
             f"teacher.oracle: {teacher.oracle.title} with these settings is the method of the oracle; set another method"
         )
-    _check_generator(teacher, teacher.generator.count_for(config.elements), {})
+    _check_generator(teacher, teacher.generator.count_for(config.elements), {}, "teacher.n_structures")
     return {"oracle": inputs, "explorer": ensure_code("explore_structures")}
 
 
-def _check_generator(config: PipelineConfig, count: int, seeds: dict[str, TrajectoryData]) -> None:
+def _check_generator(config: PipelineConfig, count: int, seeds: dict[str, TrajectoryData], setting: str) -> None:
+    """Raise an error, with the setting that gives the number of structures, if they cannot be generated."""
     try:
         StructureGenerator(config.generator).check(config.elements, count)
         if seeds:
             SeedGenerator(config.generator, config.elements, all_frames(seeds)).check(count)
     except ValueError as error:
-        raise UserError(f"generator: {error}") from error
+        raise UserError(f"{setting}: {error}") from error
 
 
 def _initial_dataset(

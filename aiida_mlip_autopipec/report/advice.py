@@ -84,7 +84,9 @@ class Advice:
         most = self._training.get("max_functions", 0) * len(self._subject.metrics["elements"])
         if most and self._subject.metrics["n_functions"] >= most:
             return f"Use more functions: raise {self.setting('max_functions')}."
-        return f"The amount of data limits the number of functions. {self.more_structures()}"
+        return (
+            f"The number of functions was chosen automatically; more data usually allow more. {self.more_structures()}"
+        )
 
     def longer_cutoff(self, nearest: float) -> str:
         """Return advice to use a longer cutoff.

@@ -148,7 +148,8 @@ def _expected_errors(subject: Subject) -> Iterator[Finding]:
     )
     yield Finding(
         "look" if too_small else "note",
-        f"Expected errors, checked on {_structures(covered['n_structures'])} of the test set: {'; '.join(parts)} "
+        "Expected errors (standard deviations estimated from the extrapolation grade), checked on "
+        f"{_structures(covered['n_structures'])} of the test set: {'; '.join(parts)} "
         f"({NORMAL_COVERAGE} for normally distributed errors)."
         + (" The expected errors are too small: multiply them by two." if too_small else ""),
     )
@@ -275,7 +276,9 @@ def _use_of_teacher(fit: dict[str, Any] | None) -> str:
     }
     use = "only for exploration" if fit["use"] == "exploration only" else f"also as prior of the fit ({fit['chosen']})"
     listed = "; ".join(f"{name}: {error}" for name, error in errors.items())
-    return f"It was used {use}. Reason: {fit['chosen_by']}. Validation errors, weighted as in the fit: {listed}."
+    return (
+        f"It was used {use}. Reason: {fit['chosen_by']}. Errors in cross-validation, weighted as in the fit: {listed}."
+    )
 
 
 def _validation(subject: Subject) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ def write(folder: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize(
     ("changes", "options", "said"),
     [
-        ({"selection": "none"}, [], "selection: 'none' is for one-shot runs"),
+        ({"selection": "none"}, [], "selection: 'none' is only for `mlip-auto run`"),
         ({"learning": {"start": 30, "max_labels": 20}}, [], "less than start (30)"),
         ({}, ["--max-labels", "0"], "--max-labels"),
         ({}, ["--target-force-rmse", "0"], "--target-force-rmse"),

@@ -49,17 +49,17 @@ def many() -> list[Frame]:
 
 
 def test_a_sample_has_the_same_shares_of_kinds_and_whole_groups(many: list[Frame]) -> None:
-    sample = sample_of(many, 1120)
-    assert sum(len(frame.atoms) for frame in sample if frame.first) == pytest.approx(1120, abs=ATOMS)
+    sample = sample_of(many, 960)
+    assert sum(len(frame.atoms) for frame in sample if frame.first) == pytest.approx(960, abs=ATOMS)
     shares = Counter(frame.family for frame in sample if frame.first)
     assert shares["dense"] / shares.total() == pytest.approx(0.25, abs=0.03)
     groups = {frame.group for frame in sample}
     assert len(sample) == sum(frame.group in groups for frame in many)
-    assert sample == sample_of(many, 1120)
+    assert sample == sample_of(many, 960)
 
 
 def test_few_structures_are_their_own_sample(many: list[Frame]) -> None:
-    assert sample_of(many[:20], 1120) == many[:20]
+    assert sample_of(many[:20], 960) == many[:20]
 
 
 def test_functions_of_a_sample_are_fitted_to_all_structures(
@@ -68,7 +68,7 @@ def test_functions_of_a_sample_are_fitted_to_all_structures(
     monkeypatch.chdir(tmp_path)
     pool, settings = basis_of(["Cu"], 30), FitSettings({"elements": ["Cu"]}, core_repulsion=False)
     reference = ReferenceEnergies({"Cu": 0.0}, "input")
-    solution = fit_linear(settings, pool, many, reference, 12, 1, Deadline(), 1120)
+    solution = fit_linear(settings, pool, many, reference, 12, 1, Deadline(), 960)
     assert "functions and weights are chosen on a sample of" in capsys.readouterr().out
     chosen = [solution.basis.functions[index] for index in solution.selection.functions]
     assert set(chosen) <= set(pool.functions) and len(chosen) <= 12

@@ -35,7 +35,7 @@ class CurationConfig(StrictSettings):
 
     extremes_in_train: bool = True
     """Keep generated dimers, and for each pair of elements the structure with the shortest distance, in the training set: the
-    validation compares dimers with the oracle, and below the shortest distance the core repulsion replaces the fit."""
+    validation compares dimers with the oracle, and no label supports the fit below the shortest distance."""
 
     label_agreement: PositiveFloat = 5e-3
     """Equal structures whose energies differ by more than this, in eV/atom, are counted as contradicting labels in the

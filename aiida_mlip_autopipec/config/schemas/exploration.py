@@ -87,8 +87,8 @@ class ExplorationConfig(StrictSettings):
     """Time step of molecular dynamics, in fs, or `auto`: 2, less with atoms lighter than oxygen, 0.5 with hydrogen."""
 
     lammps: str | None = Field(default=None, min_length=1)
-    """Path of a LAMMPS program with the package ML-PACE on the computer of the trainer. It runs the molecular dynamics
-    instead of ASE, except `melt_quench`."""
+    """Path of a LAMMPS program with the package ML-PACE on the computer `resources.trainer.computer`. It runs the molecular
+    dynamics instead of ASE, except `melt_quench`."""
 
     lammps_input: ShellLines = Field(default="", max_length=20_000)
     """LAMMPS commands of the molecular dynamics, in place of the Langevin thermostat and barostat. The variables `temperature`
@@ -121,7 +121,8 @@ class ExplorationConfig(StrictSettings):
     from the errors on new labels."""
 
     stop_grade: PositiveFloat = 10.0
-    """Extrapolation grade at which a sampler stops: beyond it the potential is not reliable."""
+    """Extrapolation grade at which a sampler stops: beyond it the potential is not reliable. With the potential of a teacher,
+    samplers stop at `select_grade`."""
 
     growth: float = Field(default=2.0, gt=1.0)
     """A sampler saves its next frame when the grade has grown by this factor since the last saved frame."""

@@ -59,7 +59,8 @@ class GeneratorConfig(StrictSettings):
     """Which structures are generated, and how far from equilibrium they are."""
 
     count: PositiveInt | Literal["auto"] = "auto"
-    """Number of structures, or `auto`: 300 for each element."""
+    """Number of structures to label, or `auto`: 300 for each element. With a selection, a pool of `selection.pool` times as
+    many is generated."""
 
     seed: Seed = 42
     """Seed of all random choices: the same settings give the same structures."""

@@ -47,7 +47,8 @@ class OracleBase(StrictSettings):
     """Maximum number of jobs in the queue at the same time."""
 
     max_failed_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
-    """The run fails if a larger fraction of the structures has failed labels; the other labels are kept."""
+    """A run, also the start of active learning, fails if a larger fraction of the structures has failed labels; the other
+    labels are kept. Rounds of active learning and validations use the labels that exist."""
 
     @property
     def title(self) -> str:
@@ -71,8 +72,8 @@ class AseOracleConfig(OracleBase):
     calculator class or factory (`package.module:Class`). The jobs import and run its code."""
 
     level: Level | None = None
-    """Accuracy of a recipe (`fast`, `balanced` or `stringent`), if it has levels: cutoffs, k-points and smearing that are not
-    set explicitly. If empty, `balanced`."""
+    """Accuracy of a recipe that has levels: `fast`, `balanced` or `stringent`. It sets those of cutoff, k-points and smearing
+    that you do not set. If empty, `balanced`."""
 
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the calculator, in its units. They have precedence over those of a recipe; an empty value removes

@@ -53,7 +53,7 @@ class TrainingRunConfig(TrainingConfig):
 
 
 class PipelineConfig(StrictSettings):
-    """The one-shot pipeline: generate, select, label, curate, train."""
+    """Settings of `mlip-auto run`, `submit`, `learn`, `distill` and `validate`."""
 
     elements: list[ChemicalSymbol] = Field(min_length=1)
     """Chemical symbols of the elements of the potential. With `structures`, they may be omitted in a CONFIG.yaml."""

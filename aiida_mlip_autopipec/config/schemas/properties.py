@@ -164,6 +164,9 @@ class LiquidSettings(StrictSettings):
 class MeltingSettings(LiquidSettings):
     """Melting point at zero pressure from the coexistence of crystal and liquid, by molecular dynamics."""
 
+    temperature: PositiveFloat | None = None
+    """Temperature at the start of the first MD run, in K; by default an estimate of the melting point from the bulk modulus."""
+
     atoms: int = Field(default=500, ge=32, le=1_000_000)
     """Smallest number of atoms."""
 

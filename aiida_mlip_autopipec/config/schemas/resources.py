@@ -16,10 +16,11 @@ class ResourcesConfig(StrictSettings):
     """Label of an AiiDA computer (`verdi computer list`)."""
 
     machines: PositiveInt = 1
-    """Number of nodes of a job."""
+    """Number of machines (compute nodes) of a job."""
 
     cores: PositiveInt | None = None
-    """Cores of a job; pw.x starts an MPI process on each. The scheduler's default if empty."""
+    """Cores of a job; pw.x starts an MPI process on each. With several machines: for pw.x the cores of all machines together,
+    for other jobs those of each machine. The scheduler's default if empty."""
 
     walltime: Seconds | None = None
     """Walltime of a job, in seconds; the scheduler's default if empty."""

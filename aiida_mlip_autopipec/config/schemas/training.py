@@ -57,8 +57,8 @@ class TrainingConfig(StrictSettings):
     to describe metals from dimers to crystals. The choice of functions may remove it."""
 
     core_repulsion: bool = True
-    """Add a repulsion of the atomic cores at distances shorter than any bond (screened nuclear repulsion
-    above 30 eV)."""
+    """Add a pair repulsion at distances shorter than any bond: where the universal nuclear repulsion (ZBL) of a pair exceeds
+    30 eV, at most up to the shortest distance in the data."""
 
     evaluator: Literal["tensorpot", "pyace"] = "tensorpot"
     """Nonlinear engine: evaluator of the loss. `tensorpot` needs tensorflow where the fit runs; `pyace` does not, but has

@@ -80,7 +80,7 @@ class DynamicsConfig(StrictSettings):
     """Steps at constant temperature."""
 
     nve_steps: PositiveInt = 1000
-    """Steps at constant energy, at least 20."""
+    """Steps at constant energy; at least a twentieth of `nvt_steps`, so that the drift can be measured."""
 
     max_atoms: int = Field(default=64, ge=2, le=10_000)
     """Largest number of atoms in the cell."""
@@ -93,8 +93,8 @@ class ValidationConfig(StrictSettings):
     """
 
     level: Literal["quick", "standard", "full"] = "standard"
-    """`quick`: equations of state and elastic constants of the reference crystals, and dynamics; `standard`: all parts, about
-    80 single points for an element; `full`: equations of state on finer grids."""
+    """`quick`: equations of state, elastic constants and dynamics, without `prototypes`; `standard`: all parts, about 80 single
+    points for an element; `full`: equations of state on finer grids."""
 
     parts: tuple[Part, ...] = Field(
         default=("equation_of_state", "elastic", "vacancy", "surfaces", "dimer", "phonons", "dynamics"), min_length=1

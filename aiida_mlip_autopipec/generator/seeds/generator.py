@@ -34,7 +34,7 @@ class SeedGenerator:
         fixed = len(self._elements) + len(self._seeds)
         if count <= fixed:
             raise ValueError(
-                f"count is {count}, but at least {fixed + 1} are needed: the free atom of each element "
+                f"{count} structures, but at least {fixed + 1} are needed: the free atom of each element "
                 f"({len(self._elements)}), the given structures ({len(self._seeds)}), and one structure more"
             )
 

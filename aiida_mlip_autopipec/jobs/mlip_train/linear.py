@@ -142,7 +142,7 @@ def fit_linear(
     """Select functions and hyperparameters, and return the linear fit.
 
     :param most: largest number of functions in the potential, all elements.
-    :param sample_atoms: number of atoms beyond which functions and weights are chosen on a sample.
+    :param sample_atoms: number of atoms of the sample on which functions and weights are chosen in a large dataset.
     :raises ProgramError: of the kind `out_of_time`, at the deadline.
     """
     log(f"linear fit: a pool of {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")

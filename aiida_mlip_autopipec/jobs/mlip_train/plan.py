@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .data import FOLDS, Frame
-from .sample import SAMPLE_ATOMS
+from .sample import SAMPLE_ATOMS, is_large
 from .settings import FitSettings
 
 TRIALS, MATRIX, CHOICE, FULL_MATRIX, NONLINEAR, CURVES, ACTIVE_SET, ERRORS = (
@@ -85,11 +85,11 @@ def step_costs(
         tried = min(TRIAL_ATOMS, atoms)
         functions = min(TRIAL_FUNCTIONS * len(settings.elements), 3 * tried // LABELS_PER_FUNCTION)
         costs[TRIALS] = 0.1 + EXPECTED_TRIALS * matrix_cost(tried, functions, workers)
-    costs[MATRIX] = 0.1 + matrix_cost(min(atoms, SAMPLE_ATOMS), n_pool, workers)
+    costs[MATRIX] = 0.1 + matrix_cost(SAMPLE_ATOMS if is_large(atoms) else atoms, n_pool, workers)
     costs[CHOICE] = (
         0.1 + eliminations * elimination_cost(n_pool, FOLDS, workers) + ridges * ridge_cost(n_pool, chosen, workers)
     )
-    if atoms > SAMPLE_ATOMS:
+    if is_large(atoms):
         costs[FULL_MATRIX] = matrix_cost(atoms, chosen, workers) + ridge_cost(chosen, chosen, workers)
     if settings.engine == "nonlinear":
         iterations = int(settings.raw["fit"]["maxiter"])

@@ -10,20 +10,29 @@ from collections.abc import Sequence
 from .data import Frame, groups_in_order
 
 SAMPLE_ATOMS = 12_000
-"""Number of atoms of the sample. With no more atoms in the training structures, all structures are used."""
+"""Number of atoms of the sample."""
+
+LARGE = 2
+"""Smallest number of atoms in the training structures, in units of the sample, from which a sample is used. With fewer atoms,
+the second design matrix would take as long as the sample saves."""
 
 SMALL = 4
 """Structures of up to this number of atoms are all in the sample: they cost little, and dimers at short distances are
 unique."""
 
 
+def is_large(n_atoms: int, sample_atoms: int = SAMPLE_ATOMS) -> bool:
+    """Return whether functions are chosen on a sample, for a number of atoms in the training structures."""
+    return n_atoms > LARGE * sample_atoms
+
+
 def sample_of(training: Sequence[Frame], atoms: int) -> Sequence[Frame]:
     """Return a reproducible sample of about a number of atoms, with the same shares of families and compositions.
 
-    Groups are not divided. With fewer atoms, all structures are returned.
+    Groups are not divided. If the dataset is not large, all structures are returned.
     """
     size_of = {frame.group: len(frame.atoms) for frame in training}
-    if sum(size_of.values()) <= atoms:
+    if not is_large(sum(size_of.values()), atoms):
         return training
     chosen = {group for group, size in size_of.items() if size <= SMALL}
     large = [group for group in groups_in_order(training) if group not in chosen]
