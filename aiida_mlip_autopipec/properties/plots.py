@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dataset.files.writing import replacing
+
 
 def write_plots(results: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     """Write a PNG of each plot of results, and return the paths."""
@@ -16,8 +18,10 @@ def write_plots(results: Sequence[Mapping[str, Any]], folder: Path) -> list[Path
     for result in results:
         for plot in result["plots"]:
             name = re.sub(r"\W+", "_", f"{result['structure']}_{plot['name']}")
-            written.append(folder / f"{name}.png")
-            figure(plot, result["structure"]).savefig(written[-1], dpi=150)
+            path = folder / f"{name}.png"
+            with replacing(path) as temporary:
+                figure(plot, result["structure"]).savefig(temporary, dpi=150, format="png")
+            written.append(path)
     return written
 
 

@@ -33,7 +33,12 @@ _LINK_NAMES = ("start", TEACH, "explore", "select", "label", "evaluate", "train"
 
 _ROUND = re.compile(r"(_\d+)+$")
 
-_STAGE_NAMES = {"generate_structures": "generate", "curate_labels": "curate", "write_training_files": "write files"}
+_STAGE_NAMES = {
+    "generate_structures": "generate",
+    "curate_labels": "curate",
+    "write_training_files": "write files",
+    TEACH: "teacher",
+}
 
 
 def collect(node: orm.Node, literature: Literature | None = None) -> Subject:

@@ -59,7 +59,11 @@ def test_property_from_a_file_of_the_user(own: str, tmp_path: Path) -> None:
     assert density["values"][0]["value"] == pytest.approx(9.1, abs=0.2)
     assert "density  9." in table(results) and "± 0.01 g/cm^3" in table(results)
     assert json.loads(json.dumps(results)) == results
+    elsewhere = tmp_path / "elsewhere.png"
+    elsewhere.write_text("untouched")
+    (tmp_path / "Cu_a_line.png").symlink_to(elsewhere)
     (plot,) = write_plots(results, tmp_path)
+    assert elsewhere.read_text() == "untouched" and not plot.is_symlink()
     assert plot.name == "Cu_a_line.png" and plot.stat().st_size > 1000
     assert lines[-1].startswith("density: ")
 
