@@ -55,7 +55,7 @@ def bad(findings: list[Finding]) -> str:
     [
         ({"cutoff": 2.8}, ("The cutoff is short", "farther apart than the cutoff of 2.8 Å")),
         (
-            {"n_functions": 60, "cutoff": 5.0, "embedding": False},
+            {"n_functions": 66, "cutoff": 6.0, "embedding": False},
             ("Overfitting: test errors are", "training structures"),
         ),
     ],
