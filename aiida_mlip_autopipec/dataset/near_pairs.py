@@ -45,6 +45,8 @@ class NearPairs:
     :ivar from_forces: energy differences (p,) in eV by the forces.
     :ivar from_stress: energy differences (p,) in eV by the stress: 0 without strain, NaN if there is strain but no
         stress.
+    :ivar changes: half the difference between the energy differences (p,) in eV that the forces and the stress of the first and
+        of the second structure alone predict. The error of the mean of both is a fraction of it.
     :ivar strains: largest component of the strain (p,).
     """
 
@@ -55,6 +57,7 @@ class NearPairs:
     energies: np.ndarray
     from_forces: np.ndarray
     from_stress: np.ndarray
+    changes: np.ndarray
     strains: np.ndarray
 
     def __len__(self) -> int:
@@ -87,7 +90,7 @@ def find_near_pairs(structures: Sequence[Atoms]) -> NearPairs:
         selected = _sample(members, max_count)
         remaining -= len(selected) ** 2 * n_atoms
         rows.extend(_pairs_of(structures, selected))
-    table = np.array(rows, dtype=float).reshape(-1, 8)
+    table = np.array(rows, dtype=float).reshape(-1, 9)
     first, second, *rest = table.T
     return NearPairs(first.astype(int), second.astype(int), *rest)
 
@@ -140,17 +143,18 @@ def _pairs_of(structures: Sequence[Atoms], members: Sequence[int]) -> Iterator[t
             if pair in seen:
                 continue
             seen.add(pair)
-            from_forces = -0.5 * float(((forces[i] + forces[j]) * displacements[j]).sum())
+            by_forces = -np.array([(forces[k] * displacements[j]).sum() for k in (i, j)])
             strained = max_strain[j] > _IDENTICAL
-            from_stress = 0.5 * float(((virials[i] + virials[j]) * strains[j]).sum()) if strained else 0.0
+            by_stress = np.array([(virials[k] * strains[j]).sum() if strained else 0.0 for k in (i, j)])
             yield (
                 members[i],
                 members[j],
                 len(frames[0]),
                 abs(np.linalg.det(mean_cells[j])) if periodic else np.nan,
                 energies[j] - energies[i],
-                from_forces,
-                from_stress,
+                by_forces.mean(),
+                by_stress.mean(),
+                0.5 * np.abs(np.diff(by_forces + np.nan_to_num(by_stress)))[0],
                 max_strain[j],
             )
 

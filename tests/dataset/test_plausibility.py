@@ -129,6 +129,15 @@ def test_published_structures_are_plausible(aluminium: list[Atoms]) -> None:
     assert find_issues(without_stress) == []
 
 
+def test_structures_far_from_equilibrium_are_no_evidence_for_two_methods() -> None:
+    """Forces predict the energy differences of three pairs of strongly rattled cells only to about 0.05 eV/atom."""
+    rattled = read(Path(__file__).parent / "data" / "rattled_alloys.extxyz", ":")
+    near = [bulk("Cu", cubic=True) for _ in range(6)]
+    for seed, atoms in enumerate(near):
+        atoms.rattle(0.02, seed=seed)
+    assert find_issues([*rattled, *map(label_by_emt, near)]) == []
+
+
 def volumes() -> list[Atoms]:
     """Return crystals with different numbers of atoms, which cannot be compared atom by atom."""
     frames = []
