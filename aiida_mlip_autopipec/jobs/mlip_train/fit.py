@@ -102,7 +102,7 @@ def train(
             settings.n_functions,
             f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination "
             f"from a pool of {basis.n_functions}. Limits: half the number of atoms, an eighth of the number of energies and "
-            f"force components, the cost of the potential, the time of the fit, the time limit, a pool of {MAX_POOL} functions, "
+            f"force components, the cost of the potential, the time of the fit, `time_limit`, a pool of {MAX_POOL} functions, "
             f"{settings.max_functions} functions per element",
         ),
     }
