@@ -167,6 +167,11 @@ class Basis:
             self.functions += [embedding_of(element) for element in self.index_of_element.values()]
         self.n_functions = len(self.functions)
 
+    @property
+    def of_one_neighbour(self) -> list[int]:
+        """The indices of the functions of one neighbour."""
+        return [index for index, key in enumerate(self.functions) if len(key[1]) == 1]
+
     def coefficients(self) -> np.ndarray:
         """Return the coefficients (m,) of the potential from which the basis was created.
 

@@ -67,7 +67,7 @@ class Solution:
     def functions(self, *, all_pairs: bool = False) -> np.ndarray:
         """Return the indices of the selected functions, optionally followed by all other functions of one neighbour."""
         chosen = self.selection.functions
-        pairs = [index for index, key in enumerate(self.basis.functions) if all_pairs and len(key[1]) == 1]
+        pairs = self.basis.of_one_neighbour if all_pairs else []
         return np.concatenate([chosen, np.setdiff1d(np.array(pairs, dtype=int), chosen)])
 
     def configuration(self, without: int | None = None, *, all_pairs: bool = False) -> Any:
@@ -177,8 +177,7 @@ def _selected_basis(basis: Basis, selection: FunctionSelection) -> tuple[Basis, 
 
     All folds have the functions that were selected from all folds of the sample.
     """
-    pairs = [index for index, key in enumerate(basis.functions) if len(key[1]) == 1]
-    kept = np.union1d(selection.functions, pairs)
+    kept = np.union1d(selection.functions, basis.of_one_neighbour)
     reduced = Basis(basis.settings, basis.reduced(kept, np.zeros(len(kept))))
     place_of = {key: place for place, key in enumerate(reduced.functions)}
     functions = np.array([place_of[basis.functions[index]] for index in selection.functions])

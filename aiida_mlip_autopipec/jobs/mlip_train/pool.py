@@ -111,9 +111,9 @@ def _simplest(
     def of(order: int, complexity: int) -> Iterator[Function]:
         for neighbours in _neighbours(elements, order, complexity - order):
             of_block = limits.get(_block(centre, neighbours), [])
-            radial = [n for _, n in neighbours]
+            others, radial = zip(*neighbours, strict=True)
             if len(of_block) >= order and max(radial) <= of_block[order - 1][0]:
-                for momenta in _momenta(*_kind(neighbours), complexity - order - sum(radial)):
+                for momenta in _momenta(others, radial, complexity - order - sum(radial)):
                     if max(momenta[0]) <= of_block[order - 1][1]:
                         yield neighbours, momenta
 
@@ -123,7 +123,8 @@ def _simplest(
     yield from first
     for complexity in range_of_complexity:
         for order in range(1, min(orders, complexity // 2) + 1):
-            yield from (function for function in of(order, complexity) if function not in first)
+            # Only functions of one neighbour can be among the first.
+            yield from (function for function in of(order, complexity) if order > 1 or function not in first)
 
 
 def _neighbours(elements: Sequence[str], order: int, largest: int) -> Iterator[Neighbours]:
@@ -142,11 +143,6 @@ def _neighbours(elements: Sequence[str], order: int, largest: int) -> Iterator[N
 
     extend((), largest)
     yield from sorted(found, key=lambda members: [n for _, n in members])
-
-
-def _kind(neighbours: Neighbours) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    elements, radial = zip(*neighbours, strict=True)
-    return elements, radial
 
 
 def _momenta(elements: tuple[str, ...], radial: tuple[int, ...], total: int) -> Sequence[Momenta]:
