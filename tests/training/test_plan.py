@@ -18,17 +18,17 @@ def training() -> list[Frame]:
     return [Frame(atoms, 0.0, np.zeros((32, 3)), np.zeros(6), "train", group, "bulk") for group in range(100)]
 
 
-def seconds_of(training: list[Frame], in_pool: int, most: int) -> float:
-    costs = step_costs(SETTINGS, training, 3200, 2 * in_pool, 2 * most, 2)
+def seconds_of(training: list[Frame], candidates: int, most: int) -> float:
+    costs = step_costs(SETTINGS, training, 3200, 2 * candidates, 2 * most, 2)
     return sum(cost for step, cost in costs.items() if step != TRIALS)
 
 
 @pytest.mark.parametrize("part", [0.9, 0.5, 0.1])
 def test_the_fit_of_the_affordable_functions_takes_at_most_the_limit(training: list[Frame], part: float) -> None:
     limit = part * seconds_of(training, 2000, 1000)
-    in_pool, most = affordable_functions(SETTINGS, training, 3200, 2000, 1000, 2, limit)
-    assert in_pool < 2000 and abs(most - in_pool / 2) <= 1
-    assert 0.8 * limit < seconds_of(training, in_pool, most) <= limit
+    candidates, most = affordable_functions(SETTINGS, training, 3200, 2000, 1000, 2, limit)
+    assert candidates < 2000 and abs(most - candidates / 2) <= 1
+    assert 0.8 * limit < seconds_of(training, candidates, most) <= limit
 
 
 def test_enough_time_allows_all_functions_and_no_time_the_fewest(training: list[Frame]) -> None:

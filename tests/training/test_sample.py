@@ -66,12 +66,12 @@ def test_functions_of_a_sample_are_fitted_to_all_structures(
     many: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    pool, settings = basis_of(["Cu"], 30), FitSettings({"elements": ["Cu"]}, core_repulsion=False)
+    candidates, settings = basis_of(["Cu"], 30), FitSettings({"elements": ["Cu"]}, core_repulsion=False)
     reference = ReferenceEnergies({"Cu": 0.0}, "input")
-    solution = fit_linear(settings, pool, many, reference, 12, 1, Deadline(), 960)
+    solution = fit_linear(settings, candidates, many, reference, 12, 1, Deadline(), 960)
     assert "functions and weights are chosen on a sample of" in capsys.readouterr().out
     chosen = [solution.basis.functions[index] for index in solution.selection.functions]
-    assert set(chosen) <= set(pool.functions) and len(chosen) <= 12
+    assert set(chosen) <= set(candidates.functions) and len(chosen) <= 12
     assert sum(fold.n_energies for fold in solution.problem.factors) == len(many) - 10
     fitted = Basis({}, solution.configuration())
     assert set(chosen) <= set(fitted.functions)

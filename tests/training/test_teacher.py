@@ -56,7 +56,7 @@ def test_strong_ridge_gives_the_coefficients_of_the_prior() -> None:
     with_origin = Problem(problem.factors, problem.penalty, 1.0, origin=origin)
     ridges, weights = (1e-12, 1e-6, 1.0), initial_weights(FitSettings({}))
     known, unknown = (
-        best_ridge(one, FunctionSelection.whole_pool(one), weights, ridges, 1) for one in (with_origin, problem)
+        best_ridge(one, FunctionSelection.all_candidates(one), weights, ridges, 1) for one in (with_origin, problem)
     )
     assert known.ridge == 1.0
     assert known.force_error == pytest.approx(0.1, rel=0.3)

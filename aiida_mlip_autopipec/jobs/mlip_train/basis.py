@@ -12,11 +12,11 @@ import numpy as np
 from mlip_common.errors import ProgramError
 from pyace import ACEBBasisSet
 
+from .candidates import candidate_configuration
 from .data import Frame
 from .embedding import DENSITY_COEFFICIENT, EXPONENT, NAME, NAME_WITHOUT_EMBEDDING
 from .neighbours import neighbours
-from .plan import FEWEST
-from .pool import pool_configuration
+from .plan import AUTO_SECONDS, AUTO_WORKERS, FEWEST, NONLINEAR, TRIALS, affordable_functions
 from .repulsion import SWITCH_WIDTH, onset
 from .settings import FitSettings
 
@@ -24,16 +24,11 @@ MAX_WORK = 60_000
 """Largest product of the `auto` number of functions of an element and the mean number of neighbours: it limits the cost of the
 potential."""
 
+CANDIDATE_RATIO = 2
+"""Number of candidate functions, relative to the largest number in the potential."""
 
-MAX_MATRIX = 250_000_000
-"""Largest product of the number of atoms in the training structures and an `auto` number of functions, all elements: it limits
-the time of a fit to a large dataset to minutes."""
-
-POOL_RATIO = 2
-"""Number of functions in the pool, relative to the largest number in the potential."""
-
-MAX_POOL = 4500
-"""Largest `auto` number of functions in the pool, all elements: the time of their selection grows with the third power."""
+MAX_CANDIDATES = 4500
+"""Largest `auto` number of candidate functions, all elements: the time of their selection grows with the third power."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +67,9 @@ def basis_settings(
 
 
 def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame], cutoff: float) -> tuple[int, int]:
-    """Return the number of functions per element in the pool, and the largest number in the potential.
+    """Return the number of candidate functions per element, and the largest number in the potential.
 
-    The numbers of atoms and of labels and the time of the selection limit the pool, which has at most twice the functions of
+    The numbers of atoms and of labels and the time of the selection limit the candidates, at most twice the functions of
     the potential. The potential has the requested number, or at most the number that its cost and that of the fit allow.
 
     :raises ProgramError: of the kind `too_few_atoms`.
@@ -94,12 +89,14 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
                 f"{requested} functions per element, but the training structures have only {atoms_of[scarcest]} atoms of "
                 f"{scarcest}: set fewer functions (n_functions), or label more structures",
             )
-        return max(int(requested), min(supported, POOL_RATIO * int(requested))), int(requested)
+        return max(int(requested), min(supported, CANDIDATE_RATIO * int(requested))), int(requested)
     affordable = int(MAX_WORK / max(1.0, _mean_neighbours(training, cutoff)))
-    selectable = MAX_POOL // (POOL_RATIO * len(elements))
-    solvable = MAX_MATRIX // (sum(atoms_of.values()) * len(elements))
-    most = max(FEWEST, min(supported, affordable, selectable, solvable, settings.max_functions))
-    return min(supported, POOL_RATIO * most), most
+    selectable = MAX_CANDIDATES // (CANDIDATE_RATIO * len(elements))
+    most = max(FEWEST, min(supported, affordable, selectable, settings.max_functions))
+    candidates, atoms = min(supported, CANDIDATE_RATIO * most), sum(atoms_of.values())
+    return affordable_functions(
+        settings, training, atoms, candidates, most, AUTO_WORKERS, AUTO_SECONDS, not_counted=(TRIALS, NONLINEAR)
+    )
 
 
 def _mean_neighbours(frames: Sequence[Frame], cutoff: float) -> float:
@@ -157,7 +154,7 @@ class Basis:
         :param configuration: an existing potential whose functions are used; `potential` then only identifies the basis.
         """
         self.settings = potential
-        self._configuration = pool_configuration(potential) if configuration is None else configuration
+        self._configuration = candidate_configuration(potential) if configuration is None else configuration
         basis_set = ACEBBasisSet(self._configuration)
         self.cutoff = float(basis_set.cutoffmax)
         self.index_of_element: dict[str, int] = dict(basis_set.elements_to_index_map)

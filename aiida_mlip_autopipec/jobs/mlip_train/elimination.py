@@ -1,4 +1,4 @@
-"""Selection of functions from a pool by backward elimination.
+"""Selection of functions from candidates by backward elimination.
 
 Removing a function raises the loss of a least-squares fit by c_i^2 / [H^-1]_ii, with its coefficient c_i and the Hessian H
 (Hassibi and Stork, Adv. Neural Inf. Process. Syst. 5, 164 (1993), eq. 5). Each step removes the tenth of the functions whose

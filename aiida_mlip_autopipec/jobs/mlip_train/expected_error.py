@@ -9,7 +9,6 @@ includes 68 % of the hold-out errors, as one standard deviation does.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -128,16 +127,14 @@ def _without_fold(
 
 
 def expected_errors(
-    solution: Solution, frames: Sequence[Frame], reference: ReferenceEnergies, yaml: Path, active: Path
+    held_out: Graded | None, frames: Sequence[Frame], reference: ReferenceEnergies, yaml: Path, active: Path
 ) -> dict[str, Any] | None:
     """Return the calibration of the expected errors and its coverage on the test structures; None with too few structures.
 
+    :param held_out: errors and grades of hold-out structures, None if there are too few.
     :param frames: all structures.
     :param yaml: the potential; `active`: its active set.
     """
-    start = time.monotonic()
-    training = [frame for frame in frames if frame.split == "train"]
-    held_out = hold_out_errors(solution, training, reference)
     if held_out is None:
         return None
     energy = calibrate(held_out.energy_errors, held_out.energy_grades)
@@ -149,7 +146,7 @@ def expected_errors(
         "n_hold_out_structures": len(held_out.energy_errors),
         "test_coverage": None,
     }
-    seen = {frame.group for frame in training}
+    seen = {frame.group for frame in frames if frame.split == "train"}
     unseen = [frame for frame in frames if frame.split == "test" and frame.group not in seen]
     if unseen:
         tested = grade(_with_active_set(yaml, active), unseen, reference)
@@ -158,7 +155,7 @@ def expected_errors(
             "force": coverage(tested.force_errors, forces.expected(tested.force_grades)),
             "n_structures": len(unseen),
         }
-    log(f"expected errors calibrated on {len(held_out.energy_errors)} structures in {time.monotonic() - start:.0f} s")
+    log(f"expected errors calibrated on {len(held_out.energy_errors)} structures")
     return found
 
 

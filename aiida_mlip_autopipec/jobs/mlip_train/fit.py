@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 
 from mlip_common.deadline import Deadline
 from mlip_common.errors import ProgramError, log
+from mlip_common.parallel import shared, worker_pool
 from mlip_common.progress import progress
 from pyace import ACEBBasisSet
 
 from .active_set import write_active_set
-from .basis import MAX_POOL, Basis, basis_settings, choose_numbers_of_functions, embedding_coefficients
+from .basis import MAX_CANDIDATES, Basis, basis_settings, choose_numbers_of_functions, embedding_coefficients
 from .checkpoint import remove_checkpoints
 from .cpu_time import cpu_seconds
 from .data import Frame, reference_energies, shortest_distances
-from .expected_error import expected_errors
+from .expected_error import expected_errors, hold_out_errors
 from .learning_curve import learning_curve
 from .linear import Solution, fit_linear, row_seconds
 from .metrics import compute_metrics, write_metrics
@@ -61,9 +62,9 @@ def train(
     reference = reference_energies(settings, frames)
     n_atoms = sum(len(frame.atoms) for frame in frames)
 
-    def plan(in_pool: int, most: int) -> None:
+    def plan(candidates: int, most: int) -> None:
         elements = len(settings.elements)
-        progress.plan(step_costs(settings, training, n_atoms, elements * in_pool, elements * most, workers))
+        progress.plan(step_costs(settings, training, n_atoms, elements * candidates, elements * most, workers))
 
     with contextlib.suppress(ProgramError):
         plan(*choose_numbers_of_functions(settings, training, EXPECTED_CUTOFF))
@@ -80,19 +81,19 @@ def train(
         f"{len(training)} training structures, {len(frames) - len(training)} test structures; "
         f"{isolated} without neighbours inside the cutoff of {cutoff:g} Å"
     )
-    in_pool, most = choose_numbers_of_functions(settings, training, cutoff)
-    basis = Basis(basis_settings(settings, shortest, radial, in_pool))
+    candidates, most = choose_numbers_of_functions(settings, training, cutoff)
+    basis = Basis(basis_settings(settings, shortest, radial, candidates))
     if settings.time_limit is not None and settings.n_functions == "auto":
         left = settings.time_limit - (time.monotonic() - start)
         slowness = row_seconds(basis, training) / ROWS
-        fewer, most = affordable_functions(settings, training, n_atoms, in_pool, most, workers, left / slowness)
-        if fewer < in_pool:
+        fewer, most = affordable_functions(settings, training, n_atoms, candidates, most, workers, left / slowness)
+        if fewer < candidates:
             log(
-                f"a pool of {fewer} functions per element instead of {in_pool}: more would take longer than {left:.0f} s"
+                f"{fewer} candidate functions per element instead of {candidates}: more would take longer than {left:.0f} s"
             )
             basis = Basis(basis_settings(settings, shortest, radial, fewer))
-            in_pool = fewer
-    plan(in_pool, most)
+            candidates = fewer
+    plan(candidates, most)
     most *= len(settings.elements)
     solution = fit_linear(settings, basis, training, reference, most, workers, deadline)
     reasons = {
@@ -101,8 +102,8 @@ def train(
         "n_functions": _reason(
             settings.n_functions,
             f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination "
-            f"from a pool of {basis.n_functions}. Limits: half the number of atoms, an eighth of the number of energies and "
-            f"force components, the cost of the potential, the time of the fit, `time_limit`, a pool of {MAX_POOL} functions, "
+            f"from {basis.n_functions} candidates. Limits: half the number of atoms, an eighth of the number of energies and "
+            f"force components, the cost of the potential, the time of the fit, `time_limit`, {MAX_CANDIDATES} candidates, "
             f"{settings.max_functions} functions per element",
         ),
     }
@@ -111,10 +112,10 @@ def train(
         known = read_teacher(teacher, settings, shortest)
         adjusted = reference_with_teacher(known, training, reference)
         differences = fit_differences(settings, known, training, adjusted, workers, deadline)
-        candidates = {NO_PRIOR: solution, **differences}
-        facts["teacher"] = report_of(candidates)
-        if (best := best_of(candidates)) != NO_PRIOR:
-            solution, reference, reasons = candidates[best], adjusted, dict.fromkeys(reasons, "that of the teacher")
+        fits = {NO_PRIOR: solution, **differences}
+        facts["teacher"] = report_of(fits)
+        if (best := best_of(fits)) != NO_PRIOR:
+            solution, reference, reasons = fits[best], adjusted, dict.fromkeys(reasons, "that of the teacher")
 
     def checked(configuration: Any) -> _CheckedPotential:
         core = set_core_repulsion(configuration, shortest) if settings.core_repulsion else None
@@ -136,8 +137,13 @@ def train(
     chosen |= reasons
     basis_set = potential.basis_set
     progress.begin(ACTIVE_SET)
-    write_active_set(basis_set, training, out / "potential.asi", prior=solution.has_prior)
-    calibration = expected_errors(solution, frames, reference, out / "potential.yaml", out / "potential.asi")
+    active_set = out / "potential.asi"
+    # In another process, at the same time as the active set of the other folds.
+    with worker_pool(min(2, workers), (basis_set, training, solution.has_prior)) as mapped:
+        written = mapped(_write_active_set, [active_set])
+        held_out = hold_out_errors(solution, training, reference)
+        list(written)
+    calibration = expected_errors(held_out, frames, reference, out / "potential.yaml", active_set)
     progress.begin(CURVES)
     curves = learning_curve(solution, workers)
     facts |= {
@@ -187,6 +193,11 @@ def _checked_solution(
         except ProgramError as error:
             log(f"with ridge {stronger.choice.ridge:g}: {error}")
     return solution, None
+
+
+def _write_active_set(path: Path) -> None:
+    basis_set, training, has_prior = shared()
+    write_active_set(basis_set, training, path, prior=has_prior)
 
 
 def _write(configuration: Any, out: Path) -> Any:

@@ -16,7 +16,7 @@ from mlip_common.parallel import shared, worker_pool
 from mlip_common.progress import progress
 
 from .elimination import eliminate, falling_sizes
-from .plan import elimination_cost, ridge_cost
+from .plan import FEW_FUNCTIONS, SEARCH_FOLDS, elimination_cost, ridge_cost
 from .problem import Problem, Ridge, Weights
 from .settings import FitSettings
 
@@ -36,19 +36,16 @@ DEFAULT_RIDGE = 1e-8
 """Ridge strength if there are too few groups of structures for cross-validation."""
 
 ELIMINATION_RIDGES = tuple(10.0**exponent for exponent in range(-14, -5))
-USUAL_ELIMINATION_RIDGE, RIDGES_OF_LARGE_POOL = ELIMINATION_RIDGES[4], ELIMINATION_RIDGES[:8:2]
+USUAL_ELIMINATION_RIDGE, RIDGES_OF_MANY_CANDIDATES = ELIMINATION_RIDGES[4], ELIMINATION_RIDGES[:8:2]
 """Ridge strengths during the elimination of functions: those that are tried, the one without cross-validation, and those that
-are tried with more than :data:`FEW_FUNCTIONS` functions in the pool. The search does not stop at a minimum, as there may be
+are tried with more than :data:`FEW_FUNCTIONS` candidate functions. The search does not stop at a minimum, as there may be
 several.
 
 With exact labels a weak ridge is best, with noisy labels a stronger one.
 """
 
-SEARCH_FOLDS = 2
-"""Number of folds in the search of the ridge strength of the elimination in a large problem, to save time."""
-
-FEW_FUNCTIONS, MANY_STRUCTURES = 600, 40
-"""With at most this number of functions in the pool and at least this number of structures, all weights are tried, and
+MANY_STRUCTURES = 40
+"""With at least this number of structures and at most :data:`FEW_FUNCTIONS` candidate functions, all weights are tried, and
 functions are selected again with the optimised weights.
 
 This takes seconds, and finds the minimum even if the error is not smooth. Otherwise the search of the weights stops when the
@@ -75,14 +72,14 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class FunctionSelection:
-    """Selected functions of a pool: from all folds, and for each fold from the other folds."""
+    """Selected functions: from all folds, and for each fold from the other folds."""
 
     functions: np.ndarray
     by_fold: Sequence[np.ndarray]
 
     @classmethod
-    def whole_pool(cls, problem: Problem) -> FunctionSelection:
-        """Select all functions of the pool."""
+    def all_candidates(cls, problem: Problem) -> FunctionSelection:
+        """Select all candidate functions."""
         functions = np.arange(len(problem.penalty))
         return cls(functions, [functions] * len(problem.factors))
 
@@ -146,24 +143,24 @@ def _eliminate_in_fold(job: tuple[Weights, int, list[int], Sequence[float]]) -> 
 def select_functions(
     settings: FitSettings, problem: Problem, weights: Weights, most: int, workers: int
 ) -> FunctionSelection:
-    """Select functions from the pool by backward elimination: the largest number within the tolerance of the best error.
+    """Select functions from the candidates by backward elimination: the largest number within the tolerance of the best error.
 
     The elimination is repeated for each hold-out fold, with the strongest ridge whose validation error is within the tolerance
-    of the smallest. The ridge is chosen by the first folds only, unless the pool is small and the structures are many.
+    of the smallest. The ridge is chosen by the first folds only, unless the candidates are few and the structures are many.
 
     :param most: largest number of functions; exactly this number is selected if `n_functions` is given.
     """
-    whole_pool = FunctionSelection.whole_pool(problem)
+    all_candidates = FunctionSelection.all_candidates(problem)
     most = min(most, len(problem.penalty))
     exactly = settings.n_functions != "auto"
     folds = range(len(problem.factors))
     if exactly and most == len(problem.penalty):
-        return whole_pool
-    of_all = problem.products(weights, folds, whole_pool.functions)
+        return all_candidates
+    of_all = problem.products(weights, folds, all_candidates.functions)
     ridges = _elimination_ridges(settings, problem)
     if len(folds) < 2:
         ridge = USUAL_ELIMINATION_RIDGE if settings.ridge == "auto" else ridges[0]
-        return FunctionSelection(next(eliminate(of_all, problem.penalty, [most], ridge))[0], whole_pool.by_fold)
+        return FunctionSelection(next(eliminate(of_all, problem.penalty, [most], ridge))[0], all_candidates.by_fold)
     sizes = [most] if exactly else falling_sizes(most, max(1, int(SMALLEST_FRACTION * most)))
 
     def eliminated(tried: Sequence[float], hold_out: Sequence[int]) -> list[list[Elimination]]:
@@ -192,7 +189,7 @@ def _elimination_ridges(settings: FitSettings, problem: Problem) -> Sequence[flo
     """Return the ridge strengths of the elimination that are tried, rising."""
     if settings.ridge != "auto":
         return (max(float(settings.ridge), ELIMINATION_RIDGES[0]),)
-    return RIDGES_OF_LARGE_POOL if len(problem.penalty) > FEW_FUNCTIONS else ELIMINATION_RIDGES
+    return RIDGES_OF_MANY_CANDIDATES if len(problem.penalty) > FEW_FUNCTIONS else ELIMINATION_RIDGES
 
 
 def _strongest_ridge(ridges: Sequence[float], of_folds: Sequence[Sequence[Elimination]]) -> int:
@@ -217,8 +214,8 @@ def _is_exhaustive(problem: Problem) -> bool:
 def search_candidates(
     candidates: Sequence[C], start: C, error: Callable[[C], float], problem: Problem
 ) -> dict[C, float]:
-    """Return the errors of the candidates that are tried: all if the pool is small and the structures are many, else upwards
-    from the start until the error rises, or downwards if no larger candidate is better.
+    """Return the errors of the candidates that are tried: all if the functions are few and the structures are many, else
+    upwards from the start until the error rises, or downwards if no larger candidate is better.
     """
     place, exhaustive = candidates.index(start), _is_exhaustive(problem)
     errors = {start: error(start)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,11 @@ from mlip_common.progress import progress
 from .elimination import eliminate
 from .hyperparameters import mean_errors, over_folds
 from .linear import Solution
-from .plan import ridge_cost
+from .plan import FEW_FUNCTIONS, SEARCH_FOLDS, ridge_cost
 from .problem import Ridge
 
 FOLDS_FITTED = (1, 2)
-"""Numbers of folds to fit, in addition to all except the hold-out fold; each fit costs as much as one in the
-cross-validation."""
+"""Numbers of folds to fit, in addition to all except the hold-out fold."""
 
 FUNCTION_FRACTIONS = (0.25, 0.5)
 """Fractions of the functions to fit, in addition to all functions; they are selected by elimination."""
@@ -36,21 +36,28 @@ def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:
         return {"by_structures": [], "by_functions": []}
     start = time.monotonic()
     choice = solution.choice
+    # With many candidate functions, each fold takes long: two are enough for the course of a curve.
+    hold_out = range(n_folds)[: SEARCH_FOLDS if len(solution.problem.penalty) > FEW_FUNCTIONS else None]
     fewer = [folds for folds in FOLDS_FITTED if folds < n_folds - 1]
     # A fit with the potential of a teacher as prior always has all its functions.
     fractions = () if solution.has_prior else FUNCTION_FRACTIONS
     counts = sorted({max(1, round(part * n_functions)) for part in fractions} - {n_functions})
-    full = _point(solution, n_folds - 1, n_functions, choice.energy_error, choice.force_error)
-    by_structures = [_fitted(solution, folds, n_functions, workers) for folds in fewer]
-    by_functions = [_fitted(solution, n_folds - 1, count, workers) for count in counts]
+    if len(hold_out) == n_folds:
+        full = _point(solution, n_folds - 1, n_functions, choice.energy_error, choice.force_error)
+    else:
+        full = _fitted(solution, hold_out, n_folds - 1, n_functions, workers)
+    by_structures = [_fitted(solution, hold_out, folds, n_functions, workers) for folds in fewer]
+    by_functions = [_fitted(solution, hold_out, n_folds - 1, count, workers) for count in counts]
     log(f"learning curves in {time.monotonic() - start:.1f} s")
     return {"by_structures": [*by_structures, full], "by_functions": [*by_functions, full]}
 
 
-def _fitted(solution: Solution, folds_fitted: int, n_functions: int, workers: int) -> dict[str, float]:
-    jobs = [(hold_out, folds_fitted, n_functions) for hold_out in range(len(solution.problem.factors))]
+def _fitted(
+    solution: Solution, hold_out: Sequence[int], folds_fitted: int, n_functions: int, workers: int
+) -> dict[str, float]:
+    jobs = [(fold, folds_fitted, n_functions) for fold in hold_out]
     mean = mean_errors(over_folds(_errors, jobs, solution, workers))
-    progress.add(ridge_cost(len(solution.problem.penalty), n_functions, workers))
+    progress.add(ridge_cost(len(solution.problem.penalty), n_functions, workers, len(hold_out)))
     return _point(solution, folds_fitted, n_functions, *mean.tolist())
 
 

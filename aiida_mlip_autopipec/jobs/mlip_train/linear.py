@@ -31,12 +31,12 @@ from .hyperparameters import (
 )
 from .plan import CHOICE, FULL_MATRIX, MATRIX
 from .problem import Problem, Ridge, Weights
-from .repulsion import PRIOR_TOLERANCE, PRIOR_WEIGHTS, ShortDistancePrior
+from .repulsion import SHORT_DISTANCE_TOLERANCE, SHORT_DISTANCE_WEIGHTS, ShortDistanceRows
 from .rows import RowBuilder
 from .sample import SAMPLE_ATOMS, sample_of
 from .settings import FitSettings
 
-PRIOR_EXPONENT = 2.0
+PENALTY_EXPONENT = 2.0
 """Exponent of the complexity in the penalty of a function."""
 
 TIMED_ATOMS = 64
@@ -145,7 +145,7 @@ def fit_linear(
     :param sample_atoms: number of atoms of the sample on which functions and weights are chosen in a large dataset.
     :raises ProgramError: of the kind `out_of_time`, at the deadline.
     """
-    log(f"linear fit: a pool of {basis.n_functions} functions, cutoff {basis.cutoff:g} Å, {workers} processes")
+    log(f"linear fit: {basis.n_functions} candidate functions, cutoff {basis.cutoff:g} Å, {workers} processes")
 
     def problem_of(basis: Basis, frames: Sequence[Frame], folder: Path) -> Problem:
         factors = accumulate(basis, frames, assign_folds(frames), reference, workers, deadline, folder=folder)
@@ -187,34 +187,34 @@ def _selected_basis(basis: Basis, selection: FunctionSelection) -> tuple[Basis, 
 def with_short_distances(
     settings: FitSettings, solution: Solution, training: Sequence[Frame], workers: int
 ) -> Solution:
-    """Return the solution with the prior for short distances, if the potential has a core repulsion."""
+    """Return the solution with rows for short distances, if the potential has a core repulsion."""
     if not settings.core_repulsion:
         return solution
-    prior = short_distance_prior(solution.basis, training, assign_folds(training))
-    problem = with_short_distance_prior(solution.problem, prior, solution.selection, solution.choice, workers)
+    rows = short_distance_rows(solution.basis, training, assign_folds(training))
+    problem = with_short_distance_rows(solution.problem, rows, solution.selection, solution.choice, workers)
     return replace(solution, problem=problem)
 
 
-def short_distance_prior(basis: Basis, frames: Sequence[Frame], folds: Sequence[int]) -> ShortDistancePrior:
-    """Return the prior for distances below those in the data, fold by fold."""
+def short_distance_rows(basis: Basis, frames: Sequence[Frame], folds: Sequence[int]) -> ShortDistanceRows:
+    """Return the rows for distances below those in the data, fold by fold."""
     numbers = sorted({fold for frame, fold in zip(frames, folds, strict=True) if frame.first})
     of_fold = [[frame for frame, of in zip(frames, folds, strict=True) if of == fold] for fold in numbers]
     shortest = [shortest_distances(members, basis.cutoff) for members in of_fold]
     orders = np.array([len(key[1]) for key in basis.functions])
-    return ShortDistancePrior(RowBuilder(basis), orders, list(basis.index_of_element), basis.cutoff, shortest)
+    return ShortDistanceRows(RowBuilder(basis), orders, list(basis.index_of_element), basis.cutoff, shortest)
 
 
-def with_short_distance_prior(
-    problem: Problem, prior: ShortDistancePrior, selection: FunctionSelection, choice: Hyperparameters, workers: int
+def with_short_distance_rows(
+    problem: Problem, rows: ShortDistanceRows, selection: FunctionSelection, choice: Hyperparameters, workers: int
 ) -> Problem:
-    """Return the problem with the prior, at its largest weight that hardly raises the validation error."""
+    """Return the problem with rows for short distances, at their largest weight that hardly raises the validation error."""
     if len(problem.factors) < 2:
-        return replace(problem, prior=prior, prior_weight=PRIOR_WEIGHTS[-1])
-    for weight in PRIOR_WEIGHTS:
-        found = replace(problem, prior=prior, prior_weight=weight)
+        return replace(problem, short_distances=rows, short_distance_weight=SHORT_DISTANCE_WEIGHTS[-1])
+    for weight in SHORT_DISTANCE_WEIGHTS:
+        found = replace(problem, short_distances=rows, short_distance_weight=weight)
         error = best_ridge(found, selection, choice.weights, (choice.ridge,), workers).error
-        log(f"  weight {weight:g} of the short-distance prior: validation error {error / choice.error:.3f}")
-        if error <= PRIOR_TOLERANCE * choice.error:
+        log(f"  weight {weight:g} of the rows for short distances: validation error {error / choice.error:.3f}")
+        if error <= SHORT_DISTANCE_TOLERANCE * choice.error:
             return found
     return problem
 
@@ -238,10 +238,12 @@ def trial_error(
     """Return the validation error of a basis on some structures, with the initial weights and the best ridge strength."""
     factors = accumulate(basis, frames, assign_folds(frames), reference, workers, deadline, trial=True)
     problem = Problem(factors, penalty_of(basis), 1.0)
-    return best_ridge(problem, FunctionSelection.whole_pool(problem), Weights(*INITIAL_WEIGHTS), RIDGES, workers).error
+    return best_ridge(
+        problem, FunctionSelection.all_candidates(problem), Weights(*INITIAL_WEIGHTS), RIDGES, workers
+    ).error
 
 
 def penalty_of(basis: Basis) -> np.ndarray:
     """Return the penalty of each function (m,): a power of its complexity."""
     complexity = np.array([complexity_of(key) for key in basis.functions])
-    return np.asarray((complexity / complexity.min()) ** PRIOR_EXPONENT)
+    return np.asarray((complexity / complexity.min()) ** PENALTY_EXPONENT)

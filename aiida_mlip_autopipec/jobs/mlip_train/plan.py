@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .data import FOLDS, Frame
 from .sample import SAMPLE_ATOMS, is_large
@@ -35,12 +35,19 @@ for each function."""
 CURVE_POINTS = 4
 """Points of the learning curves, without that of the fit itself."""
 
-EXHAUSTIVE = 600
-"""Number of functions up to which all candidate hyperparameters are usually tried."""
+FEW_FUNCTIONS = 600
+"""Number of candidate functions up to which all candidate hyperparameters are usually tried."""
 
+SEARCH_FOLDS = 2
+"""Number of folds, with more candidate functions, in the search of the ridge strength of the elimination and in the learning
+curves: to save time."""
 
 FEWEST = 5
 """Smallest number of functions of an element."""
+
+AUTO_SECONDS, AUTO_WORKERS = 480.0, 2
+"""Longest estimated time (s) of a fit with an `auto` number of functions after the trials, and its number of processes. It does
+not depend on the machine, so that the potential does not either."""
 
 _FEWER = 0.95
 
@@ -56,38 +63,40 @@ def trial_cost(subset: Sequence[Frame], n_functions: int, workers: int) -> float
 
 
 def elimination_cost(n_functions: int, n_folds: int, workers: int) -> float:
-    """Return the cost (s) of one backward elimination from a pool, in some folds."""
+    """Return the cost (s) of one backward elimination, in some folds."""
     return 1e-3 + n_folds * ELIMINATION * n_functions**3 / min(workers, n_folds)
 
 
-def ridge_cost(n_pool: int, n_chosen: int, workers: int) -> float:
-    """Return the cost (s) of all ridge strengths for one pair of weights, in all folds."""
-    each = PRODUCTS * n_pool * n_chosen**2 + DECOMPOSITION * n_chosen**3
-    return 1e-3 + FOLDS * each / min(workers, FOLDS)
+def ridge_cost(n_candidates: int, n_chosen: int, workers: int, n_folds: int = FOLDS) -> float:
+    """Return the cost (s) of all ridge strengths for one pair of weights, in some folds."""
+    each = PRODUCTS * n_candidates * n_chosen**2 + DECOMPOSITION * n_chosen**3
+    return 1e-3 + n_folds * each / min(workers, n_folds)
 
 
 def step_costs(
-    settings: FitSettings, training: Sequence[Frame], n_frames_atoms: int, n_pool: int, most: int, workers: int
+    settings: FitSettings, training: Sequence[Frame], n_frames_atoms: int, n_candidates: int, most: int, workers: int
 ) -> dict[str, float]:
     """Return the costs (s) of the steps of a fit, in order.
 
     :param n_frames_atoms: number of atoms in all structures, train and test.
-    :param n_pool: number of functions in the pool, all elements.
+    :param n_candidates: number of candidate functions, all elements.
     :param most: largest number of functions in the potential, all elements.
     """
     atoms = sum(len(frame.atoms) for frame in training if frame.first)
-    chosen = min(most, n_pool)
-    exhaustive = n_pool <= EXHAUSTIVE
-    eliminations = 0 if chosen == n_pool and settings.n_functions != "auto" else (10 if exhaustive else 2.5)
+    chosen = min(most, n_candidates)
+    exhaustive = n_candidates <= FEW_FUNCTIONS
+    eliminations = 0 if chosen == n_candidates and settings.n_functions != "auto" else (10 if exhaustive else 2.5)
     ridges = 12 if exhaustive else 5
     costs = {}
     if settings.cutoff == "auto":
         tried = min(TRIAL_ATOMS, atoms)
         functions = min(TRIAL_FUNCTIONS * len(settings.elements), 3 * tried // LABELS_PER_FUNCTION)
         costs[TRIALS] = 0.1 + EXPECTED_TRIALS * matrix_cost(tried, functions, workers)
-    costs[MATRIX] = 0.1 + matrix_cost(SAMPLE_ATOMS if is_large(atoms) else atoms, n_pool, workers)
+    costs[MATRIX] = 0.1 + matrix_cost(SAMPLE_ATOMS if is_large(atoms) else atoms, n_candidates, workers)
     costs[CHOICE] = (
-        0.1 + eliminations * elimination_cost(n_pool, FOLDS, workers) + ridges * ridge_cost(n_pool, chosen, workers)
+        0.1
+        + eliminations * elimination_cost(n_candidates, FOLDS, workers)
+        + ridges * ridge_cost(n_candidates, chosen, workers)
     )
     if is_large(atoms):
         costs[FULL_MATRIX] = matrix_cost(atoms, chosen, workers) + ridge_cost(chosen, chosen, workers)
@@ -97,8 +106,9 @@ def step_costs(
         if settings.time_limit is not None:
             costs[NONLINEAR] = min(costs[NONLINEAR], settings.time_limit)
     # Once for the potential, and once without a fold, to calibrate the expected errors.
-    costs[ACTIVE_SET] = 0.1 + 2 * ACTIVE * atoms * chosen
-    costs[CURVES] = 0.1 + CURVE_POINTS * ridge_cost(n_pool, chosen, workers)
+    costs[ACTIVE_SET] = 0.1 + 2 * ACTIVE * atoms * chosen / min(2, workers)
+    folds = FOLDS if exhaustive else SEARCH_FOLDS
+    costs[CURVES] = 0.1 + CURVE_POINTS * ridge_cost(n_candidates, chosen, workers, folds)
     costs[ERRORS] = 0.5 + EVALUATION * n_frames_atoms * chosen / workers
     return costs
 
@@ -107,22 +117,23 @@ def affordable_functions(
     settings: FitSettings,
     training: Sequence[Frame],
     n_frames_atoms: int,
-    in_pool: int,
+    candidates: int,
     most: int,
     workers: int,
     seconds: float,
+    not_counted: Collection[str] = (TRIALS,),
 ) -> tuple[int, int]:
-    """Return the numbers of functions per element in the pool and in the potential with which the fit is finished within a
-    time.
+    """Return the numbers of candidate functions and of functions in the potential, per element, for a fit within a time.
 
-    :param in_pool: largest number in the pool; `most` that in the potential.
-    :param seconds: the time (s), of the steps after the trials, on the machine on which the constants were measured.
+    :param candidates: largest number of candidates; `most` that in the potential.
+    :param seconds: the time (s) on the machine on which the constants were measured.
+    :param not_counted: steps whose costs are not counted; by default the trials, which come before the choice of functions.
     """
-    elements, pool = len(settings.elements), in_pool
-    while pool > FEWEST:
-        potential = max(FEWEST, most * pool // in_pool)
-        costs = step_costs(settings, training, n_frames_atoms, elements * pool, elements * potential, workers)
-        if sum(cost for step, cost in costs.items() if step != TRIALS) <= seconds:
-            return pool, potential
-        pool = int(pool * _FEWER)
-    return min(FEWEST, in_pool), min(FEWEST, most)
+    elements, fewer = len(settings.elements), candidates
+    while fewer > FEWEST:
+        potential = max(FEWEST, most * fewer // candidates)
+        costs = step_costs(settings, training, n_frames_atoms, elements * fewer, elements * potential, workers)
+        if sum(cost for step, cost in costs.items() if step not in not_counted) <= seconds:
+            return fewer, potential
+        fewer = int(fewer * _FEWER)
+    return min(FEWEST, candidates), min(FEWEST, most)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .checkpoint import PARTS
 from .design import Factors, stacked, triangle
-from .repulsion import ShortDistancePrior
+from .repulsion import ShortDistanceRows
 
 NEGLIGIBLE_LENGTH = 1e-11
 """Norm of a column, relative to the largest, up to which it counts as zero: rounding errors are about 1e-15."""
@@ -31,19 +31,19 @@ class Weights:
 
 @dataclass(frozen=True)
 class Problem:
-    """The least-squares problem of a pool of m functions, as factors of each fold, with the penalty (m,) of each function.
+    """The least-squares problem of m candidate functions, as factors of each fold, with the penalty (m,) of each function.
 
     :ivar origin: coefficients (m,) from which the regularisation measures; by default zero. The fit solves for the difference
         from them.
-    :ivar prior: rows that are added to each fit with `prior_weight`, but are not counted in errors.
+    :ivar short_distances: rows that are added to each fit with `short_distance_weight`, but are not counted in errors.
     """
 
     factors: Sequence[Factors]
     penalty: np.ndarray
     force_weight: float
     origin: np.ndarray | None = None
-    prior: ShortDistancePrior | None = None
-    prior_weight: float = 0.0
+    short_distances: ShortDistanceRows | None = None
+    short_distance_weight: float = 0.0
 
     def folds_except(self, fold: int) -> list[int]:
         """Return all folds except one."""
@@ -58,7 +58,7 @@ class Problem:
     ) -> list[np.ndarray]:
         """Return :meth:`products` for several weights, which takes little longer than for one."""
         folds = list(folds)
-        rows = self._prior_rows(folds, functions)
+        rows = self._short_distance_rows(folds, functions)
         totals = [rows.T @ rows for _ in weights]
         for fold in folds:
             for name in PARTS:
@@ -74,7 +74,7 @@ class Problem:
         As in :meth:`products`, y is without the part of the origin.
         """
         folds = list(folds)
-        factor = self._prior_rows(folds, functions)
+        factor = self._short_distance_rows(folds, functions)
         for fold in folds:
             parts = [
                 self._weight_of(name, weights) * self._columns(getattr(self.factors[fold], name), functions)
@@ -93,10 +93,10 @@ class Problem:
         """Return the weighted RMSE of energies and forces of a fold, for the solution of k functions."""
         return self.factors[fold].errors(np.append(self.total(functions, coefficients), -1.0))
 
-    def _prior_rows(self, folds: Sequence[int], functions: np.ndarray) -> np.ndarray:
-        if self.prior is None or not folds or not self.prior_weight:
+    def _short_distance_rows(self, folds: Sequence[int], functions: np.ndarray) -> np.ndarray:
+        if self.short_distances is None or not folds or not self.short_distance_weight:
             return np.zeros((0, len(functions) + 1))
-        return self.prior_weight * self._columns(self.prior.rows(folds), functions)
+        return self.short_distance_weight * self._columns(self.short_distances.of(folds), functions)
 
     def _weight_of(self, part: str, weights: Weights) -> float:
         weight_of = {"energy": weights.energy, "forces": self.force_weight, "virial": weights.virial * weights.energy}

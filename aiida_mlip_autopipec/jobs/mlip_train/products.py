@@ -50,7 +50,7 @@ class _Group:
 class Products:
     """The functions of central atoms of one element.
 
-    `projections` are those with m >= 0 in these functions; `order` gives the index of each function, group by group.
+    `projections` are those with m >= 0 in these functions; `indices` are those of the functions, group by group.
     """
 
     def __init__(self, functions: Sequence[Any]) -> None:
@@ -67,11 +67,11 @@ class Products:
             self._add_order(order, [(index, f) for index, f in enumerate(functions) if len(f.ns) == order])
         self._pairs_begin = np.flatnonzero(np.diff(self._function_of_pair, prepend=-1))
         divided = self._divide()
-        self.order = np.array([function for members, _ in divided for function in members], dtype=int)
+        self.indices = np.array([function for members, _ in divided for function in members], dtype=int)
         self._groups = self._grouped(divided)
 
     def evaluate(self, projections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the functions (m, atoms), in this order, and the derivatives (atoms, 2, pairs) for :meth:`chain`.
+        """Return the functions (m, atoms), in the order of `indices`, and the derivatives (atoms, 2, pairs) for :meth:`chain`.
 
         :param projections: values of the projections (projections, atoms).
         """
@@ -89,12 +89,12 @@ class Products:
         values = np.empty((len(self._order_of), projections.shape[1]))
         values[self._function_of_pair[self._pairs_begin]] = np.add.reduceat(terms, self._pairs_begin)
         values /= self._order_of[:, None]
-        return values[self.order], np.ascontiguousarray(derivatives.transpose(2, 0, 1))
+        return values[self.indices], np.ascontiguousarray(derivatives.transpose(2, 0, 1))
 
     def chain(self, derivatives: np.ndarray, changes: np.ndarray) -> np.ndarray:
         """Return the changes of the functions of an atom, (k, m), for changes of its projections, (k, projections)."""
         split = np.concatenate([changes.real, changes.imag], axis=1)
-        changed = np.empty((len(changes), len(self.order)))
+        changed = np.empty((len(changes), len(self.indices)))
         for group in self._groups:
             real, imaginary = np.split(group.matrix, 2, axis=1)
             real[group.places] = derivatives[0, group.pairs]

@@ -1,4 +1,4 @@
-"""Repulsion at distances shorter than in the data: the onset of the core repulsion, and a prior for the gap above it.
+"""Repulsion at distances shorter than in the data: the onset of the core repulsion, and rows of the fit for the gap above it.
 
 Screened nuclear repulsion (ZBL): Ziegler, Biersack and Littmark, The Stopping and Range of Ions in Solids (1985).
 """
@@ -33,21 +33,20 @@ BONDED = 0.7
 """Distance, relative to the sum of the covalent radii, below which a dimer must be repulsive."""
 
 STEP = 0.05
-"""Spacing (Å) of the distances in the prior."""
+"""Spacing (Å) of the distances in the rows for short distances."""
 
 MAX_INCREASES = 40
 """Largest number of increases of the core repulsion."""
 
-PRIOR_WEIGHTS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
-"""Candidate weights of the prior: a relative error of 100 % of the repulsive force counts as much as a force error of this
-value in eV/Å."""
+SHORT_DISTANCE_WEIGHTS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+"""Candidate weights of the rows for short distances: a relative error of 100 % of the repulsive force counts as much as a
+force error of this value in eV/Å."""
 
-PRIOR_TOLERANCE = 1.05
+SHORT_DISTANCE_TOLERANCE = 1.05
 """The largest candidate weight that raises the validation error by no more than this factor is used."""
 
-
 SWITCH_DISTANCES = (0.8, 0.85, 0.9, 0.95, 1.0)
-"""Distances, relative to the onset, at which the prior keeps the energy of each order small."""
+"""Distances, relative to the onset, at which the rows for short distances keep the energy of each order small."""
 
 ORDER_ENERGY = 1.0
 """Energy of an order, relative to the repulsion at the onset, that counts as an error of 1 eV/Å."""
@@ -93,8 +92,8 @@ def onset(first: str, second: str, shortest: float = math.inf) -> float:
     return min(max(outer, ONSET_RADII * radii_sum(first, second)), shortest)
 
 
-class ShortDistancePrior:
-    """Prior rows of a linear fit for distances between the onset of the core repulsion and the shortest distance in the data.
+class ShortDistanceRows:
+    """Rows of a linear fit without data: between the onset of the core repulsion and the shortest distance in the data.
 
     The force in a dimer should be that of the screened nuclear repulsion, with a weight that falls to zero towards the data.
     Where a pair of different elements has no data but both like pairs have, its force should be the mean of the like pairs.
@@ -132,8 +131,8 @@ class ShortDistancePrior:
                 for step in self._forces[pair].keys() - self._forces[like].keys():
                     self._forces[like][step] = _force_row(builder, like, step * STEP)
 
-    def rows(self, folds: Iterable[int]) -> np.ndarray:
-        """Return the rows [X | y] of the prior for a fit to some folds (k, m + 1)."""
+    def of(self, folds: Iterable[int]) -> np.ndarray:
+        """Return the rows [X | y] of a fit to some folds (k, m + 1)."""
         shortest = shortest_of([self._shortest[fold] for fold in folds])
         return np.array([*self._of_orders, *(row for pair in self._onset for row in self._rows_of(pair, shortest))])
 

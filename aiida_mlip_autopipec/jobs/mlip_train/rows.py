@@ -101,7 +101,7 @@ class RowBuilder:
         for element in self.species.values():
             mine = [index for index, f in enumerate(functions) if f.mu0 == element]
             products = Products([functions[index] for index in mine])
-            ordered = [keys[mine[index]] for index in products.order.tolist()]
+            ordered = [keys[mine[index]] for index in products.indices.tolist()]
             in_density = [place for place, key in enumerate(ordered) if key[2] == FIRST_RADIAL]
             last = [embedding_of(element)] if basis.has_embedding else []
             columns = slice(len(order), len(order) + len(ordered) + len(last))

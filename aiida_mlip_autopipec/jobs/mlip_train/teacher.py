@@ -98,7 +98,7 @@ def fit_differences(
     found = {}
     for name, origin in _origins(teacher, training, reference, workers, deadline).items():
         problem = Problem(factors, penalty_of(teacher.basis), settings.force_weight, origin=origin)
-        selection = FunctionSelection.whole_pool(problem)
+        selection = FunctionSelection.all_candidates(problem)
         choice = optimise_hyperparameters(settings, problem, selection, workers)
         solution = Solution(teacher.basis, problem, selection, choice)
         found[name] = with_short_distances(settings, solution, training, workers)
@@ -156,9 +156,11 @@ def _energy_of_each(
     ]
     factors = accumulate(teacher.basis, constant, assign_folds(constant), reference, workers, deadline, trial=True)
     problem, weights = Problem(factors, penalty_of(teacher.basis), 1.0), Weights(*INITIAL_WEIGHTS)
-    pool = FunctionSelection.whole_pool(problem)
-    ridge = best_ridge(problem, pool, weights, RIDGES, workers).ridge if len(factors) > 1 else DEFAULT_RIDGE
-    return Ridge.of_rows(problem.stack(weights, range(len(factors)), pool.functions), problem.penalty).solve(ridge)
+    everything = FunctionSelection.all_candidates(problem)
+    ridge = best_ridge(problem, everything, weights, RIDGES, workers).ridge if len(factors) > 1 else DEFAULT_RIDGE
+    return Ridge.of_rows(problem.stack(weights, range(len(factors)), everything.functions), problem.penalty).solve(
+        ridge
+    )
 
 
 def reference_with_teacher(

@@ -1,4 +1,4 @@
-"""The pool of functions, compared with the list of pacemaker."""
+"""The candidate functions, compared with the list of pacemaker."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def of_element(basis: Basis, element: int) -> list[FunctionKey]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_without_a_limit_the_pool_has_all_functions_of_pacemaker(count: int) -> None:
+def test_without_a_limit_the_candidates_are_all_functions_of_pacemaker(count: int) -> None:
     expected = all_of_pacemaker(ELEMENTS[:count])
-    pool = Basis(potential_of(ELEMENTS[:count], 100_000))
-    assert set(pool.functions) == set(expected.functions)
-    assert len(pool.functions) == len(expected.functions)
+    candidates = Basis(potential_of(ELEMENTS[:count], 100_000))
+    assert set(candidates.functions) == set(expected.functions)
+    assert len(candidates.functions) == len(expected.functions)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_each_element_has_the_functions_of_lowest_complexity(count: int) -> None:
     number = 40
     complete = all_of_pacemaker(ELEMENTS[:count])
-    pool = Basis(potential_of(ELEMENTS[:count], number))
+    candidates = Basis(potential_of(ELEMENTS[:count], number))
     for element in range(count):
-        chosen, every = of_element(pool, element), of_element(complete, element)
+        chosen, every = of_element(candidates, element), of_element(complete, element)
         orders = Counter(len(key[1]) for key in chosen)
         assert len(chosen) == min(number, len(every))
         assert orders[1] >= min(5 * count, number // 3), "functions of one neighbour come first"
@@ -63,5 +63,5 @@ def test_each_element_has_the_functions_of_lowest_complexity(count: int) -> None
 
 
 def test_each_pair_of_elements_has_a_function_even_if_few_are_wanted() -> None:
-    pool = Basis(potential_of(ELEMENTS, 1))
-    assert {(key[0], *key[1]) for key in pool.functions} == {(a, b) for a in range(3) for b in range(3)}
+    candidates = Basis(potential_of(ELEMENTS, 1))
+    assert {(key[0], *key[1]) for key in candidates.functions} == {(a, b) for a in range(3) for b in range(3)}

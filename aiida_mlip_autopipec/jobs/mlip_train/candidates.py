@@ -1,4 +1,4 @@
-"""The pool of basis functions: those of one neighbour and those of lowest complexity of each element, with any neighbours.
+"""The candidate functions of a fit: those of one neighbour and those of lowest complexity of each element, with any neighbours.
 
 pacemaker gives each combination of elements the same number of functions: with five elements, more than half of the functions
 would have three or more different elements, and few would be of low order. Here all combinations compete. Functions are
@@ -38,7 +38,7 @@ Momenta = tuple[tuple[int, ...], tuple[int, ...]]
 Function = tuple[Neighbours, Momenta]
 
 
-def pool_configuration(potential: Mapping[str, Any]) -> BBasisConfiguration:
+def candidate_configuration(potential: Mapping[str, Any]) -> BBasisConfiguration:
     """Return the pyace configuration, with coefficients of zero, of the functions of the `potential` section of an input.
 
     Each element has `functions.number_of_functions_per_element` functions, but at least one for each neighbouring element, and
@@ -91,7 +91,7 @@ def _block(centre: str, neighbours: Neighbours) -> tuple[str, ...]:
 def _simplest(
     centre: str, elements: Sequence[str], settings: Mapping[tuple[str, ...], Any], most_first: int
 ) -> Iterator[Function]:
-    """Yield the functions of an element in the order in which they enter the pool.
+    """Yield the functions of an element in the order in which they become candidates.
 
     :param most_first: largest number of functions of one neighbour that come first. The others follow by complexity, of
         equal complexity those of low order first.
