@@ -171,7 +171,7 @@ def touched(identifier: str, profile: str | None) -> None:
         click.echo(f"{identifier} is in the provenance of no potential.")
         return
     rows = [(one.pk, one.uuid, _minute(one.created), "-".join(one.elements)) for one in found]
-    click.echo(_safe_table(rows))
+    click.echo(_safe_table(rows, ("PK", "UUID", "date", "elements")))
 
 
 @click.command()

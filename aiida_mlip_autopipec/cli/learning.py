@@ -74,7 +74,9 @@ def _learn(
     from ..config.read import parse_settings
 
     if config_file is None and not elements and not structures and previous is None:
-        raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto learn --element Cu --output cu")
+        raise click.UsageError(
+            "name a CONFIG.yaml, an --element or --structures, e.g. mlip-auto learn --element Cu --output cu"
+        )
     content = read_config(config_file, may_be_empty=bool(elements or structures or previous))
     if output is not None:
         if detach:

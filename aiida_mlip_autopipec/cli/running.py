@@ -154,7 +154,7 @@ def _list_runs() -> None:
         current = [stage for stage in stages(node) if stage.state != "waiting"]
         at = f"{current[-1].name}: {current[-1].detail}" if current else ""
         rows.append((str(node.pk), f"{node.ctime:%Y-%m-%d %H:%M}", node.label, run_state(node), at))
-    click.echo(table(rows))
+    click.echo(table(rows, ("PK", "created", "name", "state", "stage")))
 
 
 @click.command()

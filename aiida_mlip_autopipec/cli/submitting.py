@@ -118,7 +118,9 @@ def load_config(
     from ..config.schemas.pipeline import PipelineConfig
 
     if config_file is None and not elements and not structures:
-        raise click.UsageError("name a CONFIG.yaml or an --element, e.g. mlip-auto run --element Cu --output cu")
+        raise click.UsageError(
+            "name a CONFIG.yaml, an --element or --structures, e.g. mlip-auto run --element Cu --output cu"
+        )
     content = read_config(config_file, may_be_empty=bool(elements or structures))
     if elements:
         content["elements"] = list(elements)

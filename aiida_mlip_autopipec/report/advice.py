@@ -46,7 +46,11 @@ class Advice:
         """
         what = f"labelled structures {which}".strip()
         if self._made_by == ONE_SHOT:
-            return f"Generate more {what} (generator.count)." if not which else f"Add {what} (initial_dataset)."
+            return (
+                "Generate and label more structures (generator.count)."
+                if not which
+                else f"Add {what} (initial_dataset)."
+            )
         if self._made_by == LEARNING:
             return f"Allow more {what} (learning.max_labels)." if not which else f"Add {what} (initial_dataset)."
         return f"Add {what} to the training data."

@@ -295,7 +295,7 @@ def _selection_detail(run: orm.ProcessNode) -> str:
 
 def _fit_detail(metrics: dict[str, Any]) -> str:
     """Return the times of the fit; fits of older versions have no processor time."""
-    wall = f"time in the program {metrics['wall_time_s']:.0f} s"
+    wall = f"wall time of the program {metrics['wall_time_s']:.0f} s"
     return f"processor time {metrics['cpu_time_s']:.0f} s, {wall}" if "cpu_time_s" in metrics else wall
 
 
@@ -304,9 +304,7 @@ def _labelling_detail(oracle: dict[str, Any]) -> str:
         return ""
     known = f"{oracle['reused']} of {oracle['asked']} labels reused; " if oracle.get("reused") else ""
     jobs = f"{oracle['jobs']} job{'s' if oracle['jobs'] != 1 else ''}"
-    return (
-        f"{known}{jobs}, time in the program {oracle['job_time_s']:.0f} s{' in total' if oracle['jobs'] != 1 else ''}"
-    )
+    return f"{known}{jobs}, wall time of the program {oracle['job_time_s']:.0f} s{' in total' if oracle['jobs'] != 1 else ''}"
 
 
 def _seconds(process: orm.ProcessNode) -> float:

@@ -264,7 +264,7 @@ def _few_data(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Reaso
         before, last = curve[-2:]
         return (
             f"Few data: from {before['n_structures']:.0f} to {last['n_structures']:.0f} training structures the error in "
-            f"cross-validation {last_change(curve)}, so more structures will lower it further.",
+            f"cross-validation {last_change(curve)}, so more structures will probably lower it further.",
             advice.more_structures(),
         )
     if count < MIN_TRAIN_STRUCTURES or each < MIN_LABELS_PER_FUNCTION:

@@ -67,7 +67,7 @@ def _grades(rounds: Sequence[Mapping[str, Any]], points: Sequence[Mapping[str, A
     caption = (
         "Force error against extrapolation grade: a circle for each new label, filled for the last round. The next limit is "
         "the grade where the fitted line reaches the tolerated force error (dashed; "
-        "`learning.target_force_rmse` or, without it, a tenth of the root mean square force). The vertical line is the last "
-        "limit."
+        "`learning.target_force_rmse` or, without it, a tenth of the root mean square force), but it changes by at most a "
+        "factor of 2 and stays between 0.5 and 5. The vertical line is the last limit."
     )
     return [make_figure("rounds-grades", caption, plot)]

@@ -162,7 +162,7 @@ def _teacher_stage(called: Mapping[str, orm.WorkChainNode]) -> Stage:
     if not exploration.is_finished_ok:
         return Stage("teacher", state_of(exploration), f"{labelled} labelled by the teacher, exploring")
     explored = exploration.outputs.report["candidates"]
-    return Stage("teacher", "done", f"{labelled} labelled by the teacher, {explored} explored")
+    return Stage("teacher", "done", f"{labelled} labelled by the teacher, {explored} saved by exploration")
 
 
 def _structures(run: orm.WorkChainNode) -> Stage:

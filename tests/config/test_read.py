@@ -66,7 +66,7 @@ def test_message_explains_unknown_elements_and_no_as_false() -> None:
 
 def test_message_for_elements_without_default_oracle_names_choices() -> None:
     message = error_of({"elements": ["Si"]})
-    assert "does not know Si" in message
+    assert "does not support Si" in message
     assert "oracle" in message
 
 
@@ -121,7 +121,7 @@ def test_a_teacher_may_be_named_by_its_calculator_alone() -> None:
     assert PipelineConfig.model_validate(config.model_dump(mode="json")) == config
     assert "teacher.oracle: is required" in error_of({"elements": ["Cu"], "teacher": {"n_structures": 10}})
     assert "teacher: 'oracle of delphi' is not allowed" in error_of({"elements": ["Cu"], "teacher": "oracle of delphi"})
-    assert "does not know Si" in error_of(
+    assert "does not support Si" in error_of(
         {"elements": ["Si"], "oracle": {"type": "ase", "calculator": "gpaw"}, "teacher": "emt"}
     )
     assert "a teacher needs a selection" in error_of({"elements": ["Cu"], "teacher": "chgnet", "selection": "none"})

@@ -140,7 +140,7 @@ def test_the_teacher_is_a_stage_of_the_run(taught: orm.WorkChainNode) -> None:
     first = stages(taught)[0]
     explored = taught.outputs.teacher.exploration["candidates"]
     assert (first.name, first.state) == ("teacher", "done")
-    assert first.detail == f"24 labelled by the teacher, {explored} explored"
+    assert first.detail == f"24 labelled by the teacher, {explored} saved by exploration"
 
 
 def test_samplers_save_frames_at_intervals(taught: orm.WorkChainNode) -> None:

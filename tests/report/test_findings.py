@@ -202,7 +202,7 @@ def test_two_test_structures_are_too_few_for_a_verdict_on_their_kind(aiida_profi
     ("made_by", "more"),
     [
         ("PaceTrainWorkChain", "Add labelled structures to the training data."),
-        ("OneShotWorkChain", "Generate more labelled structures (generator.count)."),
+        ("OneShotWorkChain", "Generate and label more structures (generator.count)."),
         ("ActiveLearningWorkChain", "Allow more labelled structures (learning.max_labels)."),
         ("", "Add labelled structures to the training data."),
     ],

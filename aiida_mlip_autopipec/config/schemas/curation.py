@@ -42,7 +42,7 @@ class CurationConfig(StrictSettings):
     report. For the same crystal in two different cells, plane-wave DFT differs by about 5e-4 eV/atom."""
 
     max_force: PositiveFloat | None = 100.0
-    """A structure with a larger force on an atom, in eV/Å, is rejected. Bonds compressed by a third stay below this even
+    """A structure with a larger force on an atom, in eV/Å, is rejected. Bonds compressed by a fifth stay below this even
     in N2; forces beyond it come from unconverged calculations or overlapping cores. No limit if empty."""
 
     min_distance: float | None = Field(default=0.3, gt=0.0, lt=1.0)

@@ -114,7 +114,7 @@ class ExplorationConfig(StrictSettings):
     """Largest strain at the end of a deformation, up to 0.5."""
 
     max_atoms: int = Field(default=32, ge=4, le=10_000)
-    """Maximum number of atoms of an explored structure, at least 4; the saved frames are labelled by the oracle."""
+    """Maximum number of atoms of an explored structure, at least 4. Choose a size that the oracle can label."""
 
     select_grade: PositiveFloat = 2.0
     """A frame is saved if its extrapolation grade is at least this limit. `mlip-auto learn` starts with it and calibrates it

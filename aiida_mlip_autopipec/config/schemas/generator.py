@@ -72,8 +72,8 @@ class GeneratorConfig(StrictSettings):
     """Largest number of atoms in a structure given by `structures`. Set it to the largest size that the oracle can label."""
 
     seed_share: float = Field(default=0.8, ge=0.0, le=1.0)
-    """With `structures`: fraction of the generated structures that are variations of them; the others follow `weights`. With 1,
-    nothing else is generated but the free atoms."""
+    """With `structures`: fraction of the generated structures that are variations of those given; the others follow `weights`.
+    With 1, nothing else is generated but the free atoms."""
 
     variations: VariationConfig = VariationConfig()
     """With `structures`: how they are varied."""

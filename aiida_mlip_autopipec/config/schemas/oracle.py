@@ -44,7 +44,7 @@ class OracleBase(StrictSettings):
     method cannot be identified, and change it after a change of the method that cannot be detected."""
 
     max_concurrent_jobs: PositiveInt = 8
-    """Maximum number of jobs in the queue at the same time."""
+    """Maximum number of queued and running jobs of the oracle."""
 
     max_failed_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
     """A run, also the start of active learning, fails if a larger fraction of the structures has failed labels; the other
@@ -172,7 +172,7 @@ class AseOracleConfig(OracleBase):
         if self.calculator != "emt" or not unknown:
             return None
         return (
-            f"effective medium theory does not know {', '.join(unknown)} (only {', '.join(sorted(EMT_ELEMENTS))}); choose "
+            f"effective medium theory does not support {', '.join(unknown)} (only {', '.join(sorted(EMT_ELEMENTS))}); choose "
             "another oracle.calculator: one of ASE's or an import path"
         )
 
@@ -234,7 +234,7 @@ class QuantumEspressoOracleConfig(OracleBase):
     """Other parameters of pw.x, by namelist: `{SYSTEM: {nosym: true}, ELECTRONS: {mixing_beta: 0.3}}`."""
 
     max_iterations: PositiveInt = 3
-    """Maximum number of pw.x runs for one structure: if it does not converge, it is restarted with other mixing settings."""
+    """Maximum number of pw.x runs for one structure: if one does not converge, pw.x is run again with other mixing settings."""
 
     @field_validator("overrides", mode="before")
     @classmethod

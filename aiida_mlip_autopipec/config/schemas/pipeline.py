@@ -26,7 +26,7 @@ OWN_DATA = CurationConfig(remove_duplicates=False)
 
 
 class StageResources(StrictSettings):
-    """Resources of each stage."""
+    """Resources of each group of jobs."""
 
     oracle: ResourcesConfig = ResourcesConfig()
     """The jobs that label structures."""
@@ -89,13 +89,13 @@ class PipelineConfig(StrictSettings):
     """How `mlip-auto validate` and `mlip-auto run --validate` compare the potential with the oracle."""
 
     exploration: ExplorationConfig = ExplorationConfig()
-    """How `mlip-auto learn` searches for structures with a large extrapolation grade."""
+    """How `mlip-auto learn`, and each run with a teacher, search for structures with a large extrapolation grade."""
 
     learning: LearningConfig = LearningConfig()
     """Budget and targets of `mlip-auto learn`."""
 
     resources: StageResources = StageResources()
-    """Computer and scheduler options of each stage."""
+    """Computer and scheduler options of each group of jobs."""
 
     @field_validator("elements")
     @classmethod
@@ -153,9 +153,9 @@ class PipelineConfig(StrictSettings):
             return {**data, "oracle": {"type": "ase"}}
         unknown = ", ".join(element for element in elements if element not in EMT_ELEMENTS)
         raise ValueError(
-            f"no oracle given, and the built-in effective medium theory does not know {unknown} "
+            f"no oracle given, and the built-in effective medium theory does not support {unknown} "
             f"(only {', '.join(sorted(EMT_ELEMENTS))}). `mlip-auto init {' '.join(f'--element {one}' for one in elements)} "
-            "--oracle quantumespresso` writes a CONFIG.yaml with one; or choose one under the key 'oracle', for example "
-            "{type: ase, calculator: espresso, parameters: {...}}, where the calculator is one of ASE's or an import path. "
+            "--oracle quantumespresso` writes a CONFIG.yaml with an oracle; or choose one under the key 'oracle', for example "
+            "{type: ase, calculator: gpaw}, where the calculator is one of ASE's or an import path. "
             "See docs/how-to/oracles.md"
         )

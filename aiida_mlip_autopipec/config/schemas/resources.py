@@ -20,7 +20,7 @@ class ResourcesConfig(StrictSettings):
 
     cores: PositiveInt | None = None
     """Cores of a job; pw.x starts an MPI process on each. With several machines: for pw.x the cores of all machines together,
-    for other jobs those of each machine. The scheduler's default if empty."""
+    for other jobs those of each machine. The computer's or the scheduler's default if empty."""
 
     walltime: Seconds | None = None
     """Walltime of a job, in seconds; the scheduler's default if empty."""

@@ -101,8 +101,8 @@ class ComputerConfig(StrictSettings):
     """Folder for the files of jobs, accessible from all nodes of the computer; `{username}` is replaced by your user name."""
 
     scheduler: Literal["slurm", "pbspro", "torque", "sge", "lsf", "direct", "hyperqueue"] = "slurm"
-    """Scheduler of the computer; `direct` if it has none; `hyperqueue` to run many jobs inside one allocation (`pip install
-    aiida-hyperqueue`)."""
+    """Scheduler of the computer; `direct` if it has none; `hyperqueue` to run many jobs inside a few allocations
+    (`pip install 'aiida-mlip-autopipec[hyperqueue]'`)."""
 
     queue: SchedulerName | None = None
     """Default queue or partition of jobs."""
@@ -115,7 +115,7 @@ class ComputerConfig(StrictSettings):
     under your account."""
 
     mpirun: list[str] = ["srun", "-n", "{tot_num_mpiprocs}"]
-    """Command that starts an MPI program (pw.x)."""
+    """Command that starts an MPI program: pw.x, or the code of an ASE calculator."""
 
     cores: PositiveInt = 1
     """Number of cores of a node."""

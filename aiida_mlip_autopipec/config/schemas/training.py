@@ -28,8 +28,8 @@ class TrainingConfig(StrictSettings):
     """Highest correlation order, 1 to 6: the number of neighbours in a basis function, one less than its body order."""
 
     n_functions: PositiveInt | Auto = "auto"
-    """Number of basis functions of each element, or `auto`: chosen from the size of the data and the cost of the
-    potential, at most `max_functions`."""
+    """Number of basis functions of each element, or `auto`: chosen by cross-validation, within limits from the size
+    of the data and the cost of the potential, at most `max_functions`."""
 
     max_functions: PositiveInt = 1200
     """Largest number of basis functions of each element that `auto` chooses: time and memory of the potential grow with it."""

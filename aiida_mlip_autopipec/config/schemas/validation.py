@@ -55,10 +55,10 @@ class ValidationLimits(StrictSettings):
     """Largest imaginary frequency of the potential, in THz, if the oracle has none."""
 
     energy_drift: PositiveFloat = 0.005
-    """Drift of the total energy at constant energy, in eV/atom/ps."""
+    """Drift of the total energy in the NVE part of the dynamics, in eV/atom/ps."""
 
     energy_fluctuation: PositiveFloat = 0.005
-    """Standard deviation of the total energy at constant energy from its linear drift, in eV/atom."""
+    """Standard deviation of the total energy from its linear drift in the NVE part of the dynamics, in eV/atom."""
 
     closest_approach: float = Field(default=0.65, gt=0.0, lt=1.0)
     """Smallest allowed distance between atoms during the dynamics, as a fraction of the nearest-neighbour distance."""
@@ -116,7 +116,8 @@ class ValidationConfig(StrictSettings):
     """Largest Miller index of the surfaces, in the conventional cell."""
 
     slab_thickness: PositiveFloat = 12.0
-    """Smallest thickness of slabs, in Å; thinner ones of at least two cells are used if `max_atoms` does not allow it."""
+    """Smallest thickness of slabs, in Å; if such a slab has more than `max_atoms` atoms, thinner ones of at least two cells are
+    tried."""
 
     min_slab_thickness: PositiveFloat = 5.0
     """A surface is not validated if `max_atoms` does not allow a slab of this thickness, in Å."""

@@ -17,7 +17,7 @@ class VariationWeights(StrictSettings):
     """Crystals, slabs along their plane and chains along their axis, under a random strain."""
 
     rattle: NonNegativeFloat = 3.0
-    """Supercells with atoms displaced at random; for molecules these are conformers."""
+    """Supercells with atoms displaced at random; molecules with displaced atoms."""
 
     hot: NonNegativeFloat = 3.0
     """Supercells with displacements as large as in a liquid."""

@@ -15,7 +15,7 @@ from .basis import Basis, Radial, basis_settings, choose_numbers_of_functions
 from .data import Frame, ReferenceEnergies, shortest_distances
 from .linear import trial_error
 from .neighbours import neighbours
-from .plan import FEWEST, trial_cost
+from .plan import FEWEST, LABELS_PER_FUNCTION, TRIAL_ATOMS, TRIAL_FUNCTIONS, trial_cost
 from .settings import FitSettings
 
 INITIAL_SHELLS = 2.5
@@ -35,9 +35,8 @@ DEFAULT_FUNCTIONS = ("SBessel", (5.25,))
 OTHER_FUNCTIONS = (("ChebPow", (2.0,)),)
 """Radial functions by their names in pyace, and their parameters."""
 
-TRIAL_FUNCTIONS, TRIAL_ATOMS, MIN_STRUCTURES = 250, 3000, 50
-"""Number of functions of an element in the trial of the initial cutoff, largest number of atoms in a trial, and smallest number
-of structures."""
+MIN_STRUCTURES = 50
+"""Smallest number of structures in a trial."""
 
 LONGER_CUTOFF_FACTOR = 0.99
 """A longer cutoff, which costs time, must lower the validation error to this fraction."""
@@ -102,7 +101,8 @@ def choose_radial(
     )
     reason = (
         f"cross-validation on {len(subset)} structures, potentials of equal computing time (a longer cutoff has fewer "
-        f"functions); errors relative to the best: {tried}"
+        f"functions); a shorter cutoff than the first must lower the error by {1 - SHORTER_CUTOFF_FACTOR:.0%}; errors relative "
+        f"to the chosen one: {tried}"
     )
     for limit, name, more in ((candidates[0], "shortest", "shorter"), (candidates[-1], "longest", "longer")):
         if best.cutoff == limit:
@@ -177,5 +177,5 @@ def _trial_basis(settings: FitSettings, subset: Sequence[Frame], radial: Radial,
     :param share: largest number of functions of the potential, relative to that with the initial cutoff.
     """
     rows = sum(3 * len(frame.atoms) for frame in subset) / len(settings.elements)
-    n_functions = int(max(FEWEST, min(TRIAL_FUNCTIONS * share, rows // 12)))
+    n_functions = int(max(FEWEST, min(TRIAL_FUNCTIONS * share, rows // LABELS_PER_FUNCTION)))
     return Basis(basis_settings(settings, shortest_distances(subset, radial.cutoff), radial, n_functions))

@@ -203,7 +203,8 @@ def report_of(candidates: Mapping[str, Solution]) -> dict[str, Any]:
         "chosen_by": "no cross-validation: too few structures"
         if math.isnan(candidates[NO_PRIOR].choice.error)
         else "cross-validation on the labels of the oracle: the smallest product of the errors of energies and of forces, "
-        "without larger errors of forces by a prior",
+        f"where a prior must lower the product by {1 - SIGNIFICANT:.0%} and not raise the error of forces by more than "
+        f"{TOLERANCE - 1:.0%}",
         "candidates": {
             name: {
                 "n_functions": len(solution.selection.functions),
