@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import Any
 
 import numpy as np
 from mlip_common.parallel import shared, worker_pool
-from pyace import PyACECalculator
+from mlip_common.potential import load_potential
 
 from .data import Frame, ReferenceEnergies
 
-EVALUATIONS_TIMED = 5
-"""Number of timed evaluations; the fastest is reported."""
+EVALUATIONS_TIMED, ATOMS_TIMED = 5, 256
+"""Number of timed evaluations, of which the fastest is reported, and of atoms."""
 
 
 class _Evaluation:
@@ -22,13 +23,13 @@ class _Evaluation:
 
     def __init__(self, path: Path, frames: Sequence[Frame]) -> None:
         self.frames = frames
-        self._path = str(path)
+        self._path = path
         self._calculator: Any = None
 
     @property
     def calculator(self) -> Any:
         if self._calculator is None:
-            self._calculator = PyACECalculator(self._path)
+            self._calculator = load_potential(self._path)
         return self._calculator
 
 
@@ -71,10 +72,14 @@ def errors_of(
 
 
 def evaluation_time(path: Path, frames: Sequence[Frame]) -> float:
-    """Return the processor time (µs per atom) of energy and forces on one core, the shortest of several runs."""
+    """Return the processor time (µs per atom) of energy and forces on one core: the shortest of several runs."""
     largest = max(frames, key=lambda frame: len(frame.atoms) * bool(frame.atoms.pbc.all())).atoms
-    atoms = largest.repeat(max(1, round((64 / len(largest)) ** (1 / 3)))) if largest.pbc.all() else largest.copy()
-    atoms.calc = PyACECalculator(str(path))
+    atoms = (
+        largest.repeat(max(1, math.ceil((ATOMS_TIMED / len(largest)) ** (1 / 3))))
+        if largest.pbc.all()
+        else largest.copy()
+    )
+    atoms.calc = load_potential(path)
     atoms.get_forces()
     seconds = []
     for step in range(EVALUATIONS_TIMED):
