@@ -209,15 +209,19 @@ def _bars(name: str, caption: str, bars: Sequence[tuple[str, float]], label: str
 
 
 def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
-    """Return plots of the cross-validation errors over the numbers of structures and of functions, if the fit computed them."""
+    """Return plots of the cross-validation errors over the numbers of structures and of functions, and over the time of
+    potentials with fewer functions, if the fit computed them.
+    """
     curves = metrics.get("learning_curve") or {}
+    last_time = {"microseconds_per_atom": metrics.get("microseconds_per_atom")}
     figures = []
     for name, key, what in (
         ("by_structures", "n_structures", "training structures"),
         ("by_functions", "n_functions", "functions"),
+        ("by_functions", "microseconds_per_atom", "time of energy and forces (µs per atom)"),
     ):
-        points = curves.get(name, [])
-        if len(points) < 2:
+        points = [*curves.get(name, [])[:-1], *({**last_time, **point} for point in curves.get(name, [])[-1:])]
+        if len(points) < 2 or any(point.get(key) is None for point in points):
             continue
         xs = [point[key] for point in points]
         energies, forces = ([point[error] for point in points] for error in ("energy_rms", "force_rms"))
@@ -233,11 +237,19 @@ def learning_curves(metrics: dict[str, Any]) -> list[Figure]:
             plot.line(xs, values, colour)
             plot.dots(xs, values, colour)
             plot.text(x.high, y.high, f"{unit} ", colour=colour, anchor="right", above=-18 * line)
-        caption = (
-            f"From {points[-2][key]:.0f} to {points[-1][key]:.0f} {key.removeprefix('n_')} the error {last_change(points)}. "
-            "Energies: the error of a structure divided by the square root of its number of atoms, as in the fit."
-        )
-        figures.append(make_figure(f"learning-{name.removeprefix('by_')}", caption, plot))
+        if key == "microseconds_per_atom":
+            of_points = ", ".join(str(point["n_functions"]) for point in points)
+            caption = (
+                f"Potentials with {of_points} functions; the last one is this potential. `training.speed` or fewer functions "
+                "(`n_functions`) make it faster."
+            )
+        else:
+            caption = (
+                f"From {points[-2][key]:.0f} to {points[-1][key]:.0f} {key.removeprefix('n_')} the error "
+                f"{last_change(points)}. "
+                "Energies: the error of a structure divided by the square root of its number of atoms, as in the fit."
+            )
+        figures.append(make_figure(f"learning-{key.removeprefix('n_').split('_')[0]}", caption, plot))
     return figures
 
 

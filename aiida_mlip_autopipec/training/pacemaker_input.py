@@ -12,23 +12,31 @@ from ..config.schemas.training import TrainingConfig
 INPUT, DATASET = "input.yaml", "dataset.traj"
 """Names of the files that `pace_train` reads."""
 
-RADIAL_AND_ANGULAR_SIZES = {
-    "UNARY": ((15, 8, 6, 4, 3, 2), (0, 6, 5, 3, 2, 1)),
-    "BINARY": ((15, 6, 4, 3, 2, 1), (0, 4, 3, 2, 1, 0)),
-    "TERNARY": ((15, 3, 3, 2, 1), (0, 2, 2, 1, 1)),
-    "QUATERNARY": ((15, 3, 2, 1, 1), (0, 2, 2, 1, 1)),
-    "QUINARY": ((15, 3, 2, 1, 1), (0, 2, 2, 1, 1)),
+BLOCKS = ("UNARY", "BINARY", "TERNARY", "QUATERNARY", "QUINARY")
+"""Names of the functions between one element, two elements, ..."""
+
+RADIAL_SIZES = {
+    "accurate": ((15, 8, 6, 4, 3, 2), (15, 6, 4, 3, 2, 1), (15, 3, 3, 2, 1), (15, 3, 2, 1, 1), (15, 3, 2, 1, 1)),
+    "balanced": ((15, 6, 5, 4, 3, 2), (15, 6, 4, 3, 2, 1), (15, 3, 3, 2, 1), (15, 3, 2, 1, 1), (15, 3, 2, 1, 1)),
+    "fast": ((15, 4, 4, 3, 2), (15, 4, 3, 2, 1), (15, 3, 2, 1), (15, 3, 2, 1), (15, 3, 2, 1)),
 }
-"""Numbers of radial functions (nradmax) and highest angular momenta (lmax) by correlation order, starting at 1, of the
-functions between one element, two elements, ...; larger at low orders than in pacemaker's template, where more functions help
-most."""
+"""Numbers of radial functions (nradmax) of each of the :data:`BLOCKS`, by correlation order, starting at 1; larger than in
+pacemaker's template at low orders, where more functions help most."""
+
+ANGULAR_SIZES = {
+    "accurate": ((0, 6, 5, 3, 2, 1), (0, 4, 3, 2, 1, 0), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1)),
+    "balanced": ((0, 4, 4, 3, 2, 1), (0, 4, 3, 2, 1, 0), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1)),
+    "fast": ((0, 3, 3, 2, 1), (0, 3, 2, 1, 0), (0, 2, 2, 1), (0, 2, 2, 1), (0, 2, 2, 1)),
+}
+"""Highest angular momenta (lmax), as :data:`RADIAL_SIZES`. A single function with the largest one makes the potential slower:
+all products of radial functions and spherical harmonics up to it are computed for each neighbour."""
 
 EMBEDDINGS = {
     True: {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2},
     False: {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1},
 }
-"""The densities of an atom with and without the embedding of a second density of fixed coefficients. The nonlinear engine adds
-one with fitted coefficients itself."""
+"""Settings of pyace for two densities, of which the second has fixed coefficients and is under a square root, and for one. The
+nonlinear engine starts with one; it adds a second one, and fits its coefficients."""
 
 DEFAULT_CUTOFF = 6.0
 """Cutoff (Å) in the part of the file that pacemaker reads, if it is `auto`, so that `pace_train` chooses it."""
@@ -64,7 +72,9 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
                         "nradmax_by_orders": list(radial[: config.order]),
                         "lmax_by_orders": list(angular[: config.order]),
                     }
-                    for name, (radial, angular) in list(RADIAL_AND_ANGULAR_SIZES.items())[: len(elements)]
+                    for name, radial, angular in list(
+                        zip(BLOCKS, RADIAL_SIZES[config.speed], ANGULAR_SIZES[config.speed], strict=True)
+                    )[: len(elements)]
                 },
             },
         },
@@ -81,6 +91,7 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
                 "cutoff",
                 "n_functions",
                 "max_functions",
+                "speed",
                 "energy_weight",
                 "force_weight",
                 "ridge",

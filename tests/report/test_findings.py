@@ -117,6 +117,21 @@ def test_caption_of_a_learning_curve_gives_the_change_of_both_errors(aiida_profi
     assert "From 50 to 100 structures the error fell to 69 % for energies, to 92 % for forces." in figure.caption
 
 
+def test_learning_curve_over_the_time_ends_at_the_potential() -> None:
+    points: list[dict[str, Any]] = [
+        {"n_structures": 100, "n_functions": n, "energy_rms": error, "force_rms": error, "microseconds_per_atom": time}
+        for n, error, time in ((50, 1.0, 40.0), (100, 0.7, 60.0))
+    ]
+    points.append({"n_structures": 100, "n_functions": 200, "energy_rms": 0.5, "force_rms": 0.5})
+    metrics = {"learning_curve": {"by_structures": [], "by_functions": points}, "microseconds_per_atom": 100.0}
+    assert [figure.name for figure in learning_curves(metrics)] == ["learning-functions", "learning-microseconds"]
+    assert "50, 100, 200 functions" in learning_curves(metrics)[1].caption
+    # Fits of earlier versions have no times.
+    for point in points[:-1]:
+        del point["microseconds_per_atom"]
+    assert [figure.name for figure in learning_curves(metrics)] == ["learning-functions"]
+
+
 @pytest.mark.parametrize(("fraction", "text"), [(0.0, "0 %"), (0.001, "< 1 %"), (0.04, "4 %"), (1.25, "125 %")])
 def test_percentages_are_formatted_in_one_way(fraction: float, text: str) -> None:
     assert percent(fraction) == text

@@ -34,9 +34,26 @@ def test_auto_settings_are_numbers_in_the_part_for_pacemaker() -> None:
     assert written["pace_train"]["cutoff"] == written["pace_train"]["n_functions"] == "auto"
 
 
+def test_a_faster_potential_has_lower_limits_of_radial_functions_and_angular_momenta() -> None:
+    limits = {speed: content(speed=speed) for speed in ("fast", "balanced", "accurate")}
+    for name in ("UNARY", "BINARY"):
+        for key in ("nradmax_by_orders", "lmax_by_orders"):
+            fast, balanced, accurate = (written["potential"]["functions"][name][key] for written in limits.values())
+            assert max(fast[1:]) <= max(balanced[1:]) <= max(accurate[1:]) and fast != accurate
+    assert [written["pace_train"]["speed"] for written in limits.values()] == list(limits)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("cutoff", 1.0), ("order", 0), ("order", 7), ("engine", "magic"), ("max_epochs", 0), ("ridge", -1.0)],
+    [
+        ("speed", "slow"),
+        ("cutoff", 1.0),
+        ("order", 0),
+        ("order", 7),
+        ("engine", "magic"),
+        ("max_epochs", 0),
+        ("ridge", -1.0),
+    ],
 )
 def test_values_out_of_range_are_refused(key: str, value: object) -> None:
     with pytest.raises(ValueError, match=key):

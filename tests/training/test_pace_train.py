@@ -135,6 +135,7 @@ def test_learning_curves_end_at_the_fit(fitted: Path) -> None:
     # The fit itself is the last point of both curves.
     assert by_structures[-1] == by_functions[-1]
     assert by_structures[-1]["force_rms"] == pytest.approx(metrics["chosen"]["validation_force_rms"])
+    assert all(point["microseconds_per_atom"] > 0.0 for point in by_functions[:-1])
 
 
 def test_the_metrics_are_those_of_the_potential_file(fitted: Path) -> None:

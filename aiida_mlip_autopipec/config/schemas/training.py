@@ -10,6 +10,8 @@ from .base import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, 
 
 Auto = Literal["auto"]
 
+Speed = Literal["fast", "balanced", "accurate"]
+
 
 class TrainingConfig(StrictSettings):
     """The Atomic Cluster Expansion (ACE) potential and how it is fitted.
@@ -34,6 +36,11 @@ class TrainingConfig(StrictSettings):
     max_functions: PositiveInt = 1200
     """Largest number of basis functions of each element that `auto` chooses: time and memory of the potential grow with it."""
 
+    speed: Speed = "balanced"
+    """Computing time of the potential against its errors: limits of radial functions, of angular momenta and of the `auto`
+    number of functions. `fast` takes about half the time of `balanced`, `accurate` about twice as long; the report shows
+    errors and times with fewer functions."""
+
     energy_weight: PositiveFloat | Auto = "auto"
     """Weight of an energy (eV, divided by the square root of the number of atoms) against a force component (eV/Å);
     `auto` by cross-validation."""
@@ -53,8 +60,8 @@ class TrainingConfig(StrictSettings):
     """Maximum number of restarts, from its checkpoint, of a fit whose job is killed (walltime, lost node)."""
 
     embedding: bool = True
-    """Linear engine: add one more function for each element, about the square root of the density of neighbours, which helps
-    to describe metals from dimers to crystals. The choice of functions may remove it."""
+    """Linear engine: add one more function for each element, approximately the square root of the density of neighbours,
+    which helps to describe metals from dimers to crystals. The choice of functions may remove it."""
 
     core_repulsion: bool = True
     """Add a pair repulsion at distances shorter than any bond: where the universal nuclear repulsion (ZBL) of a pair exceeds

@@ -18,11 +18,7 @@ from .embedding import DENSITY_COEFFICIENT, EXPONENT, NAME, NAME_WITHOUT_EMBEDDI
 from .neighbours import neighbours
 from .plan import AUTO_SECONDS, AUTO_WORKERS, FEWEST, NONLINEAR, TRIALS, affordable_functions
 from .repulsion import SWITCH_WIDTH, onset
-from .settings import FitSettings
-
-MAX_WORK = 60_000
-"""Largest product of the `auto` number of functions of an element and the mean number of neighbours: it limits the cost of the
-potential."""
+from .settings import MAX_WORK, FitSettings
 
 CANDIDATE_RATIO = 2
 """Number of candidate functions, relative to the largest number in the potential."""
@@ -90,7 +86,7 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
                 f"{scarcest}: set fewer functions (n_functions), or label more structures",
             )
         return max(int(requested), min(supported, CANDIDATE_RATIO * int(requested))), int(requested)
-    affordable = int(MAX_WORK / max(1.0, _mean_neighbours(training, cutoff)))
+    affordable = int(MAX_WORK[settings.speed] / max(1.0, _mean_neighbours(training, cutoff)))
     selectable = MAX_CANDIDATES // (CANDIDATE_RATIO * len(elements))
     most = max(FEWEST, min(supported, affordable, selectable, settings.max_functions))
     candidates, atoms = min(supported, CANDIDATE_RATIO * most), sum(atoms_of.values())

@@ -7,7 +7,7 @@ removal raises the loss least.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.linalg import lapack
@@ -19,7 +19,7 @@ STEP = 0.9
 
 
 def eliminate(
-    products: np.ndarray, penalty: np.ndarray, sizes: list[int], ridge: float
+    products: np.ndarray, penalty: np.ndarray, sizes: Sequence[int], ridge: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the remaining functions (k,) and their coefficients (k,) for each of several decreasing sizes.
 

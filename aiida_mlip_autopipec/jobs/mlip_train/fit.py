@@ -145,7 +145,7 @@ def train(
         list(written)
     calibration = expected_errors(held_out, frames, reference, out / "potential.yaml", active_set)
     progress.begin(CURVES)
-    curves = learning_curve(solution, workers)
+    curves = learning_curve(solution, frames, workers)
     facts |= {
         "engine": engine,
         "elements": settings.elements,

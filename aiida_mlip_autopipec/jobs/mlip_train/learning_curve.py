@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mlip_common.errors import log
 from mlip_common.parallel import shared
 from mlip_common.progress import progress
+from pyace import ACEBBasisSet
 
+from .data import Frame
 from .elimination import eliminate
+from .evaluation import evaluation_time
 from .hyperparameters import mean_errors, over_folds
 from .linear import Solution
 from .plan import FEW_FUNCTIONS, SEARCH_FOLDS, ridge_cost
@@ -20,16 +25,17 @@ from .problem import Ridge
 FOLDS_FITTED = (1, 2)
 """Numbers of folds to fit, in addition to all except the hold-out fold."""
 
-FUNCTION_FRACTIONS = (0.25, 0.5)
+FUNCTION_FRACTIONS = (0.125, 0.25, 0.5)
 """Fractions of the functions to fit, in addition to all functions; they are selected by elimination."""
 
 
-def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:
+def learning_curve(solution: Solution, frames: Sequence[Frame], workers: int) -> dict[str, Any]:
     """Return the validation errors with fewer structures and with fewer functions, at the chosen weights and ridge.
 
+    :param frames: structures, of which the largest is used to measure the speed of potentials with fewer functions.
     :returns: `by_structures` and `by_functions`: lists of `n_structures` (mean over the folds), `n_functions`, and RMSE
-        `energy_rms` and `force_rms` of a hold-out fold, weighted as in the fit (geometric mean over the folds). Empty if
-        there are too few structures for cross-validation.
+        `energy_rms` and `force_rms` of a hold-out fold, weighted as in the fit (geometric mean over the folds). With fewer
+        functions also `microseconds_per_atom`. Empty if there are too few structures for cross-validation.
     """
     n_folds, n_functions = len(solution.problem.factors), len(solution.selection.functions)
     if n_folds < 2:
@@ -47,7 +53,10 @@ def learning_curve(solution: Solution, workers: int) -> dict[str, Any]:
     else:
         full = _fitted(solution, hold_out, n_folds - 1, n_functions, workers)
     by_structures = [_fitted(solution, hold_out, folds, n_functions, workers) for folds in fewer]
-    by_functions = [_fitted(solution, hold_out, n_folds - 1, count, workers) for count in counts]
+    by_functions = [
+        _fitted(solution, hold_out, n_folds - 1, count, workers) | {"microseconds_per_atom": time_of}
+        for count, time_of in zip(counts, _evaluation_times(solution, counts, frames), strict=True)
+    ]
     log(f"learning curves in {time.monotonic() - start:.1f} s")
     return {"by_structures": [*by_structures, full], "by_functions": [*by_functions, full]}
 
@@ -59,6 +68,22 @@ def _fitted(
     mean = mean_errors(over_folds(_errors, jobs, solution, workers))
     progress.add(ridge_cost(len(solution.problem.penalty), n_functions, workers, len(hold_out)))
     return _point(solution, folds_fitted, n_functions, *mean.tolist())
+
+
+def _evaluation_times(solution: Solution, counts: Sequence[int], frames: Sequence[Frame]) -> list[float]:
+    """Return the times (µs per atom) of potentials with the most important functions, for several rising numbers of them."""
+    problem, choice, functions = solution.problem, solution.choice, solution.selection.functions
+    if not counts:
+        return []
+    products = problem.products(choice.weights, range(len(problem.factors)), functions)
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "fewer.yace"
+        for remaining, coefficients in eliminate(products, problem.penalty[functions], counts[::-1], choice.ridge):
+            configuration = solution.basis.reduced(functions[remaining], coefficients)
+            ACEBBasisSet(configuration).to_ACECTildeBasisSet().save_yaml(str(path))
+            found.append(evaluation_time(path, frames))
+    return found[::-1]
 
 
 def _point(

@@ -32,7 +32,7 @@ EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_PER_FUNCTION = 5, 250, 300
 """Typical number of trials of cutoffs; number of functions of an element in that of the initial cutoff; largest number of atoms
 in a trial; and the force components for each function."""
 
-CURVE_POINTS = 4
+CURVE_POINTS = 5
 """Points of the learning curves, without that of the fit itself."""
 
 FEW_FUNCTIONS = 600

@@ -21,6 +21,7 @@ ALLOWED_KEYS = {
         "cutoff",
         "n_functions",
         "max_functions",
+        "speed",
         "energy_weight",
         "force_weight",
         "ridge",
@@ -29,6 +30,10 @@ ALLOWED_KEYS = {
     },
 }
 """Allowed keys of `input.yaml`, by section: upstream silently ignores unknown keys."""
+
+MAX_WORK = {"fast": 20_000, "balanced": 60_000, "accurate": 60_000}
+"""Largest product of the `auto` number of functions of an element and the mean number of neighbours, by `speed`: it limits the
+cost of the potential."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class FitSettings:
     cutoff: float | str = "auto"
     n_functions: int | str = "auto"
     max_functions: int = 1200
+    speed: str = "accurate"
     energy_weight: float | str = "auto"
     force_weight: float = 1.0
     ridge: float | str = "auto"
@@ -80,4 +86,8 @@ def read_settings(path: Path) -> FitSettings:
     settings = FitSettings(potential=raw["potential"], raw=raw, **(raw.get("pace_train") or {}))
     if settings.engine not in ("linear", "nonlinear"):
         raise ProgramError("bad_input", f"{path}: pace_train.engine is {settings.engine!r}; allowed: linear, nonlinear")
+    if settings.speed not in MAX_WORK:
+        raise ProgramError(
+            "bad_input", f"{path}: pace_train.speed is {settings.speed!r}; allowed: {', '.join(MAX_WORK)}"
+        )
     return settings
