@@ -33,11 +33,11 @@ def test_both_decompositions_give_the_same_coefficients() -> None:
     generator = np.random.default_rng(8)
     rows = generator.normal(size=(50, 13)) * np.geomspace(1, 1e-3, 13)
     penalty = generator.uniform(1, 10, 12)
-    of_rows, of_products = Ridge.of_rows(rows, penalty), Ridge.of_products(rows.T @ rows, penalty)
+    of_rows, of_normal_matrix = Ridge.of_rows(rows, penalty), Ridge.of_normal_matrix(rows.T @ rows, penalty)
     normal = rows[:, :-1].T @ rows[:, :-1]
     for ridge in (1e-12, 1e-4, 1e-1):
         coefficients = of_rows.solve(ridge)
-        assert of_products.solve(ridge) == pytest.approx(coefficients, rel=1e-6)
+        assert of_normal_matrix.solve(ridge) == pytest.approx(coefficients, rel=1e-6)
         # The gradients of loss and penalty are equal: one ridge strength for all scaled columns.
         residual = rows[:, :-1].T @ rows[:, -1] - normal @ coefficients
         strength = residual / (coefficients * penalty**2 * np.diag(normal))
@@ -53,7 +53,7 @@ def test_root_of_the_inverse_normal_matrix() -> None:
     scale = 1.0 / (penalty * np.sqrt(np.diag(normal)))[determined]
     largest = np.linalg.eigvalsh(normal[np.ix_(determined, determined)] * np.outer(scale, scale))[-1]
     expected = np.linalg.inv(normal[np.ix_(determined, determined)] + ridge * largest * np.diag(scale**-2))
-    root = Ridge.of_products(rows.T @ rows, penalty).root_of_inverse(ridge)
+    root = Ridge.of_normal_matrix(rows.T @ rows, penalty).root_of_inverse(ridge)
     assert np.array_equal(root[4], np.zeros(12)), "a zero column has no information"
     assert (root @ root.T)[np.ix_(determined, determined)] == pytest.approx(expected, rel=1e-8)
 

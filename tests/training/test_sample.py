@@ -42,7 +42,7 @@ def many() -> list[Frame]:
         atoms.calc = None
         frames.append(Frame(atoms, energy, forces, None, "train", number, family))
     duplicates = [
-        Frame(frame.atoms, frame.energy, frame.forces, None, "train", frame.group, frame.family, first=False)
+        Frame(frame.atoms, frame.energy, frame.forces, None, "train", frame.group, frame.family, is_first=False)
         for frame in frames[:10]
     ]
     return [*frames, *duplicates]
@@ -50,8 +50,8 @@ def many() -> list[Frame]:
 
 def test_a_sample_has_the_same_shares_of_kinds_and_whole_groups(many: list[Frame]) -> None:
     sample = sample_of(many, 960)
-    assert sum(len(frame.atoms) for frame in sample if frame.first) == pytest.approx(960, abs=ATOMS)
-    shares = Counter(frame.family for frame in sample if frame.first)
+    assert sum(len(frame.atoms) for frame in sample if frame.is_first) == pytest.approx(960, abs=ATOMS)
+    shares = Counter(frame.family for frame in sample if frame.is_first)
     assert shares["dense"] / shares.total() == pytest.approx(0.25, abs=0.03)
     groups = {frame.group for frame in sample}
     assert len(sample) == sum(frame.group in groups for frame in many)

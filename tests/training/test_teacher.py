@@ -39,7 +39,7 @@ def test_fit_solves_for_the_difference_from_the_prior() -> None:
     weights, functions = initial_weights(FitSettings({})), np.arange(12)
     for ridge in (1e-10, 1e-2):
         solved = [
-            Ridge.of_products(problem.products(weights, [0, 1, 2], functions), problem.penalty).solve(ridge)
+            Ridge.of_normal_matrix(problem.normal_matrix(weights, [0, 1, 2], functions), problem.penalty).solve(ridge)
             for problem in (plain, moved)
         ]
         assert solved[1] == pytest.approx(solved[0], abs=1e-12)

@@ -76,7 +76,7 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
         for symbol in frame.atoms.get_chemical_symbols():
             atoms_of[symbol] += 1
     scarcest = min(atoms_of, key=lambda element: atoms_of[element])
-    rows = sum(1 + 3 * len(frame.atoms) for frame in training if frame.first) / len(elements)
+    rows = sum(1 + 3 * len(frame.atoms) for frame in training if frame.is_first) / len(elements)
     supported = max(FEWEST, min(atoms_of[scarcest] // 2, int(rows) // 8))
     if requested != "auto":
         if atoms_of[scarcest] < int(requested):

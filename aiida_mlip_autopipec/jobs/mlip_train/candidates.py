@@ -25,7 +25,7 @@ from pyace.multispecies_basisextension import (
     validate_bonds_nradmax_lmax_nradbase,
 )
 
-PAIR_FRACTION = 1 / 3
+ONE_NEIGHBOUR_FRACTION = 1 / 3
 """Fraction of the functions up to which those of one neighbour come first: they cost little, and energies at short distances
 need many of them."""
 
@@ -50,7 +50,7 @@ def candidate_configuration(potential: Mapping[str, Any]) -> BBasisConfiguration
     functions: dict[tuple[str, ...], list[Any]] = {elements_of_block: [] for elements_of_block in settings}
     for centre in elements:
         n_densities = settings[(centre,)]["ndensity"]
-        most_first = max(len(elements), int(PAIR_FRACTION * number))
+        most_first = max(len(elements), int(ONE_NEIGHBOUR_FRACTION * number))
         for neighbours, momenta in islice(_simplest(centre, elements, settings, most_first), number):
             functions[_block(centre, neighbours)].append(_function(centre, neighbours, momenta, n_densities))
     configuration = BBasisConfiguration()

@@ -25,9 +25,9 @@ FOLDS = 5
 class Frame:
     """A labelled structure: energy in eV, forces (n, 3) in eV/Å, and virial (6,) in eV.
 
-    The virial, volume times stress in Voigt order, exists only for periodic structures with a stress. `equal` is the number of
-    duplicates in the training data, this structure included, of which one is the `first`. `above_hull` is the energy (eV/atom)
-    of a training structure above the convex hull of all training structures.
+    The virial, volume times stress in Voigt order, exists only for periodic structures with a stress. `n_equal` is the number
+    of equal structures in the training data, this one included; for one of them, `is_first` is true. `above_hull` is the
+    energy (eV/atom) of a training structure above the convex hull of all training structures.
     """
 
     atoms: Atoms
@@ -37,8 +37,8 @@ class Frame:
     split: str
     group: int
     family: str
-    equal: int = 1
-    first: bool = True
+    n_equal: int = 1
+    is_first: bool = True
     above_hull: float = 0.0
 
 
@@ -71,7 +71,7 @@ def _mark_duplicates(frames: Sequence[Frame]) -> list[Frame]:
     marked = []
     for frame in frames:
         if frame.split == "train":
-            frame = replace(frame, equal=of_group[frame.group], first=frame.group not in seen)
+            frame = replace(frame, n_equal=of_group[frame.group], is_first=frame.group not in seen)
             seen.add(frame.group)
         marked.append(frame)
     return marked
@@ -148,7 +148,7 @@ def reference_energies(settings: FitSettings, frames: Sequence[Frame]) -> Refere
         isolated[symbol] = min(frame.energy, isolated.get(symbol, frame.energy))
     if all(element in isolated for element in settings.elements):
         return ReferenceEnergies({element: isolated[element] for element in settings.elements}, "isolated_atoms")
-    training = [frame for frame in frames if frame.split == "train" and frame.first]
+    training = [frame for frame in frames if frame.split == "train" and frame.is_first]
     counts = np.array(
         [[frame.atoms.get_chemical_symbols().count(el) for el in settings.elements] for frame in training]
     )

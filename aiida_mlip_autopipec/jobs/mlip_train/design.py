@@ -110,7 +110,7 @@ def frame_weights(frame: Frame) -> tuple[float, float]:
     largest = float(np.abs(frame.forces).max())
     downweight = 1.0 / (1.0 + (largest / LARGE_FORCE) ** 2) ** 0.5
     of_energy = downweight / (1.0 + frame.above_hull / HIGH_ENERGY)
-    return of_energy / (len(frame.atoms) * frame.equal) ** 0.5, downweight if frame.first else 0.0
+    return of_energy / (len(frame.atoms) * frame.n_equal) ** 0.5, downweight if frame.is_first else 0.0
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,14 @@ def _reduce_chunk(indices: Sequence[int]) -> list[np.ndarray]:
         frame = work.frames[index]
         of_energy, of_forces = frame_weights(frame)
         target = frame.energy - work.reference.of(frame.atoms)
-        if not frame.first:
+        if not frame.is_first:
             rows[0].append(of_energy * np.append(work.builder.energy_row(frame.atoms), target)[None])
             continue
         of_frame = work.builder.rows(frame.atoms, strain=frame.virial is not None)
         rows[0].append(of_energy * np.append(of_frame.energy, target)[None])
         rows[1].append(of_forces * np.column_stack([of_frame.forces, frame.forces.ravel()]))
         if frame.virial is not None:
-            rows[2].append(of_energy * frame.equal**0.5 * np.column_stack([of_frame.virial, frame.virial]))
+            rows[2].append(of_energy * frame.n_equal**0.5 * np.column_stack([of_frame.virial, frame.virial]))
     return [triangle(stacked(rows.pop(0))) for _ in PARTS]
 
 
@@ -164,7 +164,7 @@ def problem_key(basis: Basis, frames: Sequence[Frame], chunks: Sequence[Any], re
     facts = (FORMAT, basis.cutoff, basis.settings, basis.functions, chunks, sorted(reference.of_element.items()))
     digest = hashlib.blake2b(repr(facts).encode(), digest_size=16)
     for frame in frames:
-        digest.update(repr((frame.equal, frame.first, frame.atoms.pbc.tolist())).encode())
+        digest.update(repr((frame.n_equal, frame.is_first, frame.atoms.pbc.tolist())).encode())
         virial = np.zeros(0) if frame.virial is None else frame.virial
         numbers = (
             frame.atoms.numbers,
@@ -179,7 +179,7 @@ def problem_key(basis: Basis, frames: Sequence[Frame], chunks: Sequence[Any], re
     return digest.hexdigest()
 
 
-def accumulate(
+def reduced_design_matrix(
     basis: Basis,
     frames: Sequence[Frame],
     folds: Sequence[int],
@@ -199,7 +199,11 @@ def accumulate(
     sizes = {
         fold: (len(atoms), 3 * sum(atoms))
         for fold in range(FOLDS)
-        if (atoms := [len(frame.atoms) for frame, of in zip(frames, folds, strict=True) if of == fold and frame.first])
+        if (
+            atoms := [
+                len(frame.atoms) for frame, of in zip(frames, folds, strict=True) if of == fold and frame.is_first
+            ]
+        )
     }
     empty = [np.zeros((0, basis.n_functions + 1))] * len(PARTS)
     work = _Work(RowBuilder(basis), frames, reference)

@@ -19,18 +19,18 @@ STEP = 0.9
 
 
 def eliminate(
-    products: np.ndarray, penalty: np.ndarray, sizes: Sequence[int], ridge: float
+    normal_matrix: np.ndarray, penalty: np.ndarray, sizes: Sequence[int], ridge: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the remaining functions (k,) and their coefficients (k,) for each of several decreasing sizes.
 
-    :param products: [X | y]^T [X | y], (m + 1, m + 1).
+    :param normal_matrix: [X | y]^T [X | y], (m + 1, m + 1).
     :param penalty: penalty of each function in the prior (m,).
     :param ridge: ridge strength, relative to the norm of the normal matrix. A larger one is used if rounding errors make the
         normal matrix indefinite.
-    :raises LinAlgError: if `products` is not finite.
+    :raises LinAlgError: if `normal_matrix` is not finite.
     """
-    scale = np.append(column_scale(np.sqrt(np.diag(products)[:-1]), penalty), 1.0)
-    scaled = products * np.outer(scale, scale)
+    scale = np.append(column_scale(np.sqrt(np.diag(normal_matrix)[:-1]), penalty), 1.0)
+    scaled = normal_matrix * np.outer(scale, scale)
     normal, target = scaled[:-1, :-1], scaled[:-1, -1]
     floor = ridge * float(np.linalg.norm(normal))
     remaining = np.arange(len(penalty))

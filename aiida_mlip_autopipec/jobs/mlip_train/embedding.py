@@ -1,4 +1,4 @@
-"""The embedding: one more basis function of each element, about the square root of the density of the neighbours of an atom.
+"""The embedding: one more basis function of each element, approximately the square root of the density of neighbours.
 
 The binding energy of an atom in a metal grows about as the square root of the number of its neighbours (Finnis and Sinclair,
 Philos. Mag. A 50, 45 (1984)). Products of a few projections cannot describe this well both in dimers and in crystals. In pyace

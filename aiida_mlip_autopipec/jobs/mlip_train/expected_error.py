@@ -48,8 +48,8 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Graded:
-    """Predictions with grades: for n structures and their k atoms.
+class GradedErrors:
+    """Errors of predictions, and extrapolation grades, of n structures and their k atoms.
 
     :ivar energy_errors: (n,) eV/atom; `energy_grades`: root mean square grade of the atoms.
     :ivar force_errors: (k,) root mean square over the components of an atom, eV/Å; `force_grades`: grade of the atom.
@@ -81,7 +81,7 @@ def coverage(errors: np.ndarray, expected: np.ndarray) -> dict[str, float]:
     }
 
 
-def grade(calculator: Any, frames: Sequence[Frame], reference: ReferenceEnergies) -> Graded:
+def errors_and_grades(calculator: Any, frames: Sequence[Frame], reference: ReferenceEnergies) -> GradedErrors:
     """Return errors and grades of a potential with its active set on some structures."""
     energies, mean_grades, forces, grades = [], [], [], []
     for frame in frames:
@@ -93,41 +93,45 @@ def grade(calculator: Any, frames: Sequence[Frame], reference: ReferenceEnergies
         mean_grades.append(float(np.sqrt(np.mean(of_atoms**2))))
         forces.append(np.sqrt(np.mean((atoms.get_forces() - frame.forces) ** 2, axis=1)))
         grades.append(of_atoms)
-    return Graded(np.array(energies), np.array(mean_grades), np.concatenate(forces), np.concatenate(grades))
+    return GradedErrors(np.array(energies), np.array(mean_grades), np.concatenate(forces), np.concatenate(grades))
 
 
-def hold_out_errors(solution: Solution, training: Sequence[Frame], reference: ReferenceEnergies) -> Graded | None:
+def hold_out_errors(solution: Solution, training: Sequence[Frame], reference: ReferenceEnergies) -> GradedErrors | None:
     """Return errors and grades of the structures of hold-out folds, each predicted by a potential fitted to the other folds;
     None if there are too few.
 
     As many folds are used as are needed for enough structures: one in a large dataset.
     """
     folds = np.array(assign_folds(training))
-    found: list[Graded] = []
-    for number, fold in enumerate(sorted({fold for fold, frame in zip(folds, training, strict=True) if frame.first})):
+    found: list[GradedErrors] = []
+    for number, fold in enumerate(
+        sorted({fold for fold, frame in zip(folds, training, strict=True) if frame.is_first})
+    ):
         if len(solution.problem.factors) < 2 or sum(len(graded.energy_errors) for graded in found) >= ENOUGH_STRUCTURES:
             break
-        hold_out = [frame for frame, of in zip(training, folds, strict=True) if of == fold and frame.first]
+        hold_out = [frame for frame, of in zip(training, folds, strict=True) if of == fold and frame.is_first]
         others = [frame for frame, of in zip(training, folds, strict=True) if of != fold]
         found.append(_without_fold(solution, number, hold_out, others, reference))
     if sum(len(graded.energy_errors) for graded in found) < MIN_STRUCTURES:
         return None
-    return Graded(*(np.concatenate([getattr(graded, field.name) for graded in found]) for field in fields(Graded)))
+    return GradedErrors(
+        *(np.concatenate([getattr(graded, field.name) for graded in found]) for field in fields(GradedErrors))
+    )
 
 
 def _without_fold(
     solution: Solution, number: int, hold_out: Sequence[Frame], others: Sequence[Frame], reference: ReferenceEnergies
-) -> Graded:
+) -> GradedErrors:
     with tempfile.TemporaryDirectory() as name:
         yaml, active = Path(name) / "hold_out.yaml", Path(name) / "hold_out.asi"
         basis_set = ACEBBasisSet(solution.configuration(without=number))
         basis_set.save(str(yaml))
         write_active_set(basis_set, others, active, prior=solution.has_prior)
-        return grade(_with_active_set(yaml, active), hold_out, reference)
+        return errors_and_grades(_with_active_set(yaml, active), hold_out, reference)
 
 
 def expected_errors(
-    held_out: Graded | None, frames: Sequence[Frame], reference: ReferenceEnergies, yaml: Path, active: Path
+    held_out: GradedErrors | None, frames: Sequence[Frame], reference: ReferenceEnergies, yaml: Path, active: Path
 ) -> dict[str, Any] | None:
     """Return the calibration of the expected errors and its coverage on the test structures; None with too few structures.
 
@@ -149,7 +153,7 @@ def expected_errors(
     seen = {frame.group for frame in frames if frame.split == "train"}
     unseen = [frame for frame in frames if frame.split == "test" and frame.group not in seen]
     if unseen:
-        tested = grade(_with_active_set(yaml, active), unseen, reference)
+        tested = errors_and_grades(_with_active_set(yaml, active), unseen, reference)
         found["test_coverage"] = {
             "energy": coverage(tested.energy_errors, energy.expected(tested.energy_grades)),
             "force": coverage(tested.force_errors, forces.expected(tested.force_grades)),

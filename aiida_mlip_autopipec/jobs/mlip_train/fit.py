@@ -94,17 +94,17 @@ def train(
             basis = Basis(basis_settings(settings, shortest, radial, fewer))
             candidates = fewer
     plan(candidates, most)
-    most *= len(settings.elements)
-    solution = fit_linear(settings, basis, training, reference, most, workers, deadline)
+    most_in_total = most * len(settings.elements)
+    solution = fit_linear(settings, basis, training, reference, most_in_total, workers, deadline)
     reasons = {
         "cutoff": radial_reason,
         "radial_functions": radial.name,
         "n_functions": _reason(
             settings.n_functions,
-            f"the largest number, up to {most}, with a validation error near the minimum, selected by backward elimination "
-            f"from {basis.n_functions} candidates. Limits: half the number of atoms, an eighth of the number of energies and "
-            f"force components, the cost of the potential, the time of the fit, `time_limit`, {MAX_CANDIDATES} candidates, "
-            f"{settings.max_functions} functions per element",
+            f"the largest number, up to {most_in_total}, with a validation error near the minimum, selected by backward "
+            f"elimination from {basis.n_functions} candidates. Limits: half the number of atoms, an eighth of the number of "
+            "energies and force components, the cost of the potential, the time of the fit, `time_limit`, "
+            f"{MAX_CANDIDATES} candidates, {settings.max_functions} functions per element",
         ),
     }
     facts: dict[str, Any] = {}

@@ -36,13 +36,14 @@ DEFAULT_RIDGE = 1e-8
 """Ridge strength if there are too few groups of structures for cross-validation."""
 
 ELIMINATION_RIDGES = tuple(10.0**exponent for exponent in range(-14, -5))
-USUAL_ELIMINATION_RIDGE, RIDGES_OF_MANY_CANDIDATES = ELIMINATION_RIDGES[4], ELIMINATION_RIDGES[:8:2]
-"""Ridge strengths during the elimination of functions: those that are tried, the one without cross-validation, and those that
-are tried with more than :data:`FEW_FUNCTIONS` candidate functions. The search does not stop at a minimum, as there may be
-several.
+"""Ridge strengths that are tried during the elimination of functions. All of them, as the error may have several minima: with
+exact labels a weak ridge is best, with noisy labels a stronger one."""
 
-With exact labels a weak ridge is best, with noisy labels a stronger one.
-"""
+USUAL_ELIMINATION_RIDGE = ELIMINATION_RIDGES[4]
+"""The ridge strength of the elimination without cross-validation."""
+
+RIDGES_OF_MANY_CANDIDATES = ELIMINATION_RIDGES[:8:2]
+"""Ridge strengths that are tried with more than :data:`FEW_FUNCTIONS` candidate functions."""
 
 MANY_STRUCTURES = 40
 """With at least this number of structures and at most :data:`FEW_FUNCTIONS` candidate functions, all weights are tried, and
@@ -52,7 +53,7 @@ This takes seconds, and finds the minimum even if the error is not smooth. Other
 error rises: with more functions to save time, with fewer structures because their errors are too uncertain for a wide search.
 """
 
-ROUNDS = 3
+MAX_ITERATIONS = 3
 """Largest number of iterations of selecting functions and then weights."""
 
 SMALLEST_FRACTION = 0.3
@@ -129,11 +130,11 @@ def _eliminate_in_fold(job: tuple[Weights, int, list[int], Sequence[float]]) -> 
     """Return the elimination without a hold-out fold, for each ridge strength."""
     weights, fold, sizes, ridges = job
     problem, of_all = shared()
-    # Cheaper than adding the products of the other folds.
-    products = of_all - problem.products(weights, [fold], np.arange(len(problem.penalty)))
+    # Cheaper than adding the matrices of the other folds.
+    normal_matrix = of_all - problem.normal_matrix(weights, [fold], np.arange(len(problem.penalty)))
 
     def eliminated(ridge: float) -> Elimination:
-        solutions = list(eliminate(products, problem.penalty, sizes, ridge))
+        solutions = list(eliminate(normal_matrix, problem.penalty, sizes, ridge))
         errors = np.array([problem.errors(fold, *solution) for solution in solutions])
         return errors, [functions for functions, _ in solutions]
 
@@ -156,7 +157,7 @@ def select_functions(
     folds = range(len(problem.factors))
     if exactly and most == len(problem.penalty):
         return all_candidates
-    of_all = problem.products(weights, folds, all_candidates.functions)
+    of_all = problem.normal_matrix(weights, folds, all_candidates.functions)
     ridges = _elimination_ridges(settings, problem)
     if len(folds) < 2:
         ridge = USUAL_ELIMINATION_RIDGE if settings.ridge == "auto" else ridges[0]
@@ -235,10 +236,10 @@ def _validation_errors(job: tuple[Sequence[Weights], int, tuple[float, ...]]) ->
     weights, fold, ridges = job
     problem, selection = shared()
     functions = selection.by_fold[fold]
-    products = problem.products_of_each(weights, problem.folds_except(fold), functions)
+    matrices = problem.normal_matrices(weights, problem.folds_except(fold), functions)
     errors = []
-    while products:
-        fit = Ridge.of_products(products.pop(0), problem.penalty[functions])
+    while matrices:
+        fit = Ridge.of_normal_matrix(matrices.pop(0), problem.penalty[functions])
         errors.append([problem.errors(fold, functions, fit.solve(ridge)) for ridge in ridges])
     return np.array(errors)
 
@@ -281,7 +282,7 @@ def optimise_selection(
 
     weights = initial_weights(settings)
     best = optimised_with(weights)
-    for _ in range(ROUNDS - 1 if _is_exhaustive(problem) else 0):
+    for _ in range(MAX_ITERATIONS - 1 if _is_exhaustive(problem) else 0):
         if best[1].weights == weights:
             break
         weights = best[1].weights

@@ -75,11 +75,11 @@ def _evaluation_times(solution: Solution, counts: Sequence[int], frames: Sequenc
     problem, choice, functions = solution.problem, solution.choice, solution.selection.functions
     if not counts:
         return []
-    products = problem.products(choice.weights, range(len(problem.factors)), functions)
+    normal_matrix = problem.normal_matrix(choice.weights, range(len(problem.factors)), functions)
     found = []
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "fewer.yace"
-        for remaining, coefficients in eliminate(products, problem.penalty[functions], counts[::-1], choice.ridge):
+        for remaining, coefficients in eliminate(normal_matrix, problem.penalty[functions], counts[::-1], choice.ridge):
             configuration = solution.basis.reduced(functions[remaining], coefficients)
             ACEBBasisSet(configuration).to_ACECTildeBasisSet().save_yaml(str(path))
             found.append(evaluation_time(path, frames))
@@ -104,9 +104,12 @@ def _errors(job: tuple[int, int, int]) -> tuple[float, float]:
     problem, choice, functions = solution.problem, solution.choice, solution.selection.by_fold[hold_out]
     n_folds = len(problem.factors)
     folds = [(hold_out + 1 + step) % n_folds for step in range(folds_fitted)]
-    products = problem.products(choice.weights, folds, functions)
+    normal_matrix = problem.normal_matrix(choice.weights, folds, functions)
     if n_functions < len(functions):
-        remaining = next(eliminate(products, problem.penalty[functions], [n_functions], choice.ridge))[0]
-        functions, products = functions[remaining], products[np.ix_(*2 * [np.append(remaining, len(functions))])]
-    coefficients = Ridge.of_products(products, problem.penalty[functions]).solve(choice.ridge)
+        remaining = next(eliminate(normal_matrix, problem.penalty[functions], [n_functions], choice.ridge))[0]
+        functions, normal_matrix = (
+            functions[remaining],
+            normal_matrix[np.ix_(*2 * [np.append(remaining, len(functions))])],
+        )
+    coefficients = Ridge.of_normal_matrix(normal_matrix, problem.penalty[functions]).solve(choice.ridge)
     return problem.errors(hold_out, functions, coefficients)

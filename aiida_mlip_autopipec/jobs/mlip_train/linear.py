@@ -19,7 +19,7 @@ from mlip_common.progress import progress
 from .basis import Basis, complexity_of
 from .checkpoint import FACTORS, FULL_FACTORS
 from .data import FOLDS, Frame, ReferenceEnergies, assign_folds, shortest_distances
-from .design import accumulate
+from .design import reduced_design_matrix
 from .hyperparameters import (
     INITIAL_WEIGHTS,
     RIDGES,
@@ -64,17 +64,17 @@ class Solution:
         """Whether the potential of a teacher is the prior of the fit."""
         return self.problem.origin is not None
 
-    def functions(self, *, all_pairs: bool = False) -> np.ndarray:
+    def functions(self, *, all_of_one_neighbour: bool = False) -> np.ndarray:
         """Return the indices of the selected functions, optionally followed by all other functions of one neighbour."""
         chosen = self.selection.functions
-        pairs = self.basis.of_one_neighbour if all_pairs else []
+        pairs = self.basis.of_one_neighbour if all_of_one_neighbour else []
         return np.concatenate([chosen, np.setdiff1d(np.array(pairs, dtype=int), chosen)])
 
-    def configuration(self, without: int | None = None, *, all_pairs: bool = False) -> Any:
+    def configuration(self, without: int | None = None, *, all_of_one_neighbour: bool = False) -> Any:
         """Return the pyace configuration of the potential.
 
         :param without: a hold-out fold.
-        :param all_pairs: add the other functions of one neighbour, with coefficients of zero.
+        :param all_of_one_neighbour: add the other functions of one neighbour, with coefficients of zero.
         :raises ProgramError: of the kind `diverged` or `unphysical`.
         """
         problem, functions = self.problem, self.selection.functions
@@ -85,7 +85,7 @@ class Solution:
             raise ProgramError("diverged", "the solution of the linear fit is not finite")
         coefficients = problem.total(functions, solved)[functions]
         self._check_contributions(coefficients)
-        functions = self.functions(all_pairs=all_pairs)
+        functions = self.functions(all_of_one_neighbour=all_of_one_neighbour)
         return self.basis.reduced(functions, np.pad(coefficients, (0, len(functions) - len(coefficients))))
 
     def _check_contributions(self, coefficients: np.ndarray) -> None:
@@ -148,7 +148,9 @@ def fit_linear(
     log(f"linear fit: {basis.n_functions} candidate functions, cutoff {basis.cutoff:g} Å, {workers} processes")
 
     def problem_of(basis: Basis, frames: Sequence[Frame], folder: Path) -> Problem:
-        factors = accumulate(basis, frames, assign_folds(frames), reference, workers, deadline, folder=folder)
+        factors = reduced_design_matrix(
+            basis, frames, assign_folds(frames), reference, workers, deadline, folder=folder
+        )
         return Problem(factors, penalty_of(basis), settings.force_weight)
 
     sample = sample_of(training, sample_atoms)
@@ -197,7 +199,7 @@ def with_short_distances(
 
 def short_distance_rows(basis: Basis, frames: Sequence[Frame], folds: Sequence[int]) -> ShortDistanceRows:
     """Return the rows for distances below those in the data, fold by fold."""
-    numbers = sorted({fold for frame, fold in zip(frames, folds, strict=True) if frame.first})
+    numbers = sorted({fold for frame, fold in zip(frames, folds, strict=True) if frame.is_first})
     of_fold = [[frame for frame, of in zip(frames, folds, strict=True) if of == fold] for fold in numbers]
     shortest = [shortest_distances(members, basis.cutoff) for members in of_fold]
     orders = np.array([len(key[1]) for key in basis.functions])
@@ -236,7 +238,7 @@ def trial_error(
     basis: Basis, frames: Sequence[Frame], reference: ReferenceEnergies, workers: int, deadline: Deadline
 ) -> float:
     """Return the validation error of a basis on some structures, with the initial weights and the best ridge strength."""
-    factors = accumulate(basis, frames, assign_folds(frames), reference, workers, deadline, trial=True)
+    factors = reduced_design_matrix(basis, frames, assign_folds(frames), reference, workers, deadline, trial=True)
     problem = Problem(factors, penalty_of(basis), 1.0)
     return best_ridge(
         problem, FunctionSelection.all_candidates(problem), Weights(*INITIAL_WEIGHTS), RIDGES, workers

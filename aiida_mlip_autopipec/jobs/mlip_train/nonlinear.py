@@ -57,7 +57,7 @@ def fit_nonlinear(
     held_out = [frame for frame, fold in zip(training, folds, strict=True) if fold == hold_out] or fitted
     without = None if hold_out is None else 0
     # tensorpotential requires all functions of one neighbour, without gaps.
-    linear = solution.configuration(without, all_pairs=True)
+    linear = solution.configuration(without, all_of_one_neighbour=True)
     before = _validation_error(linear, held_out, reference, workers)
 
     energy = float(np.mean([(frame.energy - reference.of(frame.atoms)) / len(frame.atoms) for frame in fitted]))

@@ -25,7 +25,7 @@ ROWS, EVALUATION, ITERATION, ACTIVE = 1.5e-6, 8e-7, 4e-6, 1e-6
 REDUCTION = 4.5e-10
 """Seconds per atom and squared number of functions: reduction of the rows to triangular factors."""
 
-ELIMINATION, DECOMPOSITION, PRODUCTS = 4e-10, 4e-10, 3e-10
+ELIMINATION, DECOMPOSITION, NORMAL_MATRIX = 4e-10, 4e-10, 3e-10
 """Seconds per cubed number of functions, in one fold."""
 
 EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_PER_FUNCTION = 5, 250, 3000, 12
@@ -69,7 +69,7 @@ def elimination_cost(n_functions: int, n_folds: int, workers: int) -> float:
 
 def ridge_cost(n_candidates: int, n_chosen: int, workers: int, n_folds: int = FOLDS) -> float:
     """Return the cost (s) of all ridge strengths for one pair of weights, in some folds."""
-    each = PRODUCTS * n_candidates * n_chosen**2 + DECOMPOSITION * n_chosen**3
+    each = NORMAL_MATRIX * n_candidates * n_chosen**2 + DECOMPOSITION * n_chosen**3
     return 1e-3 + n_folds * each / min(workers, n_folds)
 
 
@@ -82,7 +82,7 @@ def step_costs(
     :param n_candidates: number of candidate functions, all elements.
     :param most: largest number of functions in the potential, all elements.
     """
-    atoms = sum(len(frame.atoms) for frame in training if frame.first)
+    atoms = sum(len(frame.atoms) for frame in training if frame.is_first)
     chosen = min(most, n_candidates)
     exhaustive = n_candidates <= FEW_FUNCTIONS
     eliminations = 0 if chosen == n_candidates and settings.n_functions != "auto" else (10 if exhaustive else 2.5)

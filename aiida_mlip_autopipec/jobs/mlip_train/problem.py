@@ -49,29 +49,32 @@ class Problem:
         """Return all folds except one."""
         return [number for number in range(len(self.factors)) if number != fold]
 
-    def products(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
-        """Return [X | y]^T [X | y] of k functions and some folds, (k + 1, k + 1), y without the part of the origin."""
-        return self.products_of_each([weights], folds, functions)[0]
+    def normal_matrix(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
+        """Return the normal matrix [X | y]^T [X | y] of k functions and some folds, (k + 1, k + 1).
 
-    def products_of_each(
+        y is without the part of the origin.
+        """
+        return self.normal_matrices([weights], folds, functions)[0]
+
+    def normal_matrices(
         self, weights: Sequence[Weights], folds: Iterable[int], functions: np.ndarray
     ) -> list[np.ndarray]:
-        """Return :meth:`products` for several weights, which takes little longer than for one."""
+        """Return :meth:`normal_matrix` for several weights, which takes little longer than for one."""
         folds = list(folds)
         rows = self._short_distance_rows(folds, functions)
         totals = [rows.T @ rows for _ in weights]
         for fold in folds:
             for name in PARTS:
                 part = self._columns(getattr(self.factors[fold], name), functions)
-                products = part.T @ part
+                of_part = part.T @ part
                 for total, each in zip(totals, weights, strict=True):
-                    total += self._weight_of(name, each) ** 2 * products
+                    total += self._weight_of(name, each) ** 2 * of_part
         return totals
 
     def stack(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
         """Return the triangular factor of [X | y] of k functions and some folds, (at most k + 1, k + 1).
 
-        As in :meth:`products`, y is without the part of the origin.
+        As in :meth:`normal_matrix`, y is without the part of the origin.
         """
         folds = list(folds)
         factor = self._short_distance_rows(folds, functions)
@@ -133,12 +136,12 @@ class Ridge:
         return cls(scale, values**2, right, values * (left.T @ target))
 
     @classmethod
-    def of_products(cls, products: np.ndarray, penalty: np.ndarray) -> Ridge:
+    def of_normal_matrix(cls, normal_matrix: np.ndarray, penalty: np.ndarray) -> Ridge:
         """Decompose [X | y]^T [X | y]: several times faster, and accurate for ridge strengths from 1e-15."""
-        scale = column_scale(np.sqrt(np.diag(products)[:-1]), penalty)
-        values, vectors = np.linalg.eigh(products[:-1, :-1] * np.outer(scale, scale))
+        scale = column_scale(np.sqrt(np.diag(normal_matrix)[:-1]), penalty)
+        values, vectors = np.linalg.eigh(normal_matrix[:-1, :-1] * np.outer(scale, scale))
         right = vectors.T[::-1]
-        return cls(scale, np.maximum(values[::-1], 0.0), right, right @ (scale * products[:-1, -1]))
+        return cls(scale, np.maximum(values[::-1], 0.0), right, right @ (scale * normal_matrix[:-1, -1]))
 
     def root_of_inverse(self, ridge: float) -> np.ndarray:
         """Return a root R (m, k) of the inverse regularised normal matrix: R R^T is that inverse.

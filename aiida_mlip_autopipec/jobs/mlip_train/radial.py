@@ -147,7 +147,7 @@ def _nearest_neighbour_distance(training: Sequence[Frame]) -> float | None:
     """Return the median nearest-neighbour distance (Å); None without neighbours."""
     nearest: list[float] = []
     for frame in training:
-        if frame.first and (len(frame.atoms) > 1 or frame.atoms.pbc.any()):
+        if frame.is_first and (len(frame.atoms) > 1 or frame.atoms.pbc.any()):
             first, _, distances = neighbours(frame.atoms, CUTOFF_RANGE[1])
             shortest = np.full(len(frame.atoms), np.inf)
             np.minimum.at(shortest, first, distances)
@@ -160,8 +160,8 @@ def _subset(training: Sequence[Frame]) -> list[Frame]:
     chosen, atoms = [], 0
     for index in np.random.default_rng(0).permutation(len(training)).tolist():
         frame = training[index]
-        if frame.first and atoms + len(frame.atoms) <= TRIAL_ATOMS:
-            chosen.append(replace(frame, equal=1, virial=None))
+        if frame.is_first and atoms + len(frame.atoms) <= TRIAL_ATOMS:
+            chosen.append(replace(frame, n_equal=1, virial=None))
             atoms += len(frame.atoms)
     return chosen
 

@@ -63,10 +63,10 @@ def coefficient_scale(solution: Solution, without: int | None, sum_of_weights: f
     :param without: a hold-out fold.
     :param sum_of_weights: sum by which pacemaker divides the weights of the linear fit.
     """
-    problem, functions = solution.problem, solution.functions(all_pairs=True)
+    problem, functions = solution.problem, solution.functions(all_of_one_neighbour=True)
     folds = range(len(problem.factors)) if without is None else problem.folds_except(without)
-    products = problem.products(solution.choice.weights, folds, functions)
-    fit = Ridge.of_products(products, problem.penalty[functions])
+    normal_matrix = problem.normal_matrix(solution.choice.weights, folds, functions)
+    fit = Ridge.of_normal_matrix(normal_matrix, problem.penalty[functions])
     root = fit.root_of_inverse(solution.choice.ridge) * np.sqrt(sum_of_weights / 2.0)
     place, n_radial = _order_of_pyace(solution, functions)
     densities = np.array([[slope**2 + SLOPE_VARIANCE, -slope], [-slope, 1.0]]) / SLOPE_VARIANCE

@@ -25,7 +25,7 @@ from pyace import BBasisConfiguration
 from .basis import Basis
 from .checkpoint import TEACHER_FACTORS
 from .data import Frame, ReferenceEnergies, assign_folds, is_free_atom
-from .design import accumulate
+from .design import reduced_design_matrix
 from .hyperparameters import (
     DEFAULT_RIDGE,
     INITIAL_WEIGHTS,
@@ -92,7 +92,7 @@ def fit_differences(
     :raises ProgramError: of the kind `out_of_time`, at the deadline.
     """
     log(f"difference from the teacher: {teacher.basis.n_functions} functions, cutoff {teacher.basis.cutoff:g} Å")
-    factors = accumulate(
+    factors = reduced_design_matrix(
         teacher.basis, training, assign_folds(training), reference, workers, deadline, folder=TEACHER_FACTORS
     )
     found = {}
@@ -113,7 +113,9 @@ def _origins(
     The free-atom energies of a foundation model may be wrong even if its forces are accurate. The second prior adds the mean
     difference of the energies by oracle and by teacher, for each element.
     """
-    periodic = [frame for frame in training if frame.first and frame.atoms.pbc.all() and not is_free_atom(frame.atoms)]
+    periodic = [
+        frame for frame in training if frame.is_first and frame.atoms.pbc.all() and not is_free_atom(frame.atoms)
+    ]
     origins = {PRIOR: teacher.coefficients}
     if reference.source == "least_squares" or not periodic:
         return origins
@@ -154,7 +156,9 @@ def _energy_of_each(
         )
         for frame in frames
     ]
-    factors = accumulate(teacher.basis, constant, assign_folds(constant), reference, workers, deadline, trial=True)
+    factors = reduced_design_matrix(
+        teacher.basis, constant, assign_folds(constant), reference, workers, deadline, trial=True
+    )
     problem, weights = Problem(factors, penalty_of(teacher.basis), 1.0), Weights(*INITIAL_WEIGHTS)
     everything = FunctionSelection.all_candidates(problem)
     ridge = best_ridge(problem, everything, weights, RIDGES, workers).ridge if len(factors) > 1 else DEFAULT_RIDGE
@@ -172,7 +176,7 @@ def reference_with_teacher(
     """
     if reference.source != "least_squares":
         return reference
-    offsets = _offsets(teacher, [frame for frame in training if frame.first], reference)
+    offsets = _offsets(teacher, [frame for frame in training if frame.is_first], reference)
     found = {element: energy + offsets[element] for element, energy in reference.of_element.items()}
     return ReferenceEnergies(found, reference.source)
 
