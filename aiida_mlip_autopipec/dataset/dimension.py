@@ -1,4 +1,4 @@
-"""The kind of a structure: crystal, slab, chain or molecule."""
+"""The dimensionality of a structure: crystal, slab, chain or molecule."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
-Kind = Literal["crystal", "slab", "chain", "molecule"]
+Dimensionality = Literal["crystal", "slab", "chain", "molecule"]
 
-VACUUM = 5.5
+MIN_VACUUM_GAP = 5.5
 """Smallest empty gap (Å) along a cell vector that separates a structure from its images."""
 
 _IN_DIAMETERS = 1.5
 """Smallest such gap in units of the largest covalent diameter: stretched crystals of large atoms have wide gaps, too."""
 
-_KINDS: tuple[Kind, ...] = ("molecule", "chain", "slab", "crystal")
+_BY_N_DIRECTIONS: tuple[Dimensionality, ...] = ("molecule", "chain", "slab", "crystal")
 
 
 def connected_directions(atoms: Atoms) -> np.ndarray:
     """Return for each cell vector whether the structure continues along it (3,): it is periodic and has no vacuum."""
-    vacuum = max(VACUUM, _IN_DIAMETERS * 2 * float(covalent_radii[atoms.numbers].max(initial=0.0)))
+    vacuum = max(MIN_VACUUM_GAP, _IN_DIAMETERS * 2 * float(covalent_radii[atoms.numbers].max(initial=0.0)))
     return np.array([bool(atoms.pbc[axis]) and _gap(atoms, axis) < vacuum for axis in range(3)])
 
 
-def kind_of(atoms: Atoms) -> Kind:
-    """Return the kind of a structure, from the number of directions along which it continues."""
-    return _KINDS[int(connected_directions(atoms).sum())]
+def dimensionality_of(atoms: Atoms) -> Dimensionality:
+    """Return the dimensionality of a structure, from the number of directions along which it continues."""
+    return _BY_N_DIRECTIONS[int(connected_directions(atoms).sum())]
 
 
 def in_periodic_cell(atoms: Atoms, vacuum: float) -> Atoms:

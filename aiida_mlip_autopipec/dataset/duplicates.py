@@ -12,7 +12,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from scipy.spatial import cKDTree
 
 from ..config.schemas.curation import DuplicateConfig
-from .fingerprint import Fingerprint, Kind, are_equal, fingerprint, kind_of, widen
+from .fingerprint import ComparisonKey, Fingerprint, are_equal, comparison_key, fingerprint, widen
 
 _FEATURE_COLUMNS = (0, 2, 5, 11, 17, 29, 47, 79)
 """Neighbours whose distances go into the features; the more species, the fewer."""
@@ -42,9 +42,10 @@ class Duplicates:
 def find_duplicates(structures: Sequence[Atoms], settings: DuplicateConfig | None = None) -> Duplicates:
     """Find the equal structures among n.
 
-    Structures of one kind are compared if a few means and extremes of their rows agree within the tolerance, which a
-    KD-tree finds; that filter misses no pair, and :func:`distance` decides. Time grows nearly linearly with n, also if
-    most structures are equal; memory holds about 20 numbers for each structure and a bounded number of fingerprints.
+    Structures with the same comparison key are compared if a few means and extremes of their rows agree within the
+    tolerance, which a KD-tree finds; that filter misses no pair, and :func:`distance` decides. Time grows nearly linearly
+    with n, also if most structures are equal; memory holds about 20 numbers for each structure and a bounded number of
+    fingerprints.
 
     :raises ValueError: if a structure has no fingerprint (see :func:`fingerprint`); the message contains its index.
     """
@@ -52,9 +53,9 @@ def find_duplicates(structures: Sequence[Atoms], settings: DuplicateConfig | Non
     fingerprints = _Fingerprints(structures, settings)
     representative = np.arange(len(structures))
     links = DisjointSet(range(len(structures)))
-    members: dict[Kind, list[int]] = {}
+    members: dict[ComparisonKey, list[int]] = {}
     for index, atoms in enumerate(structures):
-        members.setdefault(kind_of(atoms), []).append(index)
+        members.setdefault(comparison_key(atoms), []).append(index)
     for indices in members.values():
         search = _Search(indices, fingerprints, settings.tolerance, links)
         search.cover(representative)
@@ -107,7 +108,7 @@ def _size(current: Fingerprint) -> int:
 
 
 class _Search:
-    """Search for equal structures among those of one kind, in the order of preference as representatives."""
+    """Search for equal structures among those with one comparison key, in the order of preference as representatives."""
 
     def __init__(
         self, indices: Sequence[int], fingerprints: _Fingerprints, tolerance: float, links: DisjointSet

@@ -44,8 +44,8 @@ from ase import Atoms
 from ..config.schemas.curation import DuplicateConfig
 from .lattice import compact_lattice
 
-Kind = tuple[int, tuple[tuple[int, int], ...]]
-"""Number of periodic directions; atomic numbers and their counts, reduced to coprime numbers if periodic."""
+ComparisonKey = tuple[int, tuple[tuple[int, int], ...]]
+"""Number of periodic directions and composition: atomic numbers with their counts, reduced to coprime numbers if periodic."""
 
 _MOST_IMAGES = 1_000_000
 """Most translations within the radius; a smaller cell is an error."""
@@ -61,13 +61,13 @@ _ABSENT = 1e6
 class Fingerprint:
     """The invariant of a structure of s species and n atoms.
 
-    :ivar kind: what must agree exactly.
+    :ivar comparison_key: the number of periodic directions and the composition, which equal structures have in common.
     :ivar rows: one array (n_A, s, k) for each species A, in the order of atomic numbers: for each atom of A the sorted
         distances to the atoms of each species, in Å, in single precision, filled up with `fill`.
     :ivar fill: the radius, in Å; a million for a finite structure, whose rows hold all distances.
     """
 
-    kind: Kind
+    comparison_key: ComparisonKey
     rows: tuple[np.ndarray, ...]
     fill: float
 
@@ -91,15 +91,15 @@ def fingerprint(atoms: Atoms, settings: DuplicateConfig | None = None) -> Finger
         raise ValueError(f"{atoms.get_chemical_formula()}: positions are not finite")
     images = _Images.within(radius, atoms) if atoms.pbc.any() else _Images.none()
     counts = [count for _, count in _composition(atoms)]
-    return Fingerprint(kind_of(atoms), _rows(positions, counts, images), images.radius)
+    return Fingerprint(comparison_key(atoms), _rows(positions, counts, images), images.radius)
 
 
 def _composition(atoms: Atoms) -> list[tuple[int, int]]:
     return sorted(Counter(atoms.numbers.tolist()).items())
 
 
-def kind_of(atoms: Atoms) -> Kind:
-    """Return the properties that are identical in equal structures."""
+def comparison_key(atoms: Atoms) -> ComparisonKey:
+    """Return the number of periodic directions and the composition: only structures equal in these are compared."""
     composition = _composition(atoms)
     dimension = int(np.count_nonzero(atoms.pbc))
     multiple = gcd(*(count for _, count in composition)) if dimension else 1
@@ -165,7 +165,7 @@ def shortest_distances(atoms: Atoms, radius: float) -> dict[tuple[int, int], flo
     :raises ValueError: as :func:`fingerprint`.
     """
     current = fingerprint(atoms, DuplicateConfig(radius=radius))
-    species = [number for number, _ in current.kind[1]]
+    species = [number for number, _ in current.comparison_key[1]]
     shortest = {
         (first, second): float(rows[:, column, 0].min())
         for first, rows in zip(species, current.rows, strict=True)
@@ -232,13 +232,13 @@ def widen(rows: np.ndarray, width: int, fill: float) -> np.ndarray:
 
 
 def distance(first: Fingerprint, second: Fingerprint) -> float:
-    """Return the distance between two structures, in Å: 0 if they are equal, infinite if they are of different kinds.
+    """Return the distance between two structures, in Å: 0 if they are equal, infinite if their comparison keys differ.
 
     It is the smallest t for which the atoms of both fall into classes of equal concentration, linked by rows no entry
     of which differs by more than t: at least the Hausdorff distance between the sets of rows, at most the bottleneck
     distance between the distributions. It obeys the triangle inequality.
     """
-    if first.kind != second.kind:
+    if first.comparison_key != second.comparison_key:
         return np.inf
     return max(_smallest_balanced(gaps) for gaps in _gaps(first, second))
 
@@ -295,4 +295,6 @@ def _balanced(linked: np.ndarray) -> bool:
 
 def are_equal(first: Fingerprint, second: Fingerprint, tolerance: float) -> bool:
     """Tell whether the :func:`distance` of two structures is within a tolerance, in Å; faster than the distance itself."""
-    return first.kind == second.kind and all(_balanced(gaps <= tolerance) for gaps in _gaps(first, second))
+    return first.comparison_key == second.comparison_key and all(
+        _balanced(gaps <= tolerance) for gaps in _gaps(first, second)
+    )

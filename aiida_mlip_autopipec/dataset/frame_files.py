@@ -48,7 +48,7 @@ def _counted_file(filename: str, frames: Sequence[Atoms], label: str) -> Singlef
 
 
 def count_structures(nodes: Mapping[str, Data]) -> int:
-    """Return the number of structures in a namespace of trajectories and pools."""
+    """Return the number of structures in a namespace of trajectories and files of structures."""
     return sum(
         node.numsteps if isinstance(node, TrajectoryData) else node.base.attributes.get(N_STRUCTURES)
         for node in nodes.values()

@@ -45,8 +45,9 @@ class NearPairs:
     :ivar from_forces: energy differences (p,) in eV by the forces.
     :ivar from_stress: energy differences (p,) in eV by the stress: 0 without strain, NaN if there is strain but no
         stress.
-    :ivar changes: half the difference between the energy differences (p,) in eV that the forces and the stress of the first and
-        of the second structure alone predict. The error of the mean of both is a fraction of it.
+    :ivar prediction_spreads: half the absolute difference (p,), in eV, between two predictions of the energy difference:
+        one from the forces and stress of the first structure, one from those of the second. The error of the mean of both
+        is a fraction of it.
     :ivar strains: largest component of the strain (p,).
     """
 
@@ -57,7 +58,7 @@ class NearPairs:
     energies: np.ndarray
     from_forces: np.ndarray
     from_stress: np.ndarray
-    changes: np.ndarray
+    prediction_spreads: np.ndarray
     strains: np.ndarray
 
     def __len__(self) -> int:

@@ -65,7 +65,8 @@ _INCONSISTENT = 0.6
 """Residual fraction of the energy differences above which the labels are inconsistent."""
 
 _QUANTILE = 0.2
-"""Quantile of the residuals by which corrections are compared: valid if one method labelled 1/4 of the pairs."""
+"""Quantile of the residuals by which corrections are compared: a low one, so that the comparison works if only a quarter of
+the pairs has both labels from one method."""
 
 _TO_HARTREE = "the energies are in Hartree: multiply them by 27.2114"
 _TO_RYDBERG = "the energies are in Rydberg: multiply them by 13.6057"
@@ -216,8 +217,8 @@ def _correction_issues(force_cause: str, stress_cause: str, pairs: NearPairs) ->
 _MIN_OFFSET = 0.03
 """Residual (eV/atom) between similar structures that indicates two methods."""
 
-_OF_CHANGE = 0.5
-"""Fraction of the change of the predicted energy difference up to which a residual is no evidence: correct labels reach 0.3."""
+_MAX_RESIDUAL_PER_SPREAD = 0.5
+"""A residual below this fraction of the spread of the two predictions proves nothing; correct labels reach 0.3."""
 
 _MIN_OFFSET_PAIRS, _MIN_OFFSET_FRACTION = 3, 0.02
 
@@ -232,7 +233,7 @@ def _offset_issues(
     typical = float(np.quantile(np.abs(residuals), _QUANTILE))
     work = np.abs(pairs.energies / pairs.sizes - residuals)
     # Far from equilibrium, forces predict energy differences less accurately.
-    uncertain = np.maximum(2.0 * work, _OF_CHANGE * pairs.changes / pairs.sizes)
+    uncertain = np.maximum(2.0 * work, _MAX_RESIDUAL_PER_SPREAD * pairs.prediction_spreads / pairs.sizes)
     offset = np.abs(residuals) > np.maximum(max(_MIN_OFFSET, 8.0 * typical), uncertain)
     if np.count_nonzero(offset) < max(_MIN_OFFSET_PAIRS, _MIN_OFFSET_FRACTION * len(pairs)):
         return []

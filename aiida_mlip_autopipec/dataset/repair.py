@@ -17,7 +17,7 @@ from ase.geometry.cell import complete_cell
 
 from .trajectory import attach_labels
 
-VACUUM = 16.0
+ADDED_VACUUM = 16.0
 """Vacuum (Å) between the images of a slab or wire in its aperiodic directions: above the cutoff of any potential."""
 
 MIN_DISTANCE = 0.1
@@ -54,7 +54,7 @@ def repair(atoms: Atoms) -> Repaired:
     """Return a structure that later stages can use; the same object if it needs no repair.
 
     - A single atom whose family is that of isolated atoms becomes a free atom, without periodicity, cell and stress.
-    - A slab or wire becomes periodic in all directions, with at least :data:`VACUUM` of vacuum. Its stress is scaled so
+    - A slab or wire becomes periodic in all directions, with at least :data:`ADDED_VACUUM` of vacuum. Its stress is scaled so
       that the virial stays the same.
     - The vectors of a left-handed cell are negated, which does not change the lattice.
 
@@ -152,12 +152,12 @@ def _made_periodic(atoms: Atoms) -> tuple[Atoms, str]:
     volume = abs(float(np.linalg.det(cell)))
     if (
         not volume > _MIN_VOLUME_RATIO * np.prod(np.linalg.norm(cell, axis=1))
-        or (_vacuum(atoms, cell)[free] < VACUUM).any()
+        or (_vacuum(atoms, cell)[free] < ADDED_VACUUM).any()
     ):
         cell = _with_vacuum(atoms, free)
     has_stress = atoms.calc is not None and atoms.calc.results.get("stress") is not None
     factor = volume / abs(float(np.linalg.det(cell))) if volume > 0.0 else None
-    change = f"{kind}, made periodic in all directions with at least {VACUUM:g} Å of vacuum"
+    change = f"{kind}, made periodic in all directions with at least {ADDED_VACUUM:g} Å of vacuum"
     if has_stress:
         change += (
             "; their stress is removed, because their cells have no volume"
@@ -174,7 +174,7 @@ def _with_vacuum(atoms: Atoms, free: np.ndarray) -> np.ndarray:
     directions = complete_cell(cell)[free]
     directions /= np.linalg.norm(directions, axis=1)[:, None]
     extents = np.ptp(atoms.positions @ directions.T, axis=0)
-    cell[free] = directions * (extents + VACUUM)[:, None]
+    cell[free] = directions * (extents + ADDED_VACUUM)[:, None]
     return cell
 
 

@@ -4,7 +4,7 @@ A ``TrajectoryData`` holds one list of symbols and one ``pbc`` for all its frame
 of a group is the formula plus the periodicity (``Cu2_000``, ``Cu32_111``), its atoms are sorted by species. This is the
 only module that uses the names of the arrays.
 
-Other data of a structure are in ``atoms.info`` under the keys of :data:`FRAME_INFO`; its labels are in a
+Other data of a structure are in ``atoms.info`` (see the comment above :data:`_OPTIONAL_ARRAYS`); its labels are in a
 ``SinglePointCalculator`` of ASE. Units: Å, eV, eV/Å, eV/Å^3 (ASE's sign; Voigt order xx yy zz yz xz xy).
 """
 
@@ -19,23 +19,23 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from .identity import method_id, structure_key
 
-FRAME_INFO = (
-    *("family", "block", "split", "group", "source_uuid", "source_step", "calculation", "grade", "walker"),
-    *("origin", "seed", "role", "weight"),
-)
-"""Keys of ``atoms.info`` that are stored in a node: the kind of structure; its block of the pool; after curation
-``train`` or ``test`` and the number of its group of equal structures; the trajectory (uuid) and step this frame was
-made from; the calculation (uuid) that labelled it; for structures from exploration the extrapolation grade and the
-number of the MD run or sampler; for the user's structures and their variations the origin (name, file or node,
-frame), and for the user's structures themselves their name, role and weight."""
-
 METHOD, METHOD_ID = "method", "method_id"
 """Attributes of a labelled trajectory: the settings that identify the reference method, and their hash."""
 
-KEYS = "structure_keys"
+STRUCTURE_KEYS = "structure_keys"
 """Attribute of labels that may be reused: the :func:`~.identity.structure_key` of each frame."""
 
+# The keys of `atoms.info` that are stored in a node: `family`, the kind of structure; `block`, its block of the pool; after
+# curation `split` (`train` or `test`) and `group`, the number of its group of equal structures; `source_uuid` and
+# `source_step`, the trajectory and step that it was made from; `calculation`, the uuid of the one that labelled it; for
+# structures from exploration `grade`, the extrapolation grade, and `walker`, the number of the MD run or sampler; for the
+# user's structures and their variations `origin` (name, file or node, frame); for the user's labelled structures `location`
+# (file and frame); for the user's structures to start from `seed`, their name, `role` and `weight`.
+
 _SOURCES, _CALCULATIONS = "sources", "calculations"
+
+_UUID_ARRAYS = ((_SOURCES, "source_uuid"), (_CALCULATIONS, "calculation"))
+"""Array of indices into the list of uuids in the attribute of the same name, and key in ``atoms.info``."""
 
 _OPTIONAL_ARRAYS: tuple[tuple[str, str, float | int | str], ...] = (
     ("grades", "grade", np.nan),
@@ -101,7 +101,7 @@ def to_trajectories(
     trajectories = {label: _trajectory(label, groups[label], method) for label in sorted(groups)}
     if reusable:
         for label, node in trajectories.items():
-            node.base.attributes.set(KEYS, [structure_key(atoms) for atoms in groups[label]])
+            node.base.attributes.set(STRUCTURE_KEYS, [structure_key(atoms) for atoms in groups[label]])
     return trajectories
 
 
@@ -117,7 +117,7 @@ def _trajectory(label: str, frames: Sequence[Atoms], method: Mapping[str, object
     )
     node.set_array("families", np.array([str(atoms.info.get("family", "unknown")) for atoms in frames]))
     _set_labels(node, label, frames)
-    _set_curation(node, frames)
+    _set_info_arrays(node, frames)
     if method is not None:
         node.base.attributes.set(METHOD, dict(method))
         node.base.attributes.set(METHOD_ID, method_id(method))
@@ -142,8 +142,8 @@ def _set_labels(node: TrajectoryData, label: str, frames: Sequence[Atoms]) -> No
         node.set_array("stresses", np.array([result.get("stress", absent) for result in results], dtype=float))
 
 
-def _set_curation(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
-    for name, key in ((_SOURCES, "source_uuid"), (_CALCULATIONS, "calculation")):
+def _set_info_arrays(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
+    for name, key in _UUID_ARRAYS:
         if all(key in atoms.info for atoms in frames):
             uuids = list(dict.fromkeys(atoms.info[key] for atoms in frames))
             position = {uuid: index for index, uuid in enumerate(uuids)}
@@ -198,7 +198,7 @@ def _is_absent(value: object, absent: float | int | str) -> bool:
 
 def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     info = {"family": arrays.get("families", np.full(trajectory.numsteps, "unknown"))}
-    for name, key in ((_SOURCES, "source_uuid"), (_CALCULATIONS, "calculation")):
+    for name, key in _UUID_ARRAYS:
         if name in arrays:
             info[key] = np.array(trajectory.base.attributes.get(name))[arrays[name]]
     for name, key in (
@@ -225,8 +225,3 @@ def frames_with_source(trajectories: Mapping[str, TrajectoryData]) -> list[Atoms
             atoms.info.update(source_uuid=trajectory.uuid, source_step=step)
             frames.append(atoms)
     return frames
-
-
-def count_frames(trajectories: Mapping[str, TrajectoryData]) -> int:
-    """Return the number of structures in a namespace of trajectories."""
-    return sum(trajectory.numsteps for trajectory in trajectories.values())

@@ -11,7 +11,7 @@ from ase.data import atomic_masses, atomic_numbers
 
 from ..config.schemas.exploration import ExplorationConfig
 from ..config.schemas.generator import GeneratorConfig
-from ..dataset.dimension import connected_directions, kind_of
+from ..dataset.dimension import connected_directions, dimensionality_of
 from ..generator.crystals import supercell
 from ..generator.random_crystals import random_crystal
 from ..generator.structure import StructureGenerator
@@ -86,7 +86,9 @@ class _SamplerMaker:
         }
         samplers = make.get(kind, self._dynamics)(kind, count, random)
         if kind in _GIVEN_STARTS:
-            self._start_from(samplers, [atoms for atoms in starts if kind_of(atoms) == _GIVEN_STARTS[kind]], kind)
+            self._start_from(
+                samplers, [atoms for atoms in starts if dimensionality_of(atoms) == _GIVEN_STARTS[kind]], kind
+            )
         for sampler in samplers:
             sampler.info["seed"] = int(random.integers(2**31))
         return samplers

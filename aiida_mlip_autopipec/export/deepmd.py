@@ -13,8 +13,8 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..dataset.species import elements_of
 
-VACUUM = 20.0
-"""Vacuum (Å) along directions without periodicity of structures that are periodic along others only."""
+ADDED_VACUUM = 20.0
+"""Vacuum (Å) along directions without periodicity."""
 
 
 def write_deepmd(parts: Mapping[str, Sequence[Atoms]], folder: Path) -> None:
@@ -80,7 +80,7 @@ def _virial(atoms: Atoms) -> np.ndarray | None:
 def _box(atoms: Atoms) -> np.ndarray:
     """Return cell vectors (3, 3); along directions without periodicity they leave vacuum around the atoms."""
     if not atoms.pbc.any():
-        return np.eye(3) * (np.ptp(atoms.positions, axis=0).max() + VACUUM)
+        return np.eye(3) * (np.ptp(atoms.positions, axis=0).max() + ADDED_VACUUM)
     cell = atoms.cell.copy()
     missing = [axis for axis in range(3) if not atoms.pbc[axis]]
     for axis in missing:
@@ -88,5 +88,5 @@ def _box(atoms: Atoms) -> np.ndarray:
     cell = cell.complete()
     for axis in missing:
         direction = cell[axis] / np.linalg.norm(cell[axis])
-        cell[axis] = direction * (np.ptp(atoms.positions @ direction) + VACUUM)
+        cell[axis] = direction * (np.ptp(atoms.positions @ direction) + ADDED_VACUUM)
     return np.asarray(cell.array)

@@ -24,7 +24,7 @@ from .crystals import (
 from .distances import push_apart
 from .random_crystals import formulas, random_compound
 
-VACUUM = 7.0
+BOX_MARGIN = 7.0
 """Space (Å) around a cluster on every side of its box."""
 
 MAX_DIMER_DISTANCE = 6.5
@@ -265,7 +265,7 @@ def _radii_sum(first: str, second: str) -> float:
 
 def in_box(cluster: Atoms, family: str) -> Atoms:
     """Center a cluster in a non-periodic box with vacuum around it."""
-    cluster.center(vacuum=VACUUM)
+    cluster.center(vacuum=BOX_MARGIN)
     cluster.pbc = False
     cluster.info = {"family": family}
     return cluster

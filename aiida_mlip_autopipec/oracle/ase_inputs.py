@@ -11,7 +11,7 @@ from ..dataset.dimension import connected_directions, in_periodic_cell
 from .pw_inputs import kpoint_mesh
 
 
-def kind_of(atoms: Atoms) -> str:
+def calculation_kind(atoms: Atoms) -> str:
     """Return the kind of a structure: `bulk`, `slab`, `cluster` or `atom`; a periodic cell may contain vacuum."""
     connected = connected_directions(atoms)
     if connected.any():
@@ -21,7 +21,7 @@ def kind_of(atoms: Atoms) -> str:
 
 def structure_parameters(atoms: Atoms, method: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of the calculator that a structure has besides the common ones."""
-    parameters = dict(method.get("parameters_by_kind", {}).get(kind_of(atoms), {}))
+    parameters = dict(method.get("parameters_by_kind", {}).get(calculation_kind(atoms), {}))
     distance = method.get("kpoints_distance")
     keyword = method.get("kpoints_keyword", "kpts")
     if distance is not None and keyword not in parameters and (atoms.pbc.any() or "vacuum" in method):

@@ -9,7 +9,7 @@ from typing import Any
 from ase import Atoms
 
 from ..config.schemas.oracle import MAGNETIC_ELEMENTS, QuantumEspressoOracleConfig
-from ..dataset.dimension import connected_directions, in_periodic_cell, kind_of
+from ..dataset.dimension import connected_directions, dimensionality_of, in_periodic_cell
 
 DEFAULT_MAGNETIZATION = 0.5
 """Default of `starting_magnetization` in a spin-polarised calculation, as a fraction of the valence."""
@@ -36,7 +36,7 @@ def has_spin(atoms: Atoms, config: QuantumEspressoOracleConfig) -> bool:
     """Return whether a structure is computed with collinear spin."""
     if config.spin != "auto":
         return config.spin == "all"
-    return kind_of(atoms) == "molecule" or not MAGNETIC_ELEMENTS.isdisjoint(atoms.get_chemical_symbols())
+    return dimensionality_of(atoms) == "molecule" or not MAGNETIC_ELEMENTS.isdisjoint(atoms.get_chemical_symbols())
 
 
 def pw_parameters(atoms: Atoms, config: QuantumEspressoOracleConfig) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict, QueryBuilder, TrajectoryData, load_node
 
 from ..dataset.identity import is_same_structure, method_id, structure_key
-from ..dataset.trajectory import KEYS, METHOD_ID, attach_labels, to_atoms, to_trajectories
+from ..dataset.trajectory import METHOD_ID, STRUCTURE_KEYS, attach_labels, to_atoms, to_trajectories
 from .identity import IDENTITY, is_the_same_ase, unchanged_since
 
 Matches = dict[str, list[list[int]]]
@@ -39,7 +39,7 @@ def find_labels(keys: Mapping[str, Sequence[str]], method: str) -> dict[str, Mat
     query = QueryBuilder().append(
         TrajectoryData,
         filters={f"attributes.{METHOD_ID}": method, "label": {"in": list(keys)}},
-        project=["label", "uuid", f"attributes.{KEYS}"],
+        project=["label", "uuid", f"attributes.{STRUCTURE_KEYS}"],
         tag="labels",
     )
     query.order_by({"labels": {"id": "asc"}})

@@ -10,8 +10,8 @@ from aiida.orm import Bool, Dict, Int, ProcessNode, Str, TrajectoryData, load_no
 from aiida.plugins import WorkflowFactory
 
 from ..config.oracles import find_oracle
+from ..dataset.frame_files import count_structures
 from ..dataset.identity import method_id
-from ..dataset.trajectory import count_frames
 from ..host.workarounds.lost_connection import MonitorsConnection
 from ..programs.submit_once import submit_once
 from .claims import PROGRESS, claim, owners, release, root_pk, set_claim
@@ -127,8 +127,9 @@ class LabellingWorkChain(MonitorsConnection, WorkChain):
             self._divide(divided, method, matches, later)
         if self.ctx.known or self.ctx.open:
             self.report(
-                f"{sum(map(count_frames, self.ctx.known))} labels are reused, {count_frames(self.ctx.claimed)} are computed, "
-                f"{count_frames(self.ctx.open)} wait for labels that are being computed"
+                f"{sum(map(count_structures, self.ctx.known))} labels are reused, "
+                f"{count_structures(self.ctx.claimed)} are computed, "
+                f"{count_structures(self.ctx.open)} wait for labels that are being computed"
             )
         self._store_progress([])
 
@@ -204,7 +205,7 @@ class LabellingWorkChain(MonitorsConnection, WorkChain):
         waiting_for = sorted({root_pk(pk) for pk in self.ctx.awaited_of})
         self._store_progress(waiting_for)
         runs = ", ".join(map(str, waiting_for))
-        self.report(f"waiting for the labels of {count_frames(self.ctx.open)} structures that run {runs} computes")
+        self.report(f"waiting for the labels of {count_structures(self.ctx.open)} structures that run {runs} computes")
         self.ctx.awaits_claims = True
         # This node is a placeholder for the claims of other processes; `_action_awaitables` ends the wait.
         self.to_context(looked=self.node)
@@ -233,7 +234,7 @@ class LabellingWorkChain(MonitorsConnection, WorkChain):
             self.loop.call_later(POLL_SECONDS, self._poll_claims)
 
     def _store_progress(self, waiting_for: list[int]) -> None:
-        reused = sum(map(count_frames, self.ctx.known))
+        reused = sum(map(count_structures, self.ctx.known))
         self.node.base.extras.set(PROGRESS, {"reused": reused, "waiting_for": waiting_for})
 
     def results(self) -> ExitCode | None:
@@ -247,7 +248,7 @@ class LabellingWorkChain(MonitorsConnection, WorkChain):
                 self.out(f"labelled.{label}{f'_more{number}' if number else ''}", trajectory)
             if "report" in oracle.outputs:
                 reports[f"computed_{number:04d}"] = oracle.outputs.report
-        report = complete_report(reused=Int(sum(map(count_frames, self.ctx.known))), **reports)
+        report = complete_report(reused=Int(sum(map(count_structures, self.ctx.known))), **reports)
         self.out("report", report)
         for oracle in self.ctx.oracles:
             if not oracle.is_finished_ok and not self._failures_are_allowed(oracle, report):

@@ -11,7 +11,7 @@ from aiida_shell import ShellJob
 
 from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.calcfunctions import curate_labels
-from ..dataset.trajectory import count_frames
+from ..dataset.frame_files import count_structures
 from ..exploration.workchain import ExplorationWorkChain
 from ..host.workarounds.lost_connection import MonitorsConnection
 from ..learning.calcfunctions import (
@@ -182,7 +182,7 @@ class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
         self.ctx.fit, self.ctx.dataset = _fit_of(start.outputs), dict(start.outputs.dataset)
         self.ctx.curation_report = start.outputs.curation_report
         self.ctx.teacher = AttributeDict(start.outputs.teacher if "teacher" in start.outputs else {})
-        self.ctx.cutoff_of = count_frames(self.ctx.dataset)
+        self.ctx.cutoff_of = count_structures(self.ctx.dataset)
         limit = Float(self.config.exploration.select_grade)
         self.ctx.history = begin_history(labelling.outputs.report, start.outputs.metrics, limit)
         return None
@@ -194,7 +194,7 @@ class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
         self.ctx.reports = AttributeDict({"previous": previous.oracle_report})
         self.ctx.fit, self.ctx.history = _fit_of(previous.fit), previous.history
         self.ctx.teacher = AttributeDict(previous.get("teacher", {}))
-        self.ctx.cutoff_of = count_frames(self.ctx.labelled)
+        self.ctx.cutoff_of = count_structures(self.ctx.labelled)
         return self.curate()
 
     def should_continue(self) -> bool:
@@ -237,7 +237,7 @@ class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
                 self.ctx.history = lower_limit(self.ctx.history)
             else:
                 self.ctx.ended = "explored"
-        self.report(f"round {self._round}: {count_frames(self.ctx.candidates)} candidates saved by the exploration")
+        self.report(f"round {self._round}: {count_structures(self.ctx.candidates)} candidates saved by the exploration")
         return None
 
     def has_candidates(self) -> bool:
@@ -327,7 +327,7 @@ class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
             {"yaml": fit["potential_yaml"], "asi": fit["active_set"]},
             dynamics={},
         )
-        size = count_frames(self.ctx.dataset)
+        size = count_structures(self.ctx.dataset)
         if training.cutoff == "auto" and size < CUTOFF_GROWTH * self.ctx.cutoff_of:
             training = training.model_copy(update={"cutoff": fit["metrics"]["cutoff_A"]})
         else:

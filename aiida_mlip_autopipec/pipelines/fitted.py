@@ -11,7 +11,7 @@ from aiida.orm import Data, Dict, Float, Int, TrajectoryData
 from ..config.schemas.curation import CurationConfig
 from ..config.schemas.training import TrainingConfig
 from ..dataset.calcfunctions import curate_labels
-from ..dataset.trajectory import count_frames
+from ..dataset.frame_files import count_structures
 from ..programs.calcfunctions import failed
 from ..programs.submit_once import submit_once
 from ..training.workchain import PaceTrainWorkChain
@@ -65,7 +65,7 @@ class FittedRun(WorkChain):
             return self.exit_codes.ERROR_CURATION_FAILED.format(reason=reason)
         self.ctx.dataset = outputs
         self.out("dataset", outputs)
-        self.report(f"{count_frames(outputs)} structures in the dataset")
+        self.report(f"{count_structures(outputs)} structures in the dataset")
         return None
 
     def train(self) -> ToContext:

@@ -16,7 +16,7 @@ from ..config.identifiers import is_beyond_any_pk
 from ..config.schemas.generator import GeneratorConfig
 from ..config.schemas.pipeline import PipelineConfig
 from ..config.schemas.structures import StructureSource
-from ..dataset.dimension import kind_of
+from ..dataset.dimension import dimensionality_of
 from ..dataset.files.geometry import read_geometries
 from ..dataset.seeds import prepare_seeds
 from ..dataset.species import elements_of
@@ -52,7 +52,7 @@ def _checked(seeds: list[Atoms], source: StructureSource) -> list[Atoms]:
     """
     if source.role == "phase":
         for atoms in seeds:
-            if (kind := kind_of(atoms)) != "crystal":
+            if (kind := dimensionality_of(atoms)) != "crystal":
                 raise ValueError(
                     f"{atoms.info['origin']}: is a {kind}, but a phase must be a crystal; give it the role 'seed' or 'as_is'"
                 )

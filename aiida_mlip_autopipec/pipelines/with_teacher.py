@@ -11,7 +11,7 @@ from aiida.orm import AbstractCode, Data, Dict, List, SinglefileData, Trajectory
 from ..config.schemas.exploration import ExplorationConfig
 from ..config.schemas.pipeline import PipelineConfig, StageResources
 from ..config.schemas.selection import SelectionConfig
-from ..dataset.trajectory import count_frames
+from ..dataset.frame_files import count_structures
 from ..exploration.workchain import ExplorationWorkChain
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.submit_once import submit_once
@@ -138,7 +138,7 @@ class RunWithTeacher(ValidatedRun):
         self.ctx.teacher["exploration"] = exploration.outputs.report
         self.out("teacher", self.ctx.teacher)
         self.ctx.explored = dict(exploration.outputs.candidates) if "candidates" in exploration.outputs else {}
-        self.report(f"{count_frames(self.ctx.explored)} structures explored with the potential of the teacher")
+        self.report(f"{count_structures(self.ctx.explored)} structures explored with the potential of the teacher")
         return None
 
     @property

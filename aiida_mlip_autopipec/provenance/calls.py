@@ -8,17 +8,17 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 N_STRUCTURES = "n_structures"
-"""Attribute of a pool: the number of its structures."""
+"""Attribute of a file of structures: their number."""
 
 TEACH = "teach"
 """Label of the call of the run in which the teacher of a run is the oracle."""
 
-N_FRAMES = ("attributes.array|steps", f"attributes.{N_STRUCTURES}")
-"""Projections of the number of structures: of a trajectory, of a pool."""
+COUNT_PROJECTIONS = ("attributes.array|steps", f"attributes.{N_STRUCTURES}")
+"""Projections of the number of structures: of a trajectory, of a file of structures."""
 
 
-def n_frames(shape: list[int] | None, n_structures: int | None) -> int:
-    """Return the number of structures of a node from its projections :data:`N_FRAMES`."""
+def structure_count(shape: list[int] | None, n_structures: int | None) -> int:
+    """Return the number of structures of a node from its projections :data:`COUNT_PROJECTIONS`."""
     return shape[0] if shape else n_structures or 0
 
 
@@ -42,25 +42,25 @@ def output_of(process: orm.ProcessNode, label: str) -> Any | None:
     return query.first(flat=True)
 
 
-def count_input_frames(process: orm.ProcessNode, namespace: str) -> int:
-    """Return the number of structures in a namespace of inputs: trajectories, or a pool."""
+def count_input_structures(process: orm.ProcessNode, namespace: str) -> int:
+    """Return the number of structures in a namespace of inputs: trajectories, or files of structures."""
     query = orm.QueryBuilder().append(orm.ProcessNode, filters={"id": process.pk}, tag="process")
     query.append(
         orm.Data,
         with_outgoing="process",
         edge_filters={"label": {"like": f"{namespace}__%"}},
-        project=list(N_FRAMES),
+        project=list(COUNT_PROJECTIONS),
     )
-    return sum(n_frames(*row) for row in query.all())
+    return sum(structure_count(*row) for row in query.all())
 
 
-def created_frames(process: orm.ProcessNode) -> list[int]:
-    """Return the number of structures in each trajectory or pool that a process created."""
+def counts_of_created_structures(process: orm.ProcessNode) -> list[int]:
+    """Return the number of structures in each trajectory or file of structures that a process created."""
     query = orm.QueryBuilder().append(orm.ProcessNode, filters={"id": process.pk}, tag="process")
     query.append(
-        orm.Data, with_incoming="process", edge_filters={"type": LinkType.CREATE.value}, project=list(N_FRAMES)
+        orm.Data, with_incoming="process", edge_filters={"type": LinkType.CREATE.value}, project=list(COUNT_PROJECTIONS)
     )
-    return [n_frames(*row) for row in query.all() if any(row)]
+    return [structure_count(*row) for row in query.all() if any(row)]
 
 
 def last_change() -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiida import orm
 
-from .calls import N_FRAMES, n_frames
+from .calls import COUNT_PROJECTIONS, structure_count
 from .origins import given_structures
 from .sources import GENERATED_BY, SELECTED_BY, Sources, sources
 from .teachers import OF_TEACHER, calculations_of_teachers
@@ -192,8 +192,8 @@ def _structures_of(processes: list[dict[str, Any]]) -> dict[str, Any]:
     query.append(
         orm.CalculationNode, filters={"id": {"in": generators}}, tag="maker", project=["attributes.process_label"]
     )
-    query.append(orm.Data, with_incoming="maker", project=["uuid", "label", *N_FRAMES])
-    rows = [(*row[:3], n_frames(*row[3:])) for row in query.all() if any(row[3:])]
+    query.append(orm.Data, with_incoming="maker", project=["uuid", "label", *COUNT_PROJECTIONS])
+    rows = [(*row[:3], structure_count(*row[3:])) for row in query.all() if any(row[3:])]
     selected = [count for process_label, _, _, count in rows if process_label == SELECTED_BY]
     return {
         "structures": {uuid: label for process_label, uuid, label, _ in rows if process_label == GENERATED_BY},

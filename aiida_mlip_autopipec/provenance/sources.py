@@ -8,7 +8,7 @@ from typing import Any
 
 from aiida import orm
 
-from .calls import N_FRAMES, n_frames
+from .calls import COUNT_PROJECTIONS, structure_count
 from .origins import given_structures
 from .walks import chunks
 
@@ -105,9 +105,13 @@ def _created(pks: Sequence[int]) -> list[tuple[int, str, str, str, int]]:
     for chunk in chunks(pks):
         query = orm.QueryBuilder()
         query.append(orm.CalculationNode, filters={"id": {"in": chunk}}, tag="maker", project=["id"])
-        query.append(orm.Data, with_incoming="maker", project=["uuid", "label", *N_FRAMES], edge_project=["label"])
+        query.append(
+            orm.Data, with_incoming="maker", project=["uuid", "label", *COUNT_PROJECTIONS], edge_project=["label"]
+        )
         rows += [
-            (pk, link, uuid, label, n_frames(*shape)) for pk, uuid, label, *shape, link in query.iterall() if any(shape)
+            (pk, link, uuid, label, structure_count(*shape))
+            for pk, uuid, label, *shape, link in query.iterall()
+            if any(shape)
         ]
     return rows
 
@@ -124,11 +128,11 @@ def _datasets(pks: Sequence[int]) -> Iterator[DatasetSource]:
         query.append(
             (orm.TrajectoryData, orm.SinglefileData),
             with_outgoing="reader",
-            project=["id", "label", "attributes.filename", *N_FRAMES],
+            project=["id", "label", "attributes.filename", *COUNT_PROJECTIONS],
         )
         for pk, label, filename, *shape in query.iterall():
             if any(shape):
-                counts[pk] = n_frames(*shape)
+                counts[pk] = structure_count(*shape)
                 if filename:
                     names[pk] = ("", label)
     made: set[int] = set()

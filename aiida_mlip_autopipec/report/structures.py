@@ -141,7 +141,7 @@ def measure_coverage(frames: Sequence[Atoms], cutoff: float) -> tuple[Coverage, 
 
 def _by_pair(current: Fingerprint) -> list[tuple[str, np.ndarray, slice]]:
     """Return for each pair A-B the sorted distances (n_A, k) from the atoms of A, and the slice of these atoms."""
-    symbols = [chemical_symbols[number] for number, _ in current.kind[1]]
+    symbols = [chemical_symbols[number] for number, _ in current.comparison_key[1]]
     found, start = [], 0
     for first, rows in enumerate(current.rows):
         owners = slice(start, start + len(rows))

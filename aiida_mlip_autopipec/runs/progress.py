@@ -14,7 +14,14 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 from ..oracle.claims import PROGRESS
-from ..provenance.calls import TEACH, called_by, count_input_frames, created_frames, has_input, output_of
+from ..provenance.calls import (
+    TEACH,
+    called_by,
+    count_input_structures,
+    counts_of_created_structures,
+    has_input,
+    output_of,
+)
 from ..provenance.queries import GENERATED_BY
 
 ONE_SHOT, LEARNING, OWN_DATA = "OneShotWorkChain", "ActiveLearningWorkChain", "OwnDataWorkChain"
@@ -179,7 +186,7 @@ def _structures(run: orm.WorkChainNode) -> Stage:
 
 @_remembered
 def _generated(generator: orm.ProcessNode) -> str:
-    return f"{sum(created_frames(generator))} generated"
+    return f"{sum(counts_of_created_structures(generator))} generated"
 
 
 @_of_terminated
@@ -202,12 +209,12 @@ def selection_stage(selection: orm.WorkChainNode | None) -> Stage:
 
 @_remembered
 def _candidates(selection: orm.ProcessNode) -> int:
-    return count_input_frames(selection, "candidates")
+    return count_input_structures(selection, "candidates")
 
 
 @_remembered
 def _to_label(labelling: orm.ProcessNode) -> int:
-    return count_input_frames(labelling, "structures")
+    return count_input_structures(labelling, "structures")
 
 
 @_of_terminated

@@ -19,7 +19,7 @@ from .equation_of_state import equilibrium_name
 from .measurement import Labels, Measurement, NotMeasurableError, Quantity, energy_of, energy_per_atom
 from .symmetry import conventional, equivalent_directions, sites_of
 
-VACUUM = 12.0
+SLAB_VACUUM = 12.0
 """Vacuum (Å) between slabs."""
 
 _EV_PER_A2_IN_J_PER_M2 = 16.02176634
@@ -126,7 +126,7 @@ class Surfaces:
         for first in sorted(set(equivalent_directions(crystal, indices))):
             index = [int(value) for value in indices[first]]
             for thickness in np.arange(config.slab_thickness, config.min_slab_thickness - 1e-6, -1.0):
-                made = slab(crystal, index, float(thickness), VACUUM)
+                made = slab(crystal, index, float(thickness), SLAB_VACUUM)
                 if len(made) <= config.max_atoms:
                     found[index_text(index)] = made
                     break

@@ -16,7 +16,7 @@ from aiida.orm import (
 from aiida_shell import ShellJob
 
 from ..config.schemas.validation import ValidationConfig
-from ..dataset.trajectory import count_frames
+from ..dataset.frame_files import count_structures
 from ..host.workarounds.lost_connection import MonitorsConnection
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.calcfunctions import failed
@@ -122,7 +122,7 @@ class ValidationWorkChain(MonitorsConnection, WorkChain):
         if not job.is_finished_ok:
             return VALIDATE_POTENTIAL.exit_code(self, *failure_of(job))
         self.ctx.structures = plan_structures(*self._settings, **self._phases)
-        self.report(f"{count_frames(self.ctx.structures)} structures on which potential and oracle are compared")
+        self.report(f"{count_structures(self.ctx.structures)} structures on which potential and oracle are compared")
         return None
 
     def label_and_evaluate(self) -> ToContext:

@@ -10,7 +10,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_mlip_autopipec.dataset.fingerprint import distance, fingerprint, is_free_atom
-from aiida_mlip_autopipec.dataset.repair import VACUUM, UnusableError, repair
+from aiida_mlip_autopipec.dataset.repair import ADDED_VACUUM, UnusableError, repair
 
 from ..conftest import label_by_emt
 
@@ -88,7 +88,7 @@ def test_slabs_and_wires_become_periodic_with_the_same_labels(kind: str) -> None
     else:
         images = repaired.atoms.repeat(2)
         heights = sorted(np.linalg.norm(repaired.atoms.cell.array, axis=1))
-        assert heights[-1] > VACUUM and len(images) == 8 * len(atoms)
+        assert heights[-1] > ADDED_VACUUM and len(images) == 8 * len(atoms)
 
 
 @pytest.mark.parametrize("key", ["config_type", "family", "group"])

@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
+from aiida_mlip_autopipec.dataset.frame_files import count_structures
 from aiida_mlip_autopipec.dataset.trajectory import (
     METHOD,
-    count_frames,
     frames_with_source,
     group_label,
     sort_by_species,
@@ -27,7 +27,7 @@ def test_groups_are_named_by_formula_and_periodicity(copper: list[Atoms]) -> Non
         "Cu4_111": 1,
         "Cu8_111": 1,
     }
-    assert count_frames(trajectories) == len(copper)
+    assert count_structures(trajectories) == len(copper)
 
 
 def test_geometry_labels_and_info_are_read_back_exactly(labelled_copper: list[Atoms]) -> None:

@@ -8,7 +8,12 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
-from aiida_mlip_autopipec.oracle.ase_inputs import computed_structure, job_method, kind_of, structure_parameters
+from aiida_mlip_autopipec.oracle.ase_inputs import (
+    calculation_kind,
+    computed_structure,
+    job_method,
+    structure_parameters,
+)
 
 STRUCTURES = {
     "bulk": bulk("Fe", a=2.87),
@@ -20,7 +25,7 @@ STRUCTURES = {
 
 @pytest.mark.parametrize("kind", STRUCTURES)
 def test_the_kind_of_a_structure(kind: str) -> None:
-    assert kind_of(STRUCTURES[kind]) == kind
+    assert calculation_kind(STRUCTURES[kind]) == kind
 
 
 def test_each_kind_gets_its_keywords_and_its_mesh() -> None:
@@ -62,6 +67,6 @@ def test_a_periodic_slab_has_one_k_point_along_its_vacuum() -> None:
     slab.pbc = True
     method = {"kpoints_distance": 0.2, "parameters_by_kind": {"slab": {"dipole": True}}}
     parameters = structure_parameters(slab, method)
-    assert kind_of(slab) == "slab" and parameters["dipole"] is True
+    assert calculation_kind(slab) == "slab" and parameters["dipole"] is True
     assert parameters["kpts"][2] == 1 and min(parameters["kpts"][:2]) > 5
     assert structure_parameters(bulk("Al"), method)["kpts"][2] > 5

@@ -22,8 +22,9 @@ from ase import Atoms
 
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig
 from aiida_mlip_autopipec.config.schemas.resources import ResourcesConfig
+from aiida_mlip_autopipec.dataset.frame_files import count_structures
 from aiida_mlip_autopipec.dataset.identity import method_id, structure_key
-from aiida_mlip_autopipec.dataset.trajectory import count_frames, to_trajectories
+from aiida_mlip_autopipec.dataset.trajectory import to_trajectories
 from aiida_mlip_autopipec.host.daemon import ensure_daemon
 from aiida_mlip_autopipec.oracle.calculation import AseLabelCalculation
 from aiida_mlip_autopipec.oracle.claims import PROGRESS, claim, owners, release, set_claim
@@ -201,7 +202,7 @@ def test_three_simultaneous_runs_compute_each_label_once(labellings: Labellings)
     wait_for("all end", lambda: all(node.is_terminated for node in nodes))
     for node, numbers in zip(nodes, wanted, strict=True):
         assert node.is_finished_ok, node.exit_message
-        assert count_frames(node.outputs.labelled) == len(numbers) == node.outputs.report["labelled"]
+        assert count_structures(node.outputs.labelled) == len(numbers) == node.outputs.report["labelled"]
     assert sorted(computed(nodes[0])) == sorted(map(structure_key, labellings.structures))
 
 
@@ -218,7 +219,7 @@ def test_run_continues_when_the_run_that_it_waits_for_is_killed(labellings: Labe
     labellings.barrier.touch()
     wait_for("the second ends", lambda: second.is_terminated)
     assert second.is_finished_ok, second.exit_message
-    assert count_frames(second.outputs.labelled) == 2 and second.outputs.report["reused"] == 0
+    assert count_structures(second.outputs.labelled) == 2 and second.outputs.report["reused"] == 0
 
 
 def test_equal_structures_of_one_labelling_are_computed_once(resources: orm.Dict, copper: list[Atoms]) -> None:
@@ -230,7 +231,7 @@ def test_equal_structures_of_one_labelling_are_computed_once(resources: orm.Dict
         oracle=prepare_oracle(config, ResourcesConfig(), ["Cu"]),
     )
     assert node.is_finished_ok, node.exit_message
-    assert count_frames(node.outputs.labelled) == 5
+    assert count_structures(node.outputs.labelled) == 5
     assert (node.outputs.report["labelled"], node.outputs.report["reused"]) == (5, 3)
     assert len(computed(node)) == 2
 

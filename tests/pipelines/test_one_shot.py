@@ -14,7 +14,7 @@ from ase.build import bulk
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
 from aiida_mlip_autopipec.dataset.frame_files import count_structures, read_frames
-from aiida_mlip_autopipec.dataset.trajectory import count_frames, frames_with_source, to_atoms
+from aiida_mlip_autopipec.dataset.trajectory import frames_with_source, to_atoms
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
 from aiida_mlip_autopipec.provenance.queries import trace
@@ -53,7 +53,7 @@ def test_numbers_of_structures_agree_from_stage_to_stage(
     finished_run: orm.WorkChainNode, small_config: PipelineConfig
 ) -> None:
     outputs = finished_run.outputs
-    made = count_frames(outputs.structures)
+    made = count_structures(outputs.structures)
     oracle, curation = outputs.oracle_report.get_dict(), outputs.curation_report.get_dict()
     assert made == small_config.generator.count
     assert oracle["asked"] == made
@@ -131,7 +131,7 @@ def test_only_selected_structures_are_labelled(selected_run: orm.WorkChainNode, 
     count = small_config.generator.count
     pool = read_frames(outputs.pool.pool)
     chosen = outputs.selection_report["chosen"]
-    assert count_frames(outputs.structures) == count == outputs.oracle_report["asked"] == len(chosen)
+    assert count_structures(outputs.structures) == count == outputs.oracle_report["asked"] == len(chosen)
     assert 2 * count < len(pool) <= 3 * count
     always = [atoms for atoms in pool if atoms.info["family"] in ("isolated_atom", "dimer")]
     assert sum(one["reason"] == "required" for one in chosen) == len(always) < count / 4
@@ -151,7 +151,7 @@ def test_provenance_of_selected_structures_includes_pool_and_selection(selected_
     # The provenance of reused labels includes structures of other runs.
     assert {node.uuid for node in selected_run.outputs.pool.values()} <= origin.structures.keys()
     assert origin.n_structures_generated >= count_structures(selected_run.outputs.pool)
-    assert origin.n_structures_selected == count_frames(selected_run.outputs.structures)
+    assert origin.n_structures_selected == count_structures(selected_run.outputs.structures)
     processes = {process.label for process in origin.processes}
     assert {"write_selection_files", "take_selected"} < processes
     assert any(label.startswith("ShellJob<select_structures") for label in processes)
@@ -181,7 +181,7 @@ def test_structures_of_the_initial_dataset_count_as_selected(
     _, node = run_get_node(build_one_shot(config))
     assert node.is_finished_ok, node.exit_message
     report = node.outputs.selection_report
-    assert report["n_known"] == count_frames(selected_run.outputs.dataset)
+    assert report["n_known"] == count_structures(selected_run.outputs.dataset)
     old = {(str(atoms.positions), str(atoms.cell.array)) for atoms in frames_with_source(selected_run.outputs.dataset)}
     again = [
         atoms

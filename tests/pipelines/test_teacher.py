@@ -13,7 +13,7 @@ from aiida.manage.configuration import Profile
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.dataset.frame_files import count_structures
-from aiida_mlip_autopipec.dataset.trajectory import METHOD, all_frames, count_frames
+from aiida_mlip_autopipec.dataset.trajectory import METHOD, all_frames
 from aiida_mlip_autopipec.pipelines.builders import build_learning, build_one_shot
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
 from aiida_mlip_autopipec.provenance.calls import TEACH, called_by
@@ -71,10 +71,10 @@ def test_oracle_labels_only_structures_selected_from_pool_and_exploration(taught
     called = called_by(taught)
     assert list(called) == [TEACH, "explore", "select", "label", "train"]
     explored = called["explore"].outputs.candidates
-    assert count_frames(explored) > 0
+    assert count_structures(explored) > 0
     pool = count_structures(taught.outputs.pool)
-    assert taught.outputs.selection_report["n_candidates"] == pool + count_frames(explored)
-    assert taught.outputs.oracle_report["asked"] == 20 == count_frames(taught.outputs.structures)
+    assert taught.outputs.selection_report["n_candidates"] == pool + count_structures(explored)
+    assert taught.outputs.oracle_report["asked"] == 20 == count_structures(taught.outputs.structures)
     selected = {atoms.info["source_uuid"] for atoms in all_frames(taught.outputs.structures)}
     assert selected & {node.uuid for node in explored.values()}
     assert selected & {node.uuid for node in taught.outputs.pool.values()}
@@ -97,7 +97,7 @@ def test_labels_of_the_teacher_are_not_in_the_dataset(taught: orm.WorkChainNode)
     outputs = taught.outputs.teacher
     assert outputs.oracle_report.uuid == run.outputs.oracle_report.uuid
     assert outputs.potential_yaml.uuid == run.outputs.potential_yaml.uuid
-    assert outputs.exploration["candidates"] == count_frames(called_by(taught)["explore"].outputs.candidates)
+    assert outputs.exploration["candidates"] == count_structures(called_by(taught)["explore"].outputs.candidates)
 
 
 def test_fit_chooses_whether_the_teacher_is_the_prior(learned: orm.WorkChainNode, taught: orm.WorkChainNode) -> None:

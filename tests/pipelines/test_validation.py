@@ -16,7 +16,8 @@ from ase.io import write
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.schemas.structures import StructureSource
-from aiida_mlip_autopipec.dataset.trajectory import all_frames, count_frames
+from aiida_mlip_autopipec.dataset.frame_files import count_structures
+from aiida_mlip_autopipec.dataset.trajectory import all_frames
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot, build_validation
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
 from aiida_mlip_autopipec.pipelines.potentials import (
@@ -87,7 +88,7 @@ def test_potential_and_oracle_label_the_same_structures(validated: orm.WorkChain
     outputs = validated.outputs
     asked = outputs.oracle_report["asked"]
     assert 60 <= asked <= 120
-    assert count_frames(outputs.labelled) == count_frames(outputs.predicted) == asked
+    assert count_structures(outputs.labelled) == count_structures(outputs.predicted) == asked
     oracle = {atoms.info["family"]: atoms for atoms in all_frames(outputs.labelled)}
     for atoms in all_frames(outputs.predicted):
         assert np.array_equal(atoms.positions, oracle[atoms.info["family"]].positions)

@@ -14,8 +14,8 @@ from ase.build import bulk
 
 from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
 from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
-from aiida_mlip_autopipec.dataset.frame_files import POOL, pool_file
-from aiida_mlip_autopipec.dataset.trajectory import all_frames, count_frames, to_atoms, to_trajectories
+from aiida_mlip_autopipec.dataset.frame_files import POOL, count_structures, pool_file
+from aiida_mlip_autopipec.dataset.trajectory import all_frames, to_atoms, to_trajectories
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 from aiida_mlip_autopipec.programs.codes import ensure_code
 from aiida_mlip_autopipec.selection.workchain import SelectionWorkChain
@@ -61,7 +61,7 @@ def test_the_outputs_of_a_selection(pool: list[Atoms], resources: orm.Dict, code
     node = run_selection(pool, resources, code)
     assert node.is_finished_ok, node.exit_message
     selected, report = node.outputs.selected, node.outputs.report.get_dict()
-    assert count_frames(selected) == 12 == len(report["chosen"])
+    assert count_structures(selected) == 12 == len(report["chosen"])
     assert [one["rank"] for one in report["chosen"]] == list(range(12))
     assert (report["chosen"][0]["family"], report["chosen"][0]["reason"]) == ("isolated_atom", "required")
     assert {one["reason"] for one in report["chosen"]} == {"required", "information", "random"}
@@ -118,7 +118,7 @@ def test_known_structures_are_not_selected_again(
     known = [atoms for atoms in pool if atoms.info["family"] not in ("isolated_atom", "dimer")][:20]
     node = run_selection([*pool, known[0].copy() * (2, 1, 1)], resources, code, count=60, known=known)
     assert node.is_finished_ok, node.exit_message
-    assert count_frames(node.outputs.selected) == len(pool) - 20
+    assert count_structures(node.outputs.selected) == len(pool) - 20
     assert {str(atoms.positions) for atoms in all_frames(node.outputs.selected)}.isdisjoint(
         str(atoms.positions) for atoms in known
     )

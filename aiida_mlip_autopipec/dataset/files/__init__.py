@@ -15,7 +15,7 @@ from ..species import explain_species
 from . import aims, ase_formats, cp2k, espresso, extxyz, pickled, vasp
 from .checks import number_fault
 from .frames import FrameError, RawFrame, ReadResult, SkippedStep, format_reasons
-from .keys import LabelError, copy_geometry, has_both_energies, is_label_name, labels_of, missing_labels, plain_info
+from .keys import LabelError, copy_geometry, energy_kinds, is_label_name, labels_of, missing_labels, plain_info
 from .pickled_frame import ForeignObjectError
 from .writing import replacing
 
@@ -157,7 +157,7 @@ class _Notes:
         self.n_only_energy = self.n_free_energy = self.unused_virials = 0
 
     def add(self, frame: RawFrame, atoms: Atoms) -> None:
-        has_energy, differs = has_both_energies(frame)
+        has_energy, differs = energy_kinds(frame)
         self.n_free_energy += differs
         self.n_only_energy += (
             has_energy and not differs and not any(n.lower() == "free_energy" for n, _ in frame.values)

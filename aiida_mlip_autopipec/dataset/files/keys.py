@@ -76,8 +76,8 @@ def labels_of(frame: RawFrame, keys: LabelKeys) -> dict[str, Any]:
     return labels
 
 
-def has_both_energies(frame: RawFrame) -> tuple[bool, bool]:
-    """Tell whether a frame has an energy, and whether it has a different force-consistent energy."""
+def energy_kinds(frame: RawFrame) -> tuple[bool, bool]:
+    """Return whether a frame has an `energy`, and whether it has a `free_energy` that differs from it or replaces it."""
     by_label = {name.lower(): value for name, value in frame.values if name.lower() in ("energy", "free_energy")}
     try:
         energy = float(by_label["energy"])

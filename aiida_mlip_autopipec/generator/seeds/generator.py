@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from ...config.schemas.generator import GeneratorConfig
-from ...dataset.dimension import kind_of
+from ...dataset.dimension import dimensionality_of
 from ..structure import StructureGenerator, free_atoms, keeps_distance
 from .variations import SUITABLE, Variations
 
@@ -94,9 +94,9 @@ class SeedGenerator:
 
     def _kinds_of(self, seed: Atoms) -> Iterator[str]:
         weights = self._config.variations.weights.model_dump()
-        names = [name for name in SUITABLE[kind_of(seed)] if weights[name]]
+        names = [name for name in SUITABLE[dimensionality_of(seed)] if weights[name]]
         if not names:
-            raise ValueError(f"{seed.info['seed']}: all variations of a {kind_of(seed)} have the weight zero")
+            raise ValueError(f"{seed.info['seed']}: all variations of a {dimensionality_of(seed)} have the weight zero")
         return (names[index] for index in _in_proportion([weights[name] for name in names]))
 
     def _valid(self, maker: Variations, seed: Atoms, kinds: Iterator[str], random: np.random.Generator) -> Atoms:

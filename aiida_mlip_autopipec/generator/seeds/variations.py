@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from ...config.schemas.generator import GeneratorConfig
-from ...dataset.dimension import connected_directions, kind_of
+from ...dataset.dimension import connected_directions, dimensionality_of
 from ..crystals import at_volume
 from . import crystals, cuts, molecules
 
@@ -61,7 +61,7 @@ class Variations:
 
     def _near_equilibrium(self, seed: Atoms, low: float, high: float, random: np.random.Generator) -> Atoms:
         large = self._large(seed, random)
-        return at_volume(large, random.uniform(low, high)) if kind_of(seed) == "crystal" else large
+        return at_volume(large, random.uniform(low, high)) if dimensionality_of(seed) == "crystal" else large
 
     def _volume(self, seed: Atoms, random: np.random.Generator) -> Atoms:
         return at_volume(seed, random.uniform(*self._config.variations.volume_range))
@@ -110,7 +110,7 @@ class Variations:
         return self._boxed(self._displaced(cut, seed, 0.01, 0.5 * self._config.max_rattle, random))
 
     def _pair(self, seed: Atoms, random: np.random.Generator) -> Atoms | None:
-        others = [atoms for atoms in self._seeds if kind_of(atoms) == "molecule"]
+        others = [atoms for atoms in self._seeds if dimensionality_of(atoms) == "molecule"]
         partner = others[int(random.integers(len(others)))]
         if len(seed) + len(partner) > max(self._config.max_atoms, 2 * len(seed)):
             return None

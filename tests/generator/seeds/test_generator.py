@@ -9,7 +9,7 @@ from ase.build import bulk, fcc111, molecule
 
 from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
 from aiida_mlip_autopipec.config.schemas.structures import StructureSource
-from aiida_mlip_autopipec.dataset.dimension import kind_of
+from aiida_mlip_autopipec.dataset.dimension import dimensionality_of
 from aiida_mlip_autopipec.dataset.seeds import prepare_seeds
 from aiida_mlip_autopipec.generator.seeds.crystals import voronoi_sites
 from aiida_mlip_autopipec.generator.seeds.cuts import miller_planes
@@ -32,7 +32,7 @@ def seeds_of(atoms: Atoms, name: str = "mine", **source: object) -> list[Atoms]:
     ],
 )
 def test_kind_of_a_structure_follows_from_its_vacuum(atoms: Atoms, kind: str) -> None:
-    assert kind_of(seeds_of(atoms)[0]) == kind
+    assert dimensionality_of(seeds_of(atoms)[0]) == kind
 
 
 def test_every_variation_keeps_the_minimum_distance_and_names_its_origin() -> None:
