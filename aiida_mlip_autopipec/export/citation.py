@@ -35,7 +35,7 @@ class Facts:
     :param oracle: settings of the reference method; empty if the labels came from files.
     :param teacher: settings of the teacher, a cheaper method; empty without a teacher.
     :param selection: settings of the last selection; empty without a selection.
-    :param stages: labels of the processes behind the potential and their counts.
+    :param stages: names of the processes behind the potential and their counts.
     :param n_generated: number of generated structures.
     :param version: version of this package.
     """
@@ -147,10 +147,10 @@ def _versions(facts: Facts) -> dict[str, str]:
     return {"aiida-mlip-autopipec": facts.version, **found}
 
 
-def reference_method(settings: Mapping[str, Mapping[str, Any]], labels: Sequence[str]) -> Mapping[str, Any]:
+def reference_method(settings: Mapping[str, Mapping[str, Any]], process_names: Sequence[str]) -> Mapping[str, Any]:
     """Return the settings of the reference method among those of the processes behind a potential.
 
-    :param settings: settings by the label of the process.
-    :param labels: names of the processes that compute labels, in order of preference.
+    :param settings: settings by the name of the process.
+    :param process_names: names of the processes that compute labels, in order of preference.
     """
-    return next((settings[label] for label in labels if label in settings), {})
+    return next((settings[name] for name in process_names if name in settings), {})
