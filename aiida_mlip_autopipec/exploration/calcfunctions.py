@@ -106,7 +106,9 @@ def summarize(total: int, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any
         the number of saved frames; `steps`; `time_ps` of molecular dynamics; `largest_grade`; `ended`, the number of samplers
         by stop reason; `limits`; `ways`, the report on each sampler.
     """
+    # The keys are those of stored reports and do not change: a walker or way is a sampler, `ended` is its stop reason.
     samplers = sorted((item for report in reports for item in report["walkers"]), key=lambda item: item["walker"])
+    stop_reasons = Counter(sampler["ended"] for sampler in samplers)
     return {
         "walkers": total,
         "done": len(samplers),
@@ -115,7 +117,7 @@ def summarize(total: int, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any
         "steps": sum(sampler["steps"] for sampler in samplers),
         "time_ps": sum(sampler["time_ps"] or 0.0 for sampler in samplers),
         "largest_grade": max((sampler["largest_grade"] for sampler in samplers), default=0.0),
-        "ended": dict(Counter(sampler["ended"] for sampler in samplers).most_common()),
+        "ended": dict(stop_reasons.most_common()),
         "limits": reports[0]["limits"] if reports else {},
         "ways": samplers,
     }

@@ -33,7 +33,7 @@ _GIVEN_STARTS = {
     "surface": "slab",
     "cluster": "molecule",
 }
-"""For each kind of sampler, the kind of the user's structures from which every second sampler starts."""
+"""For each purpose of samplers, the dimensionality of the user's structures from which every second sampler starts."""
 
 _NEAR_EQUILIBRIUM = (0.9, 1.1)
 _ISOTROPIC = 0.6
@@ -54,14 +54,16 @@ def make_samplers(
     """
     StructureGenerator().check(elements, len(elements) + 1)
     maker = _SamplerMaker(sorted(elements), config, exploration_round)
-    samplers = [sampler for kind in type(config.walkers).model_fields for sampler in maker.of_kind(kind, starts)]
+    samplers = [
+        sampler for purpose in type(config.walkers).model_fields for sampler in maker.for_purpose(purpose, starts)
+    ]
     for number, sampler in enumerate(samplers):
         sampler.info["walker"] = number
     return samplers
 
 
 def divide_among_jobs(samplers: Sequence[Atoms], jobs: int) -> list[list[Atoms]]:
-    """Divide samplers among at most `jobs` jobs, such that each job gets some of every kind."""
+    """Divide samplers among at most `jobs` jobs, such that each job gets some for every purpose."""
     return [list(samplers[number::jobs]) for number in range(min(jobs, len(samplers)))]
 
 
@@ -73,30 +75,30 @@ class _SamplerMaker:
         self._seed = [config.seed, exploration_round, *(atomic_numbers[element] for element in elements)]
         self._timestep = _timestep(elements) if config.timestep == "auto" else config.timestep
 
-    def of_kind(self, kind: str, starts: Sequence[Atoms]) -> list[Atoms]:
-        """Return the samplers of a kind, a field of `SamplerCounts`."""
-        count = getattr(self._config.walkers, kind)
+    def for_purpose(self, purpose: str, starts: Sequence[Atoms]) -> list[Atoms]:
+        """Return the samplers for a purpose, a field of `SamplerCounts`."""
+        count = getattr(self._config.walkers, purpose)
         if not count:
             return []
-        random = np.random.default_rng([*self._seed, *kind.encode()])
+        random = np.random.default_rng([*self._seed, *purpose.encode()])
         make: dict[str, Callable[[str, int, np.random.Generator], list[Atoms]]] = {
             "deformation": self._deformations,
             "relaxation": self._relaxations,
             "melt_quench": self._melts,
         }
-        samplers = make.get(kind, self._dynamics)(kind, count, random)
-        if kind in _GIVEN_STARTS:
+        samplers = make.get(purpose, self._dynamics)(purpose, count, random)
+        if purpose in _GIVEN_STARTS:
             self._start_from(
-                samplers, [atoms for atoms in starts if dimensionality_of(atoms) == _GIVEN_STARTS[kind]], kind
+                samplers, [atoms for atoms in starts if dimensionality_of(atoms) == _GIVEN_STARTS[purpose]], purpose
             )
         for sampler in samplers:
             sampler.info["seed"] = int(random.integers(2**31))
         return samplers
 
-    def _dynamics(self, kind: str, count: int, random: np.random.Generator) -> list[Atoms]:
-        family = {"nvt": "rattled", "npt": "rattled"}.get(kind, kind)
+    def _dynamics(self, purpose: str, count: int, random: np.random.Generator) -> list[Atoms]:
+        family = {"nvt": "rattled", "npt": "rattled"}.get(purpose, purpose)
         starts = self._generate(family, count, random, max_atoms=self._config.max_atoms)
-        if kind == "surface":
+        if purpose == "surface":
             # The primitive slab is too small for the diffusion and reconstruction of surface atoms.
             starts = [supercell(slab, self._config.max_atoms) for slab in starts]
         return [
@@ -107,12 +109,12 @@ class _SamplerMaker:
                 steps=self._config.steps,
                 timestep=self._timestep,
                 temperature=self._in_turn(self._config.temperatures, number),
-                pressure=self._pressure(number) if kind in ("npt", "vacancy") else None,
+                pressure=self._pressure(number) if purpose in ("npt", "vacancy") else None,
             )
             for number, start in enumerate(starts)
         ]
 
-    def _deformations(self, kind: str, count: int, random: np.random.Generator) -> list[Atoms]:
+    def _deformations(self, purpose: str, count: int, random: np.random.Generator) -> list[Atoms]:
         starts = self._generate(
             "rattled",
             count,
@@ -125,7 +127,7 @@ class _SamplerMaker:
             _sampler(
                 start,
                 "deformation",
-                kind,
+                purpose,
                 steps=self._config.deformation_steps,
                 strain=_strain(number + self._round, self._config.max_strain, random).tolist(),
                 rattle=self._config.rattle,
@@ -133,13 +135,13 @@ class _SamplerMaker:
             for number, start in enumerate(starts)
         ]
 
-    def _relaxations(self, kind: str, count: int, random: np.random.Generator) -> list[Atoms]:
+    def _relaxations(self, purpose: str, count: int, random: np.random.Generator) -> list[Atoms]:
         most = min(_RELAXED_ATOMS, self._config.max_atoms)
         return [
             _sampler(
                 random_crystal(self._elements, most, random),
                 "relaxation",
-                kind,
+                purpose,
                 steps=self._config.relaxation_steps,
                 pressure=self._pressure(number),
             )
@@ -158,13 +160,13 @@ class _SamplerMaker:
         n_elements = len(self._elements)
         return StructureGenerator(config).generate(self._elements, n_elements + count)[n_elements:]
 
-    def _melts(self, kind: str, count: int, random: np.random.Generator) -> list[Atoms]:
+    def _melts(self, purpose: str, count: int, random: np.random.Generator) -> list[Atoms]:
         starts = self._generate("hot", count, random, max_atoms=self._config.max_atoms, volume_range=_NEAR_EQUILIBRIUM)
         return [
             _sampler(
                 start,
                 "melt_quench",
-                kind,
+                purpose,
                 steps=self._config.melt_quench_steps,
                 timestep=self._timestep,
                 temperature=self._config.melt_temperature,
@@ -173,9 +175,9 @@ class _SamplerMaker:
             for start in starts
         ]
 
-    def _start_from(self, samplers: list[Atoms], starts: Sequence[Atoms], kind: str) -> None:
+    def _start_from(self, samplers: list[Atoms], starts: Sequence[Atoms], purpose: str) -> None:
         """Replace the start structure of every second sampler by one of `starts` in turn; rounds start at different ones."""
-        most = min(_DEFORMED_ATOMS, self._config.max_atoms) if kind == "deformation" else self._config.max_atoms
+        most = min(_DEFORMED_ATOMS, self._config.max_atoms) if purpose == "deformation" else self._config.max_atoms
         suitable = [atoms for atoms in starts if len(atoms) <= self._config.max_atoms]
         if not suitable:
             return
@@ -196,10 +198,14 @@ class _SamplerMaker:
         return values[(number + self._round) % len(values)]
 
 
-def _sampler(start: Atoms, kind: str, family: str, **info: Any) -> Atoms:
+def _sampler(start: Atoms, method: str, family: str, **info: Any) -> Atoms:
+    """Return a sampler: its start structure with its parameters in ``atoms.info``, the method as `kind`.
+
+    :param method: `md`, `melt_quench`, `deformation` or `relaxation`.
+    """
     sampler = start.copy()
     parameters = {key: value for key, value in info.items() if value is not None}
-    sampler.info = {"kind": kind, "family": f"explored_{family}", **parameters}
+    sampler.info = {"kind": method, "family": f"explored_{family}", **parameters}
     return sampler
 
 

@@ -33,10 +33,10 @@ ALL_STEPS, RELAXED = "all_steps", "relaxed"
 
 @dataclass(frozen=True)
 class SamplerResult:
-    """The result of a sampler; `ended` is its stop reason."""
+    """The result of a sampler; records and frames have `stop_reason` under the key `ended`, as stored nodes do."""
 
     sampler: Sampler
-    ended: str
+    stop_reason: str
     reason: str
     steps: int
     largest_grade: float
@@ -56,7 +56,7 @@ class SamplerResult:
             "steps": self.steps,
             "time_ps": self.steps * sampler.timestep / 1000 if sampler.kind in ("md", "melt_quench") else None,
             "largest_grade": self.largest_grade,
-            "ended": self.ended,
+            "ended": self.stop_reason,
             "reason": self.reason,
             "handed_in": len(self.frames),
         }
@@ -71,33 +71,35 @@ def run_sampler(
 ) -> SamplerResult:
     """Run a sampler and return its result.
 
-    :param methods: the sampling method of each kind of sampler.
+    :param methods: the sampling method by kind of sampler.
     :raises ProgramError: of the kind `out_of_time`, at the deadline.
     """
     atoms = sampler.start.copy()
     atoms.calc = GuardedCalculator(calculator, atoms, limits)
     monitor = Monitor(sampler, limits)
-    ended, reason = ALL_STEPS, "all steps done"
+    stop_reason, reason = ALL_STEPS, "all steps done"
     try:
         for step in methods[sampler.kind](atoms, sampler):
             deadline.check(str(sampler))
             monitor.check(atoms, step)
         if sampler.kind == "relaxation" and monitor.steps < sampler.steps:
-            ended, reason = RELAXED, "the forces are below the limit"
+            stop_reason, reason = RELAXED, "the forces are below the limit"
     except UnphysicalError as error:
-        ended, reason = error.kind, str(error)
+        stop_reason, reason = error.kind, str(error)
     except ProgramError:
         raise
     except Exception as error:
         # Unusual structures can raise any exception in a library: it stops the sampler, not the program.
-        ended, reason = "error", f"{type(error).__name__}: {error}"
-    prescribed = sampler.kind == "deformation" and ended in ("too_close", "volume")
-    if not prescribed and ended not in (ALL_STEPS, RELAXED, STOP_GRADE, UNKNOWN_START):
+        stop_reason, reason = "error", f"{type(error).__name__}: {error}"
+    prescribed = sampler.kind == "deformation" and stop_reason in ("too_close", "volume")
+    if not prescribed and stop_reason not in (ALL_STEPS, RELAXED, STOP_GRADE, UNKNOWN_START):
         # The grade gave no warning before the failure: the structure may be missing in the training data.
         monitor.save_last()
-    if limits.save_interval is not None and ended in (ALL_STEPS, RELAXED):
+    if limits.save_interval is not None and stop_reason in (ALL_STEPS, RELAXED):
         monitor.save_last()
     for frame in monitor.frames:
-        frame.info["ended"] = ended
+        frame.info["ended"] = stop_reason
     grade = monitor.largest_grade
-    return SamplerResult(sampler, ended, reason, monitor.steps, grade if math.isfinite(grade) else 0.0, monitor.frames)
+    return SamplerResult(
+        sampler, stop_reason, reason, monitor.steps, grade if math.isfinite(grade) else 0.0, monitor.frames
+    )
