@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from ase import Atoms
 
+from .apportion import round_to_sum
+
 Split = Literal["train", "test"]
 
 MIN_STRUCTURES_FOR_TEST = 10
@@ -80,16 +82,12 @@ def _random_key(atoms: Atoms, seed: int) -> bytes:
 
 
 def _apportion(number: int, sizes: Mapping[str, int]) -> dict[str, int]:
-    """Divide a number in proportion to sizes, by largest remainders."""
+    """Divide a number in proportion to sizes."""
     total = sum(sizes.values())
     if total == 0:
         return {}
-    exact = {name: number * size / total for name, size in sizes.items()}
-    shares = {name: floor(value) for name, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: (shares[name] - exact[name], name))
-    for name in by_remainder[: number - sum(shares.values())]:
-        shares[name] += 1
-    return shares
+    names = sorted(sizes)
+    return dict(zip(names, round_to_sum([number * sizes[name] / total for name in names], number), strict=True))
 
 
 def _draw(groups: list[Group], quota: int, test: set[int]) -> list[Group]:

@@ -13,6 +13,7 @@ from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii
 
 from .compositions import compositions, dilute_compositions
+from .distances import close_packed_distance
 from .quasirandom import QuasirandomLattice
 
 RELATIVE_VOLUME = {"fcc": 1.0, "hcp": 1.0, "bcc": 1.0, "sc": 1.14, "diamond": 1.48}
@@ -34,9 +35,9 @@ class Crystal:
     cell: Atoms
 
     @property
-    def neighbour_distance(self) -> float:
+    def close_packed_distance(self) -> float:
         """Nearest-neighbour distance (Å) of close packing at the volume per atom of this crystal."""
-        return float((2**0.5 * self.cell.get_volume() / len(self.cell)) ** (1 / 3))
+        return close_packed_distance(self.cell)
 
 
 @lru_cache

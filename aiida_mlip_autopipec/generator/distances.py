@@ -1,4 +1,4 @@
-"""Shortest distances in a structure of up to about a hundred atoms: check, and separation of atoms that are too close."""
+"""Shortest distances in a structure of up to about a hundred atoms: estimate, check, separation of atoms that are too close."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 from ase import Atoms
+
+
+def close_packed_distance(atoms: Atoms) -> float:
+    """Return the nearest-neighbour distance (Å) of close packing at the volume per atom of a crystal."""
+    return float((2**0.5 * atoms.get_volume() / len(atoms)) ** (1 / 3))
 
 
 def distances_at_least(atoms: Atoms, radii: np.ndarray) -> bool:

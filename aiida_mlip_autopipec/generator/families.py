@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
 from ..config.schemas.generator import GeneratorConfig
+from ..dataset.apportion import round_to_sum
 from .crystals import (
     Crystal,
     alloy_crystals,
@@ -159,7 +160,7 @@ class Families:
         cell = self._supercell(crystal, [4, 8, 16, 32], random)
         cell = at_volume(cell, float(np.clip(random.normal(1.0, 0.12), low, high)))
         amplitude = np.exp(random.uniform(np.log(0.01), np.log(self.config.max_rattle * 0.6)))
-        return _as_crystal(_rattled_atoms(cell, amplitude * crystal.neighbour_distance, random), crystal, "rattled")
+        return _as_crystal(_rattled_atoms(cell, amplitude * crystal.close_packed_distance, random), crystal, "rattled")
 
     def _vacancy(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
         cell = self._supercell(crystal, [8, 16, 32], random)
@@ -167,13 +168,13 @@ class Families:
         if len(cell) > 1:
             del cell[int(random.integers(len(cell)))]
         amplitude = random.uniform(0.005, 0.05)
-        return _as_crystal(_rattled_atoms(cell, amplitude * crystal.neighbour_distance, random), crystal, "vacancy")
+        return _as_crystal(_rattled_atoms(cell, amplitude * crystal.close_packed_distance, random), crystal, "vacancy")
 
     def _hot(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
         cell = self._supercell(crystal, [16, 32], random)
         cell = at_volume(cell, random.uniform(0.9, 1.3))
         amplitude = random.uniform(0.6, 1.0) * self.config.max_rattle
-        _rattled_atoms(cell, amplitude * crystal.neighbour_distance, random)
+        _rattled_atoms(cell, amplitude * crystal.close_packed_distance, random)
         push_apart(cell, random.uniform(*CLOSEST_HOT) * covalent_radii[cell.numbers])
         return _as_crystal(cell, crystal, "hot")
 
@@ -183,7 +184,7 @@ class Families:
         cell = at_volume(crystal.cell, random.uniform(0.9, 1.1))
         thick = MIN_SLAB_THICKNESS * random.uniform(1.0, 1.8)
         slab = self._thick_slab(cell, axis, thick) if len(self._elements) == 1 else self._mixed_slab(cell, axis)
-        _rattled_atoms(slab, random.uniform(0.005, 0.08) * crystal.neighbour_distance, random)
+        _rattled_atoms(slab, random.uniform(0.005, 0.08) * crystal.close_packed_distance, random)
         vacuum = random.uniform(*SLAB_VACUUM_RANGE)
         vectors = slab.cell.array
         vectors[axis] *= 1.0 + vacuum / height(slab, axis)
@@ -210,8 +211,8 @@ class Families:
             size = self._size(int(random.integers(SMALLEST_CLUSTER, LARGEST_CLUSTER, endpoint=True)))
         else:
             size = self._size(int(random.choice(self._mixed_sizes)))
-        spacing = crystal.neighbour_distance * random.uniform(0.94, 1.06)
-        cell = at_volume(crystal.cell, (spacing / crystal.neighbour_distance) ** 3)
+        spacing = crystal.close_packed_distance * random.uniform(0.94, 1.06)
+        cell = at_volume(crystal.cell, (spacing / crystal.close_packed_distance) ** 3)
         repeat = [2 * math.ceil(3.0 * spacing / height(cell, axis)) for axis in range(3)]
         large = cell.repeat(repeat)
         centre = large.cell.array.sum(axis=0) / 2 + random.normal(0.0, 0.5 * spacing, 3)
@@ -231,19 +232,14 @@ class Families:
                 cell = at_volume(crystal.cell, random.uniform(0.85, 1.2))
                 amplitude = random.uniform(0.01, 0.5 * self.config.max_rattle) * (number > 0)
                 yield _as_crystal(
-                    _rattled_atoms(cell, amplitude * crystal.neighbour_distance, random), crystal, "crystal"
+                    _rattled_atoms(cell, amplitude * crystal.close_packed_distance, random), crystal, "crystal"
                 )
 
 
 def _with_composition(numbers: np.ndarray, crystal: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return atomic numbers (n,) in which as few as possible are changed, so that their shares are those of a crystal (m,).
-
-    Elements get whole numbers of atoms by their largest remainders.
-    """
+    """Return atomic numbers (n,) in which as few as possible are changed, so that their shares are those of a crystal (m,)."""
     kinds, counts = np.unique(crystal, return_counts=True)
-    exact = len(numbers) * counts / counts.sum()
-    wanted = np.floor(exact).astype(int)
-    wanted[np.argsort(wanted - exact, kind="stable")[: len(numbers) - wanted.sum()]] += 1
+    wanted = np.array(round_to_sum((len(numbers) * counts / counts.sum()).tolist(), len(numbers)))
     excess = []
     for kind, most in zip(kinds, wanted, strict=True):
         excess.append(np.flatnonzero(numbers == kind)[most:])

@@ -12,6 +12,8 @@ import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
+from .distances import close_packed_distance
+
 _SHELLS = 2
 STEPS = 150
 """Number of exchanges; cells of 16 to 32 atoms need no more."""
@@ -68,7 +70,7 @@ def pair_deviation(atoms: Atoms) -> float:
 
 def _shell_counts(lattice: Atoms) -> list[np.ndarray]:
     """Return for each of the first shells the numbers (n, n) of pairs between sites, periodic images included."""
-    reach = 2.2 * float((2**0.5 * lattice.get_volume() / len(lattice)) ** (1 / 3))
+    reach = 2.2 * close_packed_distance(lattice)
     first, second, distances = neighbor_list("ijd", lattice, reach)
     radii: list[float] = []
     for distance in np.sort(distances):

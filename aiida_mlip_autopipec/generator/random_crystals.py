@@ -16,6 +16,7 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from ase.geometry import cellpar_to_cell
 
+from ..dataset.apportion import round_to_sum
 from .compositions import compositions
 from .crystals import close_packed_volume
 from .distances import distances_at_least, image_shifts
@@ -136,11 +137,8 @@ def formulas(elements: Sequence[str], n_atoms: int) -> list[dict[str, int]]:
     """Return different formulas of `n_atoms` atoms at compositions spread over all mixtures of several elements."""
     found: list[dict[str, int]] = []
     for composition in compositions(elements):
-        numbers = {symbol: int(share * n_atoms) for symbol, share in composition.items()}
-        by_remainder = sorted(composition, key=lambda symbol: numbers[symbol] - composition[symbol] * n_atoms)
-        for symbol in by_remainder[: n_atoms - sum(numbers.values())]:
-            numbers[symbol] += 1
-        formula = {symbol: number for symbol, number in sorted(numbers.items()) if number}
+        numbers = round_to_sum([share * n_atoms for share in composition.values()], n_atoms)
+        formula = {symbol: number for symbol, number in sorted(zip(composition, numbers, strict=True)) if number}
         if formula not in found:
             found.append(formula)
     return found

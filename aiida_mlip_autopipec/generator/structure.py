@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
 from ..config.schemas.generator import GeneratorConfig
+from ..dataset.apportion import round_to_sum
 from .distances import distances_at_least
 from .families import Families, in_box
 
@@ -31,8 +32,8 @@ class StructureGenerator:
 
         The free atom of each element comes first; then dimers, trimers and clusters (not periodic, in a box), and perfect,
         strained, rattled, defective and hot crystals and surfaces (periodic), in the proportions of the weights. Several
-        elements also give ordered compounds and random alloys. ``atoms.info["family"]`` is the kind; atoms are sorted by
-        species.
+        elements also give ordered compounds and random alloys. ``atoms.info["family"]`` is the crystal and the kind, such as
+        `fcc_rattled`; of dimers, trimers and free atoms the kind alone. Atoms are sorted by species.
 
         A larger count gives the same structures and more, since each kind has its own random numbers.
 
@@ -41,18 +42,19 @@ class StructureGenerator:
         """
         self.check(elements, count)
         structures = free_atoms(elements)
-        shares = _apportion(self._weights(elements), count - len(structures))
+        shares = _apportion_at_least_one(self._weights(elements), count - len(structures))
         makers = Families(self.config, sorted(elements)).makers()
         for family, share in shares.items():
             structures += [self._valid(makers[family], family) for _ in range(share)]
         return structures
 
-    def generate_pool(self, elements: Sequence[str], count: int, times: int, block: int) -> list[Atoms]:
+    def generate_pool(self, elements: Sequence[str], count: int, pool_ratio: int, block: int) -> list[Atoms]:
         """Return a pool from which to select `count` structures.
 
-        It is `times` as large, with no additional free atoms and dimers. ``atoms.info["block"]`` is the number of the block;
-        `block` structures are to be selected from each. A larger count only adds blocks, and each block has all kinds in the
-        proportions of the weights.
+        It consists of blocks, from each of which `block` structures are to be selected, and has `pool_ratio` times as many
+        structures, except free atoms and dimers, of which it has only as many as :meth:`generate` returns.
+        ``atoms.info["block"]`` is the number of the block. A larger count only adds blocks, and each block has all kinds in
+        the proportions of the weights.
 
         :raises ValueError: as in :meth:`generate`.
         """
@@ -63,9 +65,9 @@ class StructureGenerator:
         makers = Families(self.config, sorted(elements)).makers()
         made = dict.fromkeys(makers, 0)
         for number in range(math.ceil(count / block)):
-            shares = _apportion(self._weights(elements), max(0, block * (number + 1) - len(elements)))
+            shares = _apportion_at_least_one(self._weights(elements), max(0, block * (number + 1) - len(elements)))
             for family, share in shares.items():
-                for _ in range((share if family == "dimer" else share * times) - made[family]):
+                for _ in range((share if family == "dimer" else share * pool_ratio) - made[family]):
                     structures.append(self._valid(makers[family], family))
                     structures[-1].info["block"] = number
                     made[family] += 1
@@ -118,14 +120,11 @@ def free_atoms(elements: Sequence[str]) -> list[Atoms]:
     return [in_box(Atoms(element), "isolated_atom") for element in sorted(elements)]
 
 
-def _apportion(weights: dict[str, float], count: int) -> dict[str, int]:
+def _apportion_at_least_one(weights: dict[str, float], count: int) -> dict[str, int]:
     """Apportion `count` by weights: 1 to each weight above zero, the heaviest first, the rest by largest remainders."""
     heaviest = sorted((name for name in weights if weights[name] > 0), key=lambda name: -weights[name])
     shares = {name: int(name in heaviest[:count]) for name in weights}
     rest = count - sum(shares.values())
     total = sum(weights.values())
-    exact = {name: rest * weight / total for name, weight in weights.items()}
-    whole = {name: int(value) for name, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: exact[name] - whole[name], reverse=True)
-    extra = set(by_remainder[: rest - sum(whole.values())])
-    return {name: shares[name] + whole[name] + (name in extra) for name in weights}
+    more = round_to_sum([rest * weight / total for weight in weights.values()], rest)
+    return {name: shares[name] + number for name, number in zip(weights, more, strict=True)}

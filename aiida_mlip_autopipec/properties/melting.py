@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from ..config.schemas.properties import MeltingSettings
+from ..generator.distances import close_packed_distance
 from ..validation.symmetry import conventional
 from .dynamics import at_zero_pressure, block_error, check_finite, estimated_melting_point, heat_bath, start
 from .liquid import grown
@@ -86,11 +87,6 @@ class Melting(Property):
         quarter = max(1, len(positions) // 4)
         moved = np.mean(positions[-quarter:], axis=0) - np.mean(positions[:quarter], axis=0)
         moved -= np.median(moved, axis=0)
-        solid = float(np.mean(np.linalg.norm(moved, axis=1) < _CRYSTALLINE * shortest_distance_of_density(atoms)))
+        solid = float(np.mean(np.linalg.norm(moved, axis=1) < _CRYSTALLINE * close_packed_distance(atoms)))
         times = (np.arange(n_records) + 1) * _EVERY * timestep / 1000
         return times, np.array(temperatures), solid
-
-
-def shortest_distance_of_density(atoms: Atoms) -> float:
-    """Return the interatomic distance (Å) of a close-packed crystal of the same density."""
-    return float((2**0.5 * atoms.get_volume() / len(atoms)) ** (1 / 3))

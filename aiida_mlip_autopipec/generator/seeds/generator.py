@@ -57,7 +57,7 @@ class SeedGenerator:
             *(next(variations) for _ in range(varied)),
         ]
 
-    def generate_pool(self, count: int, times: int, block: int) -> list[Atoms]:
+    def generate_pool(self, count: int, pool_ratio: int, block: int) -> list[Atoms]:
         """Return a pool from which to select `count` structures, see :meth:`StructureGenerator.generate_pool`."""
         self.check(count)
         varied = self._number_varied(count)
@@ -67,13 +67,13 @@ class SeedGenerator:
             pool = [_in_block(atoms, 0) for atoms in free_atoms(self._elements)]
         else:
             pool = StructureGenerator(self._config).generate_pool(
-                self._elements, others, times, max(1, math.ceil(others / blocks))
+                self._elements, others, pool_ratio, max(1, math.ceil(others / blocks))
             )
         pool += [_in_block(atoms.copy(), 0) for atoms in self._seeds]
         variations = self._variations()
         for number in range(blocks):
             share = varied * (number + 1) // blocks - varied * number // blocks
-            pool += [_in_block(next(variations), number) for _ in range(share * times)]
+            pool += [_in_block(next(variations), number) for _ in range(share * pool_ratio)]
         return pool
 
     def _number_varied(self, count: int) -> int:
