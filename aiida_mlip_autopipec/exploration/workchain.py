@@ -6,7 +6,7 @@ from aiida.engine import ExitCode, ProcessSpec, WorkChain
 from aiida.orm import Dict, Float, Int, List, ProcessNode, TrajectoryData
 
 from ..config.schemas.exploration import ExplorationConfig
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.calcfunctions import failed
 from ..programs.catalogue import EXPLORE_STRUCTURES
 from ..programs.failures import FAILURES, RESTARTED, UNEXPECTED
@@ -21,7 +21,7 @@ from .calcfunctions import (
 from .samplers_job import SamplersWorkChain
 
 
-class ExplorationWorkChain(MonitorsConnection, WorkChain):
+class ExplorationWorkChain(WithWorkarounds, WorkChain):
     """Runs samplers with a potential; each saves frames whose extrapolation grade is between two limits."""
 
     @classmethod

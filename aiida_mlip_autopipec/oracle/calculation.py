@@ -14,13 +14,13 @@ from aiida.orm import AbstractCode, Dict, TrajectoryData
 from ase.io.trajectory import Trajectory
 
 from ..dataset.trajectory import to_atoms
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.failures import LABEL_LOG_FILE
 from .ase_inputs import computed_structure, job_method
 from .batches import batch_frames
 
 
-class AseLabelCalculation(MonitorsConnection, CalcJob):
+class AseLabelCalculation(WithWorkarounds, CalcJob):
     """Labels a batch of structures by the portable program `label_structures`."""
 
     STRUCTURES, METHOD = "structures.traj", "method.json"

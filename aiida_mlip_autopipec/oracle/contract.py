@@ -15,7 +15,7 @@ from aiida.engine import ExitCode, ProcessSpec, WorkChain, calcfunction
 from aiida.orm import Data, Dict, TrajectoryData, to_aiida_type
 from pydantic import BaseModel
 
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.resources import validate_resources
 from ..programs.settings import validates
 
@@ -23,7 +23,7 @@ TOO_MANY_FAILURES = 400
 """Exit status of an oracle with more failed labels than `max_failed_fraction` allows."""
 
 
-class OracleWorkChain(MonitorsConnection, WorkChain):
+class OracleWorkChain(WithWorkarounds, WorkChain):
     """Base of all oracles: their common inputs, outputs and exit codes.
 
     A subclass sets :attr:`model`, declares the inputs of its own and the outline, sets `ctx.report` and attaches the labels.

@@ -13,7 +13,7 @@ from ..config.errors import UserError
 from ..config.oracles import find_oracle
 from ..config.schemas.oracle import AseOracleConfig, OracleBase, QuantumEspressoOracleConfig
 from ..config.schemas.resources import ResourcesConfig
-from ..host.codes import ensure_pw_code
+from ..host.codes import PW_PLUGIN, create_local_pw_code
 from ..host.computers import LOCALHOST, prepare_resources
 from ..programs.codes import ensure_code
 from .complete import complete
@@ -94,7 +94,7 @@ def find_pw_code(label: str) -> InstalledCode:
     except MultipleObjectsError as error:
         raise UserError(f"oracle.code '{label}' matches several codes: write it as <code>@<computer>") from error
     except (NotExistent, ValueError) as error:
-        code = ensure_pw_code(label)
+        code = create_local_pw_code(label)
         if code is None:
             known = ", ".join(_pw_codes()) or "none"
             raise UserError(
@@ -102,10 +102,8 @@ def find_pw_code(label: str) -> InstalledCode:
                 "COMPUTER --pw PATH`"
                 + (", or put pw.x on the PATH (apt-get install quantum-espresso)" if label.endswith(LOCALHOST) else "")
             ) from error
-    if code.default_calc_job_plugin != "quantumespresso.pw":
-        raise UserError(
-            f"oracle.code '{label}' is for the plugin {code.default_calc_job_plugin}, not quantumespresso.pw"
-        )
+    if code.default_calc_job_plugin != PW_PLUGIN:
+        raise UserError(f"oracle.code '{label}' is for the plugin {code.default_calc_job_plugin}, not {PW_PLUGIN}")
     if not code.computer.is_configured:
         raise UserError(
             f"oracle.code '{label}': its computer '{code.computer.label}' is not configured; run "
@@ -115,7 +113,7 @@ def find_pw_code(label: str) -> InstalledCode:
 
 
 def _pw_codes() -> list[str]:
-    query = QueryBuilder().append(InstalledCode, filters={"attributes.input_plugin": "quantumespresso.pw"})
+    query = QueryBuilder().append(InstalledCode, filters={"attributes.input_plugin": PW_PLUGIN})
     return sorted(code.full_label for (code,) in query.iterall())
 
 

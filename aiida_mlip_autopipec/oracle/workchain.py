@@ -12,7 +12,7 @@ from aiida.plugins import WorkflowFactory
 from ..config.oracles import find_oracle
 from ..dataset.frame_files import count_structures
 from ..dataset.identity import method_id
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.submit_once import submit_once
 from .claims import PROGRESS, claim, owners, release, root_pk, set_claim
 from .contract import TOO_MANY_FAILURES, expose_oracle
@@ -40,7 +40,7 @@ def complete_report(reused: Int, **reports: Dict) -> Dict:
     )
 
 
-class LabellingWorkChain(MonitorsConnection, WorkChain):
+class LabellingWorkChain(WithWorkarounds, WorkChain):
     """Labels structures: reuses existing labels, waits for labels that another run computes, and computes the rest.
 
     It claims the structures that it computes, so that no other run computes them, and releases the claim as soon as the labels

@@ -13,7 +13,7 @@ from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.calcfunctions import curate_labels
 from ..dataset.frame_files import count_structures
 from ..exploration.workchain import ExplorationWorkChain
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from ..learning.calcfunctions import (
     add_failed_round,
     add_round,
@@ -45,7 +45,7 @@ CUTOFF_GROWTH = 2.0
 """Growth factor of the dataset after which the cutoff is optimised again instead of taken from the last fit."""
 
 
-class ActiveLearningWorkChain(MonitorsConnection, ValidatedRun):
+class ActiveLearningWorkChain(WithWorkarounds, ValidatedRun):
     """Makes a potential from elements and a reference method by active learning."""
 
     @classmethod

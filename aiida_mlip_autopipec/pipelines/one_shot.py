@@ -13,7 +13,7 @@ from ..config.schemas.selection import SelectionConfig
 from ..config.schemas.training import TrainingConfig
 from ..dataset.frame_files import count_structures
 from ..generator.calcfunctions import generate_structures
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.calcfunctions import failed
 from ..programs.settings import validates
@@ -23,7 +23,7 @@ from .fitted import FittedRun
 from .with_teacher import RunWithTeacher
 
 
-class OneShotWorkChain(MonitorsConnection, RunWithTeacher, FittedRun):
+class OneShotWorkChain(WithWorkarounds, RunWithTeacher, FittedRun):
     """Makes a potential from elements and a reference method without active learning."""
 
     @classmethod

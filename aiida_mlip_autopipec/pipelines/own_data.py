@@ -7,12 +7,12 @@ from aiida.orm import Dict, SinglefileData
 
 from ..config.schemas.pipeline import TrainingRunConfig
 from ..config.schemas.training import TrainingConfig
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.settings import validates
 from .fitted import FittedRun
 
 
-class OwnDataWorkChain(MonitorsConnection, FittedRun):
+class OwnDataWorkChain(WithWorkarounds, FittedRun):
     """Fits a potential to labelled structures of the user."""
 
     @classmethod

@@ -17,7 +17,7 @@ from aiida.engine import (
 from aiida.orm import AbstractCode, CalcJobNode, Data, Dict, RemoteData, Str
 from aiida_shell import ShellJob
 
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from .failures import RESTARTED, failure_of
 from .program import Program
 from .resources import validate_resources
@@ -32,7 +32,7 @@ def path_of(folder: RemoteData) -> Str:
     return Str(folder.get_remote_path())
 
 
-class ProgramWorkChain(MonitorsConnection, BaseRestartWorkChain):
+class ProgramWorkChain(WithWorkarounds, BaseRestartWorkChain):
     """Run a portable program as a ShellJob; restart a killed job, return the exit code of any other failure."""
 
     _process_class = ShellJob

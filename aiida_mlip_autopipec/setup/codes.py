@@ -7,12 +7,11 @@ from aiida.common.exceptions import NotExistent
 
 from ..config.errors import UserError
 from ..config.schemas.setup import PwCodeConfig
+from ..host.codes import create_pw_code
 from ..host.computers import ensure_computer
 from ..host.profile import exclusive_lock
 from ..programs.catalogue import PROGRAMS
 from ..programs.codes import ensure_code
-
-PW_PLUGIN = "quantumespresso.pw"
 
 
 def setup_portable_codes() -> list[orm.PortableCode]:
@@ -31,14 +30,7 @@ def setup_pw_code(settings: PwCodeConfig) -> orm.InstalledCode:
         try:
             known = orm.load_code(full_label)
         except NotExistent:
-            return orm.InstalledCode(
-                label=settings.label,
-                computer=computer,
-                filepath_executable=settings.executable,
-                default_calc_job_plugin=PW_PLUGIN,
-                # pw.x is parallelised by MPI only.
-                prepend_text="\n".join(filter(None, [settings.environment, "export OMP_NUM_THREADS=1"])),
-            ).store()
+            return create_pw_code(settings.label, computer, settings.executable, settings.environment)
     raise UserError(
         f"there is a code {full_label} already, of {known.get_executable()}, which stored labels refer to. Choose another "
         "name: --label"

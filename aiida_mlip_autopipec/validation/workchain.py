@@ -17,7 +17,7 @@ from aiida_shell import ShellJob
 
 from ..config.schemas.validation import ValidationConfig
 from ..dataset.frame_files import count_structures
-from ..host.workarounds.lost_connection import MonitorsConnection
+from ..host.workarounds.lost_connection import WithWorkarounds
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.calcfunctions import failed
 from ..programs.catalogue import VALIDATE_POTENTIAL
@@ -39,7 +39,7 @@ from .calcfunctions import (
 from .job import DYNAMICS, LABELS, equilibrium_job, evaluation_job
 
 
-class ValidationWorkChain(MonitorsConnection, WorkChain):
+class ValidationWorkChain(WithWorkarounds, WorkChain):
     """Validates a potential against its oracle, on structures at the lattice constants of the potential."""
 
     @classmethod

@@ -1,4 +1,5 @@
-"""Termination of a worker of AiiDA's daemon that has lost its connection to the broker.
+"""Termination of a worker of AiiDA's daemon that has lost its connection to the broker, and the base class of processes by
+which all workarounds reach every worker.
 
 RabbitMQ gives the tasks of a lost worker to other workers. If the lost worker continued, it would run them a second
 time: jobs are submitted twice, and processes fail because their outputs exist. Also, a stopping worker that has closed
@@ -23,15 +24,20 @@ _monitored: list[Any] = []
 """The monitored connections."""
 
 
-class MonitorsConnection:
-    """Base class of processes: a worker monitors its connection as soon as it has run one of them."""
+class WithWorkarounds:
+    """Base class of all processes of this package: it installs the workarounds in any worker that loads one of them.
+
+    A program that creates such a process installs the workarounds for speed. A worker that loads one from its checkpoint
+    also waits for a locked database, monitors its connection to the broker and terminates if it is lost, and sends the lost
+    tasks of the children for which the process waits again.
+    """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         speed.install()
         super().__init__(*arguments, **keywords)
 
     def load_instance_state(self, saved_state: Any, load_context: Any) -> None:
-        """Load the process from its checkpoint, which only workers do, and monitor the connection."""
+        """Install the workarounds, and load the process from its checkpoint, which only workers do."""
         speed.install()
         communicator = get_manager().get_communicator()
         if "worker" in sys.argv and isinstance(communicator, ZeromqCommunicator):
