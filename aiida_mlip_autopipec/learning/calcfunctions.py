@@ -48,7 +48,7 @@ def add_round(
     """
     arrays = read_arrays(evaluation)
     predictions = {name: arrays[name] for name in ("energies", "forces", "grades")}
-    fresh = rounds.prediction_errors(
+    new_label_errors = rounds.prediction_errors(
         _in_order(labelled), **predictions, reference_energies=metrics_before["reference_energies_eV"]
     )
     return Dict(
@@ -56,7 +56,7 @@ def add_round(
             history.get_dict(),
             exploration_report.get_dict(),
             oracle_report.get_dict(),
-            fresh,
+            new_label_errors,
             metrics.get_dict(),
             LearningConfig.model_validate(settings.get_dict()),
         )
@@ -71,7 +71,7 @@ def add_failed_round(history: Dict, exploration_report: Dict, oracle_report: Dic
 
 @calcfunction
 def lower_limit(history: Dict) -> Dict:
-    """Return the history with half the limit of the extrapolation grade."""
+    """Return the history with half the limit, at least `MIN_LIMIT`, and one more exploration without candidates."""
     return Dict(rounds.halve_limit(history.get_dict()))
 
 

@@ -13,11 +13,11 @@ from ..config.schemas.learning import LearningConfig
 from .calibration import MIN_LIMIT, Calibration, next_limit
 
 MIN_FOUND_FRACTION = 0.5
-"""If exploration finds fewer than this fraction of `labels_per_round` and the limit is not calibrated yet, it is halved."""
+"""If exploration finds fewer than this fraction of `labels_per_round` and the limit is not calibrated yet, halve the limit."""
 
 TOLERATED_FORCE_FRACTION = 0.1
-"""Tolerated force error relative to the root mean square force of explored structures, without `target_force_rmse`. Forces are
-used since, unlike errors, they do not depend on the present quality of the potential."""
+"""If `target_force_rmse` is not set: tolerated force error as a fraction of the root mean square force on the explored
+structures. (A fraction of the force error would change with the potential.)"""
 
 
 def initial_history(oracle: Mapping[str, Any], metrics: Mapping[str, Any], limit: float) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def add_round(
     history: Mapping[str, Any],
     exploration: Mapping[str, Any],
     oracle: Mapping[str, Any],
-    fresh: Sequence[Mapping[str, Any]],
+    new_label_errors: Sequence[Mapping[str, Any]],
     metrics: Mapping[str, Any],
     config: LearningConfig,
 ) -> dict[str, Any]:
@@ -46,11 +46,11 @@ def add_round(
 
     :param exploration: report of the exploration.
     :param oracle: report of the oracle.
-    :param fresh: errors on the new labels, see :func:`prediction_errors`.
+    :param new_label_errors: see :func:`prediction_errors`.
     :param metrics: metrics of the fit with the new labels.
     """
     number = len(history["rounds"])
-    points = [*history["points"], *({**point, "round": number} for point in fresh)]
+    points = [*history["points"], *({**point, "round": number} for point in new_label_errors)]
     calibration = Calibration([p["grade"] for p in points], [p["force_rmse_eV_per_A"] for p in points])
     fit = _fit_summary(metrics)
     tolerated = config.target_force_rmse or TOLERATED_FORCE_FRACTION * (
@@ -60,17 +60,19 @@ def add_round(
     limit = next_limit(calibration, tolerated, last)
     if calibration.factor is None and exploration["candidates"] < MIN_FOUND_FRACTION * config.labels_per_round:
         limit = max(MIN_LIMIT, last / 2)
-    asked = history["asked"] + oracle["asked"]
+    n_requested = history["asked"] + oracle["asked"]
     row = {
         "round": number,
         **_label_counts(oracle),
         **fit,
-        "total": asked,
+        "total": n_requested,
         "explored": _exploration_summary(exploration),
         "select_grade": last,
-        "families": dict(Counter(point["family"] for point in fresh)),
-        "fresh_force_rmse_eV_per_A": _rms_over_atoms(fresh, "force_rmse_eV_per_A"),
-        "fresh_energy_rmse_meV_per_atom": _root_mean_square([point["energy_error_meV_per_atom"] for point in fresh]),
+        "families": dict(Counter(point["family"] for point in new_label_errors)),
+        "fresh_force_rmse_eV_per_A": _rms_over_atoms(new_label_errors, "force_rmse_eV_per_A"),
+        "fresh_energy_rmse_meV_per_atom": _root_mean_square(
+            [point["energy_error_meV_per_atom"] for point in new_label_errors]
+        ),
         "tolerated_force_error_eV_per_A": tolerated,
         "error_at_grade": {"factor": calibration.factor, "exponent": calibration.exponent},
     }
@@ -79,7 +81,7 @@ def add_round(
         "rounds": [*history["rounds"], row],
         "points": points,
         "select_grade": limit,
-        "asked": asked,
+        "asked": n_requested,
     }
 
 
@@ -87,15 +89,15 @@ def add_failed_round(
     history: Mapping[str, Any], exploration: Mapping[str, Any], oracle: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the history after a round in which all labels failed."""
-    asked = history["asked"] + oracle["asked"]
+    n_requested = history["asked"] + oracle["asked"]
     row = {
         "round": len(history["rounds"]),
         **_label_counts(oracle),
-        "total": asked,
+        "total": n_requested,
         "explored": _exploration_summary(exploration),
         "select_grade": history["select_grade"],
     }
-    return {**history, "rounds": [*history["rounds"], row], "asked": asked}
+    return {**history, "rounds": [*history["rounds"], row], "asked": n_requested}
 
 
 def limit_may_be_lowered(history: Mapping[str, Any]) -> bool:
@@ -105,7 +107,7 @@ def limit_may_be_lowered(history: Mapping[str, Any]) -> bool:
 
 
 def halve_limit(history: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the history with half the limit, after an exploration that found no structure above it."""
+    """Return the history with half the limit, at least `MIN_LIMIT`, after an exploration that found no structure above it."""
     limit = max(MIN_LIMIT, history["select_grade"] / 2)
     return {**history, "select_grade": limit, "idle": history.get("idle", 0) + 1}
 
@@ -157,6 +159,7 @@ def target_reached(history: Mapping[str, Any], config: LearningConfig) -> bool:
 
 
 def _label_counts(oracle: Mapping[str, Any]) -> dict[str, int]:
+    # Stored histories call requested labels `asked` and reused ones `known`.
     return {
         "asked": oracle["asked"],
         "labelled": oracle["labelled"],
