@@ -14,7 +14,7 @@ from .submitting import submit_to_daemon
 if TYPE_CHECKING:
     from ..config.cutoff import Cutoff
     from ..config.schemas.convergence import ConvergenceConfig
-    from ..oracle.convergence import Measured
+    from ..oracle.convergence import SeriesErrors
 
 PLOT = "convergence.svg"
 
@@ -65,16 +65,16 @@ def converge(
     target = parse_settings(ConvergenceConfig, given, "options")
     config = parse_settings(PipelineConfig, read_yaml(config_file), str(config_file))
     load_profile(profile)
-    from ..oracle.convergence import both_series, cheapest, default_structures, measure, rows
-    from ..runs.converging import Labels, find_cutoff, settings_of
+    from ..oracle.convergence import cheapest, default_structures, errors_of_series, series_to_compute, table_rows
+    from ..runs.converging import LabelsAtSettings, find_cutoff, settings_of
 
     cutoff = find_cutoff(config)
     crystals = list(read_crystals(structures).values()) if structures else default_structures(config.elements)
-    cutoffs, distances = both_series(target.cutoffs or list(cutoff.values), target.distances)
+    cutoffs, distances = series_to_compute(target.cutoffs or list(cutoff.values), target.distances)
     settings = list(dict.fromkeys([*cutoffs, *distances]))
     say(f"{len(crystals)} structures at {len(settings)} settings of {config.oracle.title}")
-    labels, seconds = Labels(config, crystals, submit_to_daemon, say).compute(settings, cutoff)
-    measured = measure(cutoffs, distances, labels, seconds)
+    labels, seconds = LabelsAtSettings(config, crystals, submit_to_daemon, say).compute(settings, cutoff)
+    series_errors = errors_of_series(cutoffs, distances, labels, seconds)
     heads = (
         f"{cutoff.name} ({cutoff.unit})",
         "k-points (1/Å)",
@@ -83,11 +83,11 @@ def converge(
         "stress (meV/Å^3)",
     )
     say("Errors relative to the finest setting, and time per label:")
-    say(table(rows(measured), [*heads, "s per label"], ["right"] * 6))
+    say(table(table_rows(series_errors), [*heads, "s per label"], ["right"] * 6))
     plot = config_file.parent / PLOT
-    write_bytes(plot, _plot(measured, cutoff, target))
+    write_bytes(plot, _plot(series_errors, cutoff, target))
     say(f"Wrote {plot}.")
-    found = cheapest(measured, target)
+    found = cheapest(series_errors, target)
     if found is None:
         raise UserError(
             "no setting coarser than the finest one reaches the target: give finer settings by --cutoffs and --distances, or "
@@ -109,14 +109,16 @@ def _write(config_file: Path, settings: dict[str, Any]) -> None:
     say(f"Wrote these settings into {config_file}.")
 
 
-def _plot(measured: Measured, cutoff: Cutoff, target: ConvergenceConfig) -> bytes:
+def _plot(series_errors: SeriesErrors, cutoff: Cutoff, target: ConvergenceConfig) -> bytes:
     from ..report.convergence import convergence_plot
 
     quantities = {"energy (meV/atom)": "energy", "force (meV/Å)": "force", "stress (meV/Å^3)": "stress"}
     lines = {
         quantity: {
-            cutoff.name: [(f"{one.cutoff:g}", e.seconds, getattr(e, name)) for one, e in measured.cutoffs.items()],
-            "k-points": [(f"{one.distance:g}", e.seconds, getattr(e, name)) for one, e in measured.distances.items()],
+            cutoff.name: [(f"{one.cutoff:g}", e.seconds, getattr(e, name)) for one, e in series_errors.cutoffs.items()],
+            "k-points": [
+                (f"{one.distance:g}", e.seconds, getattr(e, name)) for one, e in series_errors.distances.items()
+            ],
         }
         for quantity, name in quantities.items()
     }

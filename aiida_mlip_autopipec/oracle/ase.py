@@ -13,10 +13,10 @@ from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
 from ..programs.resources import job_metadata, parallel_options
 from ..programs.submit_once import called_by_number, submit_once
-from .batches import Batch, batch_frames, make_batches
+from .batches import Batch, FrameIndex, batch_frames, make_batches
 from .calculation import AseLabelCalculation
 from .claims import set_claim
-from .contract import merge_reports
+from .contract import failed_label, merge_reports
 from .slots import SlotsOracleWorkChain
 
 
@@ -53,9 +53,9 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
 
     def divide_into_batches(self) -> None:
         """Divide the structures into batches, one for each job; the largest structures first, so that none is computed last."""
-        self.ctx.again = []
-        self.ctx.works = {}
-        self.ctx.given_up = []
+        self.ctx.batches_to_resubmit = []
+        self.ctx.batch_of_job = {}
+        self.ctx.failed_labels = []
         self.ctx.unavailable = None
         self.open_slots()
         frames = sum(node.numsteps for node in self.inputs.structures.values())
@@ -74,14 +74,16 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
 
     def has_waiting(self) -> bool:
         """Return whether batches are left to submit."""
-        left = self.ctx.again or self.ctx.submitted < len(self._batches)
+        left = self.ctx.batches_to_resubmit or self.ctx.submitted < len(self._batches)
         return bool(left) and self.ctx.unavailable is None
 
     def submit_next(self, number: int) -> CalcJobNode:
         """Submit the job of the next batch."""
         settings = self.settings
         is_first = number < len(self._batches)
-        work: dict[str, Any] = {"batch": self._batches[number], "fruitless": 0} if is_first else self.ctx.again.pop(0)
+        entry: dict[str, Any] = (
+            {"batch": self._batches[number], "attempts": 0} if is_first else self.ctx.batches_to_resubmit.pop(0)
+        )
         metadata = job_metadata(
             self.inputs.resources,
             seconds_per_structure=settings.seconds_per_structure,
@@ -94,13 +96,13 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
             AseLabelCalculation,
             f"job_{number}",
             code=self.inputs.code,
-            structures={label: self.inputs.structures[label] for label in work["batch"]},
-            batch=Dict(work["batch"]),
+            structures={label: self.inputs.structures[label] for label in entry["batch"]},
+            batch=Dict(entry["batch"]),
             method=self.inputs.method,
             metadata=metadata,
         )
-        set_claim(node, method_id(self.inputs.method.get_dict()), self._structure_keys(work["batch"]))
-        self.ctx.works[str(number)] = work
+        set_claim(node, method_id(self.inputs.method.get_dict()), self._structure_keys(entry["batch"]))
+        self.ctx.batch_of_job[str(number)] = entry
         return node
 
     def _structure_keys(self, batch: Batch) -> list[str]:
@@ -113,11 +115,11 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
     def collect_labels(self) -> None:
         """Resubmit structures that the jobs that have ended did not reach."""
         for number, job in self.take_ended():
-            work = self.ctx.works.pop(str(number))
+            entry = self.ctx.batch_of_job.pop(str(number))
             if job.exit_status == AseLabelCalculation.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.status:
                 self.ctx.unavailable = job.exit_message
             elif self.ctx.unavailable is None:
-                self._resubmit_unlabelled(job, work)
+                self._resubmit_unlabelled(job, entry["batch"], entry["attempts"])
 
     def attach_labels(self) -> None:
         """Attach the labels of all jobs; only at the end, since each step reads the links of all outputs."""
@@ -132,48 +134,43 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
             return None
         return self.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.format(reason=self.ctx.unavailable)
 
-    def _resubmit_unlabelled(self, job: CalcJobNode, work: dict[str, Any]) -> None:
+    def _resubmit_unlabelled(self, job: CalcJobNode, batch: Batch, attempts_before: int) -> None:
         """Resubmit the structures that a job did not reach.
 
         The structure that was being computed is resubmitted alone, the remaining ones together: it may have caused the job
         to fail, and would then fail the others again.
+
+        :param attempts_before: number of earlier jobs that stopped before a structure of this batch had a label.
         """
         report = job.outputs.report.get_dict() if "report" in job.outputs else None
-        left = [(label, step) for label, step in report["left"]] if report else batch_frames(work["batch"])
+        left = [(label, step) for label, step in report["left"]] if report else batch_frames(batch)
         if not left:
             return
         finished = report is not None and len(left) < report["asked"]
         self.report(f"job<{job.pk}> stopped with {len(left)} structures left: {_stop_reason(job)}")
         for frames, attempts in (
-            (left[:1], work["fruitless"] + 1),
-            (left[1:], 0 if finished else work["fruitless"] + 1),
+            (left[:1], attempts_before + 1),
+            (left[1:], 0 if finished else attempts_before + 1),
         ):
             if not frames:
                 continue
             if attempts >= self.settings.max_attempts:
                 self._record_failed(frames, job, attempts)
                 continue
-            (batch,) = make_batches(frames, len(frames))
-            self.ctx.again.append({"batch": batch, "fruitless": attempts})
+            (remaining,) = make_batches(frames, len(frames))
+            self.ctx.batches_to_resubmit.append({"batch": remaining, "attempts": attempts})
 
-    def _record_failed(self, frames: list[tuple[str, int]], job: CalcJobNode, attempts: int) -> None:
+    def _record_failed(self, frames: list[FrameIndex], job: CalcJobNode, attempts: int) -> None:
+        reason = f"{attempts} jobs stopped before it had a label; the last one: {_stop_reason(job)}"
         for label, step in frames:
             trajectory = self.inputs.structures[label]
-            self.ctx.given_up.append(
-                {
-                    "label": label,
-                    "step": step,
-                    "family": to_atoms(trajectory, [step])[0].info["family"],
-                    "kind": "job_failed",
-                    "reason": f"{attempts} jobs stopped before it had a label; the last one: {_stop_reason(job)}",
-                    "trajectory": trajectory.uuid,
-                    "calculation": job.uuid,
-                }
+            self.ctx.failed_labels.append(
+                failed_label(label, step, trajectory, job.uuid, kind="job_failed", reason=reason)
             )
 
     def write_report(self) -> None:
         """Merge the reports of the jobs into one."""
         jobs = called_by_number(self.node, "job")
         reports = {f"job_{number}": job.outputs.report for number, job in jobs.items() if "report" in job.outputs}
-        self.ctx.report = merge_reports(given_up=Dict({"failed": self.ctx.given_up}), **reports)
+        self.ctx.report = merge_reports(given_up=Dict({"failed": self.ctx.failed_labels}), **reports)
         self.out("report", self.ctx.report)

@@ -39,13 +39,17 @@ def computed_structure(atoms: Atoms, method: Mapping[str, Any]) -> Atoms:
 
 
 def job_method(structures: Sequence[Atoms], method: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the method of a job for `label_structures`: different keyword arguments once, and their number by structure."""
+    """Return the method of a job for `label_structures`.
+
+    If keyword arguments depend on the structure, `variants` has each of them once, and `kinds` the index of the variant of each
+    structure. The program in a stored code reads these keys.
+    """
     variants: list[dict[str, Any]] = []
-    kinds = []
+    variant_of_structure = []
     for atoms in structures:
         parameters = structure_parameters(atoms, method)
         if parameters not in variants:
             variants.append(parameters)
-        kinds.append(variants.index(parameters))
+        variant_of_structure.append(variants.index(parameters))
     common = {"calculator": method["calculator"], "parameters": method["parameters"]}
-    return {**common, "variants": variants, "kinds": kinds} if any(variants) else common
+    return {**common, "variants": variants, "kinds": variant_of_structure} if any(variants) else common

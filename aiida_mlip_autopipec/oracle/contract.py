@@ -15,6 +15,7 @@ from aiida.engine import ExitCode, ProcessSpec, WorkChain, calcfunction
 from aiida.orm import Data, Dict, TrajectoryData, to_aiida_type
 from pydantic import BaseModel
 
+from ..dataset.trajectory import to_atoms
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.resources import validate_resources
 from ..programs.settings import validates
@@ -111,13 +112,32 @@ def expose_oracle(spec: ProcessSpec) -> None:
     )
 
 
+def failed_label(
+    label: str, step: int, trajectory: TrajectoryData, calculation: str, *, kind: str, reason: str
+) -> dict[str, Any]:
+    """Return the record of a failed label, as the report of an oracle lists it.
+
+    :param label: of the trajectory in the namespace of structures; `step` is that of the structure.
+    :param calculation: uuid of the one that failed.
+    """
+    return {
+        "label": label,
+        "step": step,
+        "family": to_atoms(trajectory, [step])[0].info["family"],
+        "kind": kind,
+        "reason": reason,
+        "trajectory": trajectory.uuid,
+        "calculation": calculation,
+    }
+
+
 @calcfunction
 def merge_reports(given_up: Dict, **reports: Dict) -> Dict:
     """Merge the reports of the jobs of an oracle into one.
 
     :param given_up: `failed`: structures that no job finished, with the reason.
     :param reports: reports of the jobs, merged in the order of their names.
-    :returns: `asked` (number of structures), `labelled`, `failed` (a list with label, step, family, kind, reason, calculation),
+    :returns: `asked` (number of structures), `labelled`, `failed` (a list, see :func:`failed_label`),
         `jobs`, `job_time_s` and the software `versions` of the jobs.
     """
     parts = [reports[name].get_dict() for name in sorted(reports)]

@@ -25,8 +25,8 @@ STRAINS = (0.96, 1.03)
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A pair of cutoff and distance of k-points (1/Å)."""
+class CutoffAndKpoints:
+    """A pair of cutoff and distance of k-points (1/Å, with the factor 2π)."""
 
     cutoff: float
     distance: float
@@ -48,17 +48,21 @@ class Errors:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Errors of the series of cutoffs and of the series of k-points, from coarse to fine; the last of each is the reference."""
+class SeriesErrors:
+    """Errors of a series of cutoffs and of a series of k-points, from coarse to fine; the last of each is the reference."""
 
-    cutoffs: Mapping[Setting, Errors]
-    distances: Mapping[Setting, Errors]
+    cutoffs: Mapping[CutoffAndKpoints, Errors]
+    distances: Mapping[CutoffAndKpoints, Errors]
 
 
-def both_series(cutoffs: Sequence[float], distances: Sequence[float]) -> tuple[list[Setting], list[Setting]]:
+def series_to_compute(
+    cutoffs: Sequence[float], distances: Sequence[float]
+) -> tuple[list[CutoffAndKpoints], list[CutoffAndKpoints]]:
     """Return the settings to compute: growing cutoffs, and falling distances of k-points; both share one setting."""
     middle = cutoffs[len(cutoffs) // 2]
-    return [Setting(cutoff, distances[0]) for cutoff in cutoffs], [Setting(middle, distance) for distance in distances]
+    return [CutoffAndKpoints(cutoff, distances[0]) for cutoff in cutoffs], [
+        CutoffAndKpoints(middle, distance) for distance in distances
+    ]
 
 
 def default_structures(elements: Sequence[str]) -> list[Atoms]:
@@ -83,18 +87,18 @@ def default_structures(elements: Sequence[str]) -> list[Atoms]:
     return structures
 
 
-def measure(
-    cutoffs: Sequence[Setting],
-    distances: Sequence[Setting],
-    labels: Mapping[Setting, Sequence[Mapping[str, Any]]],
-    seconds: Mapping[Setting, float],
-) -> Measured:
+def errors_of_series(
+    cutoffs: Sequence[CutoffAndKpoints],
+    distances: Sequence[CutoffAndKpoints],
+    labels: Mapping[CutoffAndKpoints, Sequence[Mapping[str, Any]]],
+    seconds: Mapping[CutoffAndKpoints, float],
+) -> SeriesErrors:
     """Return the errors of all settings against the finest of their series.
 
     :param labels: labels of all structures, in the same order, of each setting.
     :param seconds: cost of each setting, in seconds per structure.
     """
-    return Measured(
+    return SeriesErrors(
         {setting: _errors(labels[setting], labels[cutoffs[-1]], seconds[setting]) for setting in cutoffs},
         {setting: _errors(labels[setting], labels[distances[-1]], seconds[setting]) for setting in distances},
     )
@@ -112,15 +116,15 @@ def _errors(found: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str,
     return Errors(1e3 * energy, 1e3 * force, 1e3 * max(stresses, default=0.0), seconds)
 
 
-def cheapest(measured: Measured, target: ConvergenceConfig) -> tuple[Setting, Errors] | None:
+def cheapest(series_errors: SeriesErrors, target: ConvergenceConfig) -> tuple[CutoffAndKpoints, Errors] | None:
     """Return the cheapest pair whose estimated errors reach the target, and these errors; None if there is none.
 
     The finest cutoff and the finest k-points are no candidates, since their own errors are not known.
     """
-    costs = _rising_costs(measured.cutoffs), _rising_costs(measured.distances)
+    costs = _rising_costs(series_errors.cutoffs), _rising_costs(series_errors.distances)
     found = []
-    for (one, of_cutoff), cost in list(zip(measured.cutoffs.items(), costs[0], strict=True))[:-1]:
-        for (other, of_distance), factor in list(zip(measured.distances.items(), costs[1], strict=True))[:-1]:
+    for (one, of_cutoff), cost in list(zip(series_errors.cutoffs.items(), costs[0], strict=True))[:-1]:
+        for (other, of_distance), factor in list(zip(series_errors.distances.items(), costs[1], strict=True))[:-1]:
             total = Errors(
                 of_cutoff.energy + of_distance.energy,
                 of_cutoff.force + of_distance.force,
@@ -134,15 +138,15 @@ def cheapest(measured: Measured, target: ConvergenceConfig) -> tuple[Setting, Er
     return min(found, key=lambda entry: entry[0])[1:] if found else None
 
 
-def _rising_costs(series: Mapping[Setting, Errors]) -> list[float]:
+def _rising_costs(series: Mapping[CutoffAndKpoints, Errors]) -> list[float]:
     """Return the costs of a series; a cost below that of a coarser setting is noise, and is raised to that cost."""
     return [float(cost) for cost in np.maximum.accumulate([errors.seconds for errors in series.values()])]
 
 
-def rows(measured: Measured) -> list[list[str]]:
+def table_rows(series_errors: SeriesErrors) -> list[list[str]]:
     """Return the rows of the table: both series, with the reference of each marked."""
     lines = []
-    for series in (measured.cutoffs, measured.distances):
+    for series in (series_errors.cutoffs, series_errors.distances):
         for setting, errors in series.items():
             is_reference = setting == list(series)[-1]
             numbers = [f"{value:.2f}" for value in (errors.energy, errors.force, errors.stress)]

@@ -11,6 +11,7 @@ from aiida.orm import Data, Dict, TrajectoryData
 from ase import Atoms
 
 from ..dataset.trajectory import attach_labels, frames_with_source, to_trajectories
+from .contract import failed_label
 
 
 def label_frames(
@@ -33,10 +34,11 @@ def label_frames(
         try:
             labelled.append(attach_labels(atoms, compute(atoms.copy())))
         except Exception as error:
-            failure = {"kind": "exception", "reason": f"{type(error).__name__}: {error}"}
-            trajectory, step = atoms.info["source_uuid"], atoms.info["source_step"]
-            where = {"label": labels[trajectory], "step": step, "trajectory": trajectory}
-            failed.append({**where, "family": atoms.info["family"], "calculation": process.node.uuid, **failure})
+            label, step = labels[atoms.info["source_uuid"]], atoms.info["source_step"]
+            reason = f"{type(error).__name__}: {error}"
+            failed.append(
+                failed_label(label, step, structures[label], process.node.uuid, kind="exception", reason=reason)
+            )
     report = {
         "asked": len(labelled) + len(failed),
         "labelled": len(labelled),

@@ -14,8 +14,9 @@ from ase import Atoms
 from ase.io.trajectory import Trajectory
 
 from ..dataset.trajectory import attach_labels, to_atoms, to_trajectories
-from .batches import Frame, batch_frames
+from .batches import FrameIndex, batch_frames
 from .calculation import AseLabelCalculation
+from .contract import failed_label
 
 
 class AseLabelParser(Parser):
@@ -35,7 +36,7 @@ class AseLabelParser(Parser):
         report = {
             "asked": len(frames),
             "labelled": len(labels),
-            "failed": [self._failure(*frames[index], failures[index]) for index in sorted(failures)],
+            "failed": [self._failed_label(*frames[index], failures[index]) for index in sorted(failures)],
             "left": [list(frames[index]) for index in left],
             "wall_time_s": summary.get("wall_time_s"),
             "versions": summary.get("versions", {}),
@@ -55,7 +56,7 @@ class AseLabelParser(Parser):
             return codes.ERROR_SOME_FAILED.format(failed=len(failures), total=len(frames))
         return None
 
-    def _labelled(self, frames: Sequence[Frame], labels: dict[int, dict[str, Any]]) -> list[Atoms]:
+    def _labelled(self, frames: Sequence[FrameIndex], labels: dict[int, dict[str, Any]]) -> list[Atoms]:
         structures = self.node.inputs.structures
         labelled = []
         for label in dict.fromkeys(label for label, _ in frames):
@@ -74,17 +75,9 @@ class AseLabelParser(Parser):
         lines = (self.node.get_scheduler_stderr() or "").strip().splitlines()
         return f" ({lines[-1][:200]})" if lines else ""
 
-    def _failure(self, label: str, step: int, record: dict[str, Any]) -> dict[str, Any]:
+    def _failed_label(self, label: str, step: int, record: dict[str, Any]) -> dict[str, Any]:
         trajectory = self.node.inputs.structures[label]
-        return {
-            "label": label,
-            "step": step,
-            "family": to_atoms(trajectory, [step])[0].info["family"],
-            "kind": record["kind"],
-            "reason": record["reason"],
-            "trajectory": trajectory.uuid,
-            "calculation": self.node.uuid,
-        }
+        return failed_label(label, step, trajectory, self.node.uuid, kind=record["kind"], reason=record["reason"])
 
 
 def _read_labels(path: Path) -> dict[int, dict[str, Any]]:

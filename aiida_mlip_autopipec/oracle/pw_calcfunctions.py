@@ -10,9 +10,12 @@ from aiida.orm import Data, Dict, Float, List, StructureData, TrajectoryData
 
 from ..dataset.dimension import in_periodic_cell
 from ..dataset.trajectory import attach_labels, to_atoms, to_trajectories
+from .contract import failed_label
 
-GPA = 160.21766208
-"""GPa per eV/Å^3, as aiida-quantumespresso converts Ry/bohr^3 to GPa (CODATA 2014)."""
+GPA_PER_EV_PER_A3 = 160.21766208
+"""As aiida-quantumespresso converts Ry/bohr^3 to GPa (CODATA 2014)."""
+
+_FAILED_LABEL_KEYS = ("label", "step", "kind", "reason", "calculation")
 
 
 @calcfunction
@@ -45,8 +48,7 @@ def collect_pw_labels(frames: List, method: Dict, **nodes: Data) -> dict[str, Da
         trajectory = nodes[f"structures_{record['label']}"]
         atoms = to_atoms(trajectory, [record["step"]])[0]
         if record["kind"] is not None:
-            failure = {key: record[key] for key in ("label", "step", "kind", "reason", "calculation")}
-            failed.append({**failure, "family": atoms.info["family"], "trajectory": trajectory.uuid})
+            failed.append(failed_label(trajectory=trajectory, **{key: record[key] for key in _FAILED_LABEL_KEYS}))
             continue
         atoms.info.update(source_uuid=trajectory.uuid, source_step=record["step"], calculation=record["calculation"])
         results = nodes[f"trajectory_{number}"]
@@ -70,7 +72,7 @@ def pw_labels(parameters: dict[str, Any], results: TrajectoryData, *, periodic: 
     """
     labels: dict[str, Any] = {"energy": float(parameters["energy"]), "forces": results.get_array("forces")[-1]}
     if periodic and "stress" in results.get_arraynames():
-        stress = -results.get_array("stress")[-1] / GPA
+        stress = -results.get_array("stress")[-1] / GPA_PER_EV_PER_A3
         labels["stress"] = np.array([stress[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))])
     return labels
 

@@ -32,7 +32,7 @@ from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
 from ..programs.resources import mpi_job_options
 from ..programs.submit_once import submit_once
-from .batches import Frame
+from .batches import FrameIndex
 from .claims import CLAIM, set_claim
 from .contract import merge_reports
 from .pw_calcfunctions import collect_pw_labels, make_cells
@@ -72,7 +72,7 @@ class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
         self.report(f"{len(self._frames)} structures, at most {self.settings.max_concurrent_jobs} at a time")
 
     @cached_property
-    def _frames(self) -> list[Frame]:
+    def _frames(self) -> list[FrameIndex]:
         """The structures, the most expensive first, so that no expensive calculation runs alone at the end.
 
         Not in the context, which is written after each step.

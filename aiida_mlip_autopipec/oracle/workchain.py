@@ -90,7 +90,7 @@ class LabellingWorkChain(WithWorkarounds, WorkChain):
         self.ctx.claimed = {}
         self.ctx.known = []
         self.ctx.oracles = []
-        self.ctx.awaited_keys, self.ctx.awaited_of = [], []
+        self.ctx.awaited_keys, self.ctx.awaited_pks = [], []
 
     def has_open(self) -> bool:
         """Return whether structures have neither a label nor a failed label."""
@@ -116,7 +116,7 @@ class LabellingWorkChain(WithWorkarounds, WorkChain):
         matches = self._find_labels(keys, identity)
         later = _steps_to_wait_for(keys, matches, others)
         self.ctx.awaited_keys = sorted({keys[label][step] for label, steps in later.items() for step in steps})
-        self.ctx.awaited_of = sorted({others[key] for key in self.ctx.awaited_keys if key in others})
+        self.ctx.awaited_pks = sorted({others[key] for key in self.ctx.awaited_keys if key in others})
         self.ctx.claimed, self.ctx.open, divided = {}, {}, {}
         for label, node in structures.items():
             if label not in matches and len(later.get(label, ())) in (0, node.numsteps):
@@ -197,12 +197,12 @@ class LabellingWorkChain(WithWorkarounds, WorkChain):
 
     def has_to_wait(self) -> bool:
         """Return whether open structures are claimed by other processes."""
-        return bool(self.ctx.open and self.ctx.awaited_of)
+        return bool(self.ctx.open and self.ctx.awaited_pks)
 
     def wait(self) -> None:
         """Wait until another process has released its claim of any of the structures, or has ended."""
         release(self.node)
-        waiting_for = sorted({root_pk(pk) for pk in self.ctx.awaited_of})
+        waiting_for = sorted({root_pk(pk) for pk in self.ctx.awaited_pks})
         self._store_progress(waiting_for)
         runs = ", ".join(map(str, waiting_for))
         self.report(f"waiting for the labels of {count_structures(self.ctx.open)} structures that run {runs} computes")
@@ -223,7 +223,7 @@ class LabellingWorkChain(WithWorkarounds, WorkChain):
             return
         method = method_id(self.inputs.oracle["method"].get_dict())
         try:
-            over = owners(method, self.ctx.awaited_of, self.ctx.awaited_keys) != set(self.ctx.awaited_of)
+            over = owners(method, self.ctx.awaited_pks, self.ctx.awaited_keys) != set(self.ctx.awaited_pks)
         except Exception:
             self.logger.exception("could not read the claims of other processes; retrying")
             over = False
@@ -256,7 +256,7 @@ class LabellingWorkChain(WithWorkarounds, WorkChain):
         return None
 
     def _failures_are_allowed(self, oracle: ProcessNode, report: Dict) -> bool:
-        """Return whether the fraction of failed labels is too large among the computed labels, but not among all labels."""
+        """Return whether an oracle ended with too many failed labels, although with the reused ones the fraction is allowed."""
         if oracle.exit_status != TOO_MANY_FAILURES or not report["reused"]:
             return False
         allowed = self.inputs.oracle["settings"].get("max_failed_fraction", 0.0)
@@ -289,7 +289,7 @@ def _labelled_frames(matches: dict[str, Matches]) -> Iterable[tuple[str, int]]:
 def _steps_to_wait_for(
     keys: dict[str, list[str]], matches: dict[str, Matches], others: dict[str, int]
 ) -> dict[str, list[int]]:
-    """Return the steps to look up later: another process computes the label, or an earlier frame is a duplicate."""
+    """Return the steps to look up later: another process computes the label, or an earlier frame has the same structure key."""
     found, seen = set(_labelled_frames(matches)), set(others)
     later: dict[str, list[int]] = {}
     for label, frame_keys in keys.items():

@@ -19,7 +19,7 @@ from ..config.schemas.pipeline import PipelineConfig
 from ..dataset.identity import structure_key
 from ..dataset.trajectory import frames_with_source, sort_by_species, to_trajectories
 from ..host.computers import LOCALHOST
-from ..oracle.convergence import Setting
+from ..oracle.convergence import CutoffAndKpoints
 from ..oracle.prepare import prepare_oracle
 from ..oracle.workchain import LabellingWorkChain
 
@@ -52,29 +52,29 @@ def with_settings(config: OracleBase, settings: Mapping[str, Any]) -> OracleBase
     return find_oracle(config.type).settings.model_validate(content)
 
 
-def settings_of(setting: Setting, cutoff: Cutoff) -> dict[str, Any]:
+def settings_of(setting: CutoffAndKpoints, cutoff: Cutoff) -> dict[str, Any]:
     """Return a setting as in the section `oracle` of a config."""
     return {**cutoff.settings(setting.cutoff), "kpoints_distance": setting.distance}
 
 
-class Labels:
+class LabelsAtSettings:
     """Labels of structures at many settings.
 
     :param submit: submits what a function builds.
-    :param say: gets a line for each setting that is done.
+    :param report_line: gets a line of text for each setting that is done.
     """
 
     def __init__(
-        self, config: PipelineConfig, structures: Sequence[Atoms], submit: Submit, say: Callable[[str], object]
+        self, config: PipelineConfig, structures: Sequence[Atoms], submit: Submit, report_line: Callable[[str], object]
     ) -> None:
-        self._config, self._submit, self._say = config, submit, say
+        self._config, self._submit, self._report_line = config, submit, report_line
         self._structures = [sort_by_species(atoms) for atoms in structures]
         for atoms in self._structures:
             atoms.info = {"family": "convergence"}
 
     def compute(
-        self, settings: Sequence[Setting], cutoff: Cutoff
-    ) -> tuple[dict[Setting, list[dict[str, Any]]], dict[Setting, float]]:
+        self, settings: Sequence[CutoffAndKpoints], cutoff: Cutoff
+    ) -> tuple[dict[CutoffAndKpoints, list[dict[str, Any]]], dict[CutoffAndKpoints, float]]:
         """Return the labels of all structures, and the cost in seconds per structure, by setting.
 
         :raises UserError: if a structure has no label.
@@ -89,13 +89,13 @@ class Labels:
                 _wait(node)
                 labels[setting], seconds[setting] = self._results(setting, node)
                 reused = node.outputs.report["reused"]
-                self._say(
+                self._report_line(
                     f"{cutoff.name} {setting.cutoff:g} {cutoff.unit}, k-points {setting.distance:g} 1/Å: "
                     f"{len(self._structures) - reused} labels computed, {reused} reused"
                 )
         return labels, seconds
 
-    def _builder(self, setting: Setting, cutoff: Cutoff) -> ProcessBuilder:
+    def _builder(self, setting: CutoffAndKpoints, cutoff: Cutoff) -> ProcessBuilder:
         oracle = with_settings(self._config.oracle, settings_of(setting, cutoff))
         builder = LabellingWorkChain.get_builder()
         builder.structures = to_trajectories(self._structures)
@@ -105,7 +105,7 @@ class Labels:
         builder.metadata.label = f"converge {cutoff.name} {setting.cutoff:g}, k-points {setting.distance:g}"
         return builder
 
-    def _results(self, setting: Setting, node: orm.WorkChainNode) -> tuple[list[dict[str, Any]], float]:
+    def _results(self, setting: CutoffAndKpoints, node: orm.WorkChainNode) -> tuple[list[dict[str, Any]], float]:
         frames = frames_with_source(node.outputs.labelled) if "labelled" in node.outputs else []
         found = {structure_key(atoms): atoms for atoms in frames}
         keys = [structure_key(atoms) for atoms in self._structures]

@@ -16,7 +16,14 @@ from aiida_mlip_autopipec.config.recipes import find_recipe
 from aiida_mlip_autopipec.config.schemas.convergence import ConvergenceConfig
 from aiida_mlip_autopipec.config.schemas.oracle import AseOracleConfig, QuantumEspressoOracleConfig
 from aiida_mlip_autopipec.oracle.complete import complete
-from aiida_mlip_autopipec.oracle.convergence import Setting, both_series, cheapest, default_structures, measure, rows
+from aiida_mlip_autopipec.oracle.convergence import (
+    CutoffAndKpoints,
+    cheapest,
+    default_structures,
+    errors_of_series,
+    series_to_compute,
+    table_rows,
+)
 from aiida_mlip_autopipec.report.convergence import convergence_plot
 
 CUTOFFS, DISTANCES = [10.0, 20.0, 30.0, 40.0], [0.6, 0.4, 0.2]
@@ -29,14 +36,14 @@ def label(energy: float, force: float) -> dict[str, Any]:
 
 def study() -> Any:
     """Two structures of two atoms whose energies have errors of 8, 4, 2, 0 and 1, 0.25, 0 meV, and forces of half of that."""
-    cutoffs, distances = both_series(CUTOFFS, DISTANCES)
-    labels: dict[Setting, list[dict[str, Any]]] = {}
+    cutoffs, distances = series_to_compute(CUTOFFS, DISTANCES)
+    labels: dict[CutoffAndKpoints, list[dict[str, Any]]] = {}
     for setting in {*cutoffs, *distances}:
         error = {10.0: 0.008, 20.0: 0.004, 30.0: 0.002, 40.0: 0.0}[setting.cutoff]
         error += {0.6: 0.001, 0.4: 0.00025, 0.2: 0.0}[setting.distance]
         labels[setting] = [label(-5.0 + 2 * error, 0.1 + error / 2), label(-6.0 - error, 0.2)]
     seconds = {setting: setting.cutoff / setting.distance for setting in labels}
-    return measure(cutoffs, distances, labels, seconds)
+    return errors_of_series(cutoffs, distances, labels, seconds)
 
 
 def test_errors_are_the_largest_of_all_structures_against_the_finest_settings() -> None:
@@ -46,7 +53,7 @@ def test_errors_are_the_largest_of_all_structures_against_the_finest_settings() 
     assert [one.force for one in measured.cutoffs.values()] == pytest.approx([4.0, 2.0, 1.0, 0.0])
     assert [one.energy for one in measured.distances.values()] == pytest.approx([1.0, 0.25, 0.0])
     assert next(iter(measured.cutoffs.values())).stress == pytest.approx(0.16)
-    table = rows(measured)
+    table = table_rows(measured)
     assert table[0] == ["10", "0.6", "8.00", "4.00", "0.16", "16.67"]
     assert [row[2] for row in table].count("reference") == 2
 
@@ -54,15 +61,15 @@ def test_errors_are_the_largest_of_all_structures_against_the_finest_settings() 
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
-        ({"energy": 5.5}, Setting(20.0, 0.6)),
-        ({"energy": 4.5}, Setting(20.0, 0.4)),
-        ({"energy": 100.0, "force": 1.7}, Setting(30.0, 0.6)),
-        ({"energy": 100.0, "stress": 0.05}, Setting(30.0, 0.4)),
-        ({"energy": 100.0}, Setting(10.0, 0.6)),
+        ({"energy": 5.5}, CutoffAndKpoints(20.0, 0.6)),
+        ({"energy": 4.5}, CutoffAndKpoints(20.0, 0.4)),
+        ({"energy": 100.0, "force": 1.7}, CutoffAndKpoints(30.0, 0.6)),
+        ({"energy": 100.0, "stress": 0.05}, CutoffAndKpoints(30.0, 0.4)),
+        ({"energy": 100.0}, CutoffAndKpoints(10.0, 0.6)),
         ({"energy": 2.0}, None),
     ],
 )
-def test_the_cheapest_setting_reaches_the_target(target: dict[str, float], expected: Setting | None) -> None:
+def test_the_cheapest_setting_reaches_the_target(target: dict[str, float], expected: CutoffAndKpoints | None) -> None:
     found = cheapest(study(), ConvergenceConfig(**target))
     assert (None if found is None else found[0]) == expected
     if found is not None:

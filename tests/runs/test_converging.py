@@ -12,8 +12,8 @@ from ase.build import bulk
 
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
-from aiida_mlip_autopipec.oracle.convergence import Setting
-from aiida_mlip_autopipec.runs.converging import Labels, find_cutoff, settings_of
+from aiida_mlip_autopipec.oracle.convergence import CutoffAndKpoints
+from aiida_mlip_autopipec.runs.converging import LabelsAtSettings, find_cutoff, settings_of
 
 
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="pw.x is not installed")
@@ -26,12 +26,12 @@ def test_labels_at_each_setting_and_their_cost(aiida_profile: Profile, silicon_u
     }
     config = PipelineConfig(elements=["Si"], oracle=oracle, resources={"oracle": {"cores": 1}})
     cutoff = find_cutoff(config)
-    assert settings_of(Setting(9.0, 1.5), cutoff) == {"ecutwfc": 9.0, "ecutrho": 36.0, "kpoints_distance": 1.5}
+    assert settings_of(CutoffAndKpoints(9.0, 1.5), cutoff) == {"ecutwfc": 9.0, "ecutrho": 36.0, "kpoints_distance": 1.5}
     atoms = bulk("Si")
     atoms.rattle(0.05, seed=2)
     said: list[str] = []
-    study = Labels(config, [atoms], lambda build: run_get_node(build())[1], said.append)
-    settings = [Setting(9.0, 1.5), Setting(12.0, 1.5)]
+    study = LabelsAtSettings(config, [atoms], lambda build: run_get_node(build())[1], said.append)
+    settings = [CutoffAndKpoints(9.0, 1.5), CutoffAndKpoints(12.0, 1.5)]
     labels, seconds = study.compute(settings, cutoff)
     coarse, fine = (labels[setting][0] for setting in settings)
     # The energy falls with the number of plane waves.

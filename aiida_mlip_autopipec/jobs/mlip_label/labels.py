@@ -66,7 +66,7 @@ def label_structure(atoms: Atoms, index: int, method: dict) -> Outcome:
     """Label a structure in a folder of its own; an exception of the calculator becomes a failure with its reason.
 
     :param atoms: with a calculator, or a new one is made.
-    :param index: of the structure in the job; its parameters are those of its kind.
+    :param index: of the structure in the job; see :func:`parameters_of`.
     """
     with scratch_folder(index) as folder:
         outcome = _label(atoms, index, method)
@@ -80,9 +80,11 @@ def label_structure(atoms: Atoms, index: int, method: dict) -> Outcome:
 
 
 def parameters_of(index: int, method: dict) -> dict:
-    """Return the keyword arguments of the calculator for a structure: the common ones, and those of its kind."""
-    kinds = method.get("kinds")
-    return method["parameters"] if not kinds else {**method["parameters"], **method["variants"][kinds[index]]}
+    """Return the keyword arguments of the calculator for a structure: the common ones, and those of its variant."""
+    variant_of_structure = method.get("kinds")
+    if not variant_of_structure:
+        return method["parameters"]
+    return {**method["parameters"], **method["variants"][variant_of_structure[index]]}
 
 
 def _label(atoms: Atoms, index: int, method: dict) -> Outcome:

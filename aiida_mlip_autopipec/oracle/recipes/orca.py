@@ -13,6 +13,7 @@ RECIPE = Recipe(
         "stringent": {"orcasimpleinput": "wB97M-V def2-QZVPP def2/J RIJCOSX VeryTightSCF DefGrid3 EnGrad"},
     },
     settings={"structures_per_job": 5, "command": "/opt/orca/orca"},
+    # ORCA has no option for its version: it prints it before it finds that its input file does not exist. ASE asks likewise.
     version=(("does_not_exist",), r"Program Version (\S+)"),
     example={"elements": ["H"]},
 )
