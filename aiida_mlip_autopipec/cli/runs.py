@@ -210,14 +210,14 @@ def _validation_config(
     """
     from ..config.read import parse_settings
     from ..config.schemas.pipeline import PipelineConfig
-    from ..pipelines.potentials import settings_of
+    from ..pipelines.potentials import config_of_run_behind
 
-    made_by = settings_of(potential.file)
+    made_by = config_of_run_behind(potential.file)
     given: dict[str, Any] = made_by.model_dump(mode="json") if made_by is not None else {}
     given = {**given, **(content or {})}
     if "oracle" not in given:
         raise UserError(
-            "no run of this profile made this potential, so its oracle is not known: set the key 'oracle' in a --config file "
+            "no run with an oracle made this potential, so its oracle is not known: set the key 'oracle' in a --config file "
             "(see `mlip-auto init`)"
         )
     given.setdefault("elements", list(potential.elements))

@@ -12,6 +12,7 @@ from ..config.errors import UserError
 from ..config.schemas.pipeline import PipelineConfig
 from ..programs.program import link_label
 from ..training.workchain import OUTPUTS
+from .own_data import OwnDataWorkChain
 
 _ELEMENTS = re.compile(r"^elements:\s*\[([^\]]*)\]", re.MULTILINE)
 
@@ -36,7 +37,7 @@ def stored_potential(node: orm.Node) -> Potential:
         raise UserError(
             f"node {node.pk} is a {type(node).__name__}, not a potential: `mlip-auto list` shows potentials"
         )
-    return Potential(node, elements_of(node.get_content(mode="rb"), f"node {node.pk}"), _active_set_of(node))
+    return Potential(node, elements_of_potential(node.get_content(mode="rb"), f"node {node.pk}"), _active_set_of(node))
 
 
 def potential_from_file(path: Path) -> Potential:
@@ -48,14 +49,14 @@ def potential_from_file(path: Path) -> Potential:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-    elements = elements_of(content, str(path))
+    elements = elements_of_potential(content, str(path))
     companions = {suffix: path.with_suffix(f".{suffix}") for suffix in ("yaml", "asi")}
     complete = all(companion.is_file() for companion in companions.values())
     active_set = {suffix: _stored(companion, elements) for suffix, companion in companions.items()} if complete else {}
     return Potential(_stored(path, elements), elements, active_set)
 
 
-def elements_of(content: bytes, origin: str) -> tuple[str, ...]:
+def elements_of_potential(content: bytes, origin: str) -> tuple[str, ...]:
     """Return the elements of the potential in a `.yace` file.
 
     :param origin: source of the file, for the error message.
@@ -68,17 +69,21 @@ def elements_of(content: bytes, origin: str) -> tuple[str, ...]:
     return tuple(symbols)
 
 
-def settings_of(potential: orm.SinglefileData) -> PipelineConfig | None:
-    """Return the settings of the newest pipeline run that created a potential, None if there is none."""
+def config_of_run_behind(potential: orm.SinglefileData) -> PipelineConfig | None:
+    """Return the settings of the newest run with an oracle that created a potential, None if there is none."""
     run = run_of(potential)
     return None if run is None else PipelineConfig.model_validate(run.inputs.config.get_dict())
 
 
 def run_of(potential: orm.SinglefileData) -> orm.WorkChainNode | None:
-    """Return the newest pipeline run that created a potential, None if there is none."""
+    """Return the newest run with an oracle that created a potential, None if there is none.
+
+    A fit to own data has no oracle: the method of its labels is not known, and its settings are a `TrainingRunConfig`.
+    """
     query = orm.QueryBuilder()
     query.append(orm.SinglefileData, filters={"uuid": potential.uuid}, tag="potential")
-    query.append(orm.WorkChainNode, with_outgoing="potential", tag="run", project=["*"])
+    has_oracle = {"attributes.process_label": {"!==": OwnDataWorkChain.__name__}}
+    query.append(orm.WorkChainNode, with_outgoing="potential", tag="run", filters=has_oracle, project=["*"])
     query.append(orm.Dict, with_outgoing="run", edge_filters={"label": "config"})
     query.order_by({"run": {"id": "desc"}})
     run: orm.WorkChainNode | None = query.first(flat=True)

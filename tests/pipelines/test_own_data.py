@@ -10,12 +10,14 @@ from aiida.manage.configuration import Profile
 from ase import Atoms
 from ase.build import bulk
 
+from aiida_mlip_autopipec.cli.runs import _validation_config
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.pipeline import TrainingRunConfig
 from aiida_mlip_autopipec.dataset.frame_files import read_frames
 from aiida_mlip_autopipec.dataset.trajectory import all_frames
 from aiida_mlip_autopipec.pipelines.builders import build_training
 from aiida_mlip_autopipec.pipelines.own_data import OwnDataWorkChain
+from aiida_mlip_autopipec.pipelines.potentials import config_of_run_behind, stored_potential
 from aiida_mlip_autopipec.provenance.queries import trace
 from aiida_mlip_autopipec.runs.stages import stages
 
@@ -60,6 +62,18 @@ def test_own_data_are_one_node_which_each_structure_of_the_dataset_names(
     (dataset,) = trace(node.outputs.potential).sources.datasets
     assert (dataset.files, dataset.structures) == ("alloys.extxyz", 12)
     assert [(stage.name, stage.state) for stage in stages(node)] == [("dataset", "done"), ("fit", "done")]
+
+
+def test_oracle_of_a_fit_to_own_data_is_not_known_and_must_be_given(
+    aiida_profile: Profile, alloys: list[Atoms]
+) -> None:
+    _, node = run_get_node(build_training(alloys, TrainingRunConfig(**SMALL), "alloys.extxyz"))
+    potential = stored_potential(node)
+    assert config_of_run_behind(potential.file) is None
+    with pytest.raises(UserError, match="its oracle is not known"):
+        _validation_config(potential, None, "", "quick")
+    config = _validation_config(potential, {"oracle": {"type": "ase", "calculator": "emt"}}, "CONFIG.yaml", "quick")
+    assert config.elements == ["Au", "Cu"] and config.validation.level == "quick"
 
 
 def test_run_fails_with_the_reasons_if_all_structures_are_rejected(aiida_profile: Profile, alloys: list[Atoms]) -> None:

@@ -22,9 +22,9 @@ from aiida_mlip_autopipec.pipelines.builders import build_one_shot, build_valida
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
 from aiida_mlip_autopipec.pipelines.potentials import (
     Potential,
-    elements_of,
+    config_of_run_behind,
+    elements_of_potential,
     potential_from_file,
-    settings_of,
     stored_potential,
 )
 from aiida_mlip_autopipec.runs.progress import is_run, stages
@@ -155,21 +155,21 @@ def test_imported_file_with_too_short_a_cutoff_fails_the_validation(
     potential = potential_from_file(yace)
     assert potential.elements == ("Cu",) and potential.active_set.keys() == {"yaml", "asi"}
     assert potential_from_file(yace).file.uuid == potential.file.uuid
-    assert settings_of(potential.file) is None
+    assert config_of_run_behind(potential.file) is None
     node = validate(potential, config, level="quick")
     assert node.is_finished_ok, node.exit_message
     assert node.outputs.validation["passed"] is False
 
 
 def test_settings_of_the_run_that_made_a_potential_are_found(poor: Potential, config: PipelineConfig) -> None:
-    assert settings_of(poor.file) == config
+    assert config_of_run_behind(poor.file) == config
 
 
 def test_file_that_is_not_a_potential_is_refused(config: PipelineConfig, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         potential_from_file(tmp_path / "missing.yace")
     with pytest.raises(UserError, match="names no elements"):
-        elements_of(b"something else", "a.yace")
+        elements_of_potential(b"something else", "a.yace")
     broken = tmp_path / "broken.yace"
     broken.write_text("elements: [Cu]\nfunctions: none\n")
     node = validate(potential_from_file(broken), config, level="quick")
