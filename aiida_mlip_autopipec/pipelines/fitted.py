@@ -26,7 +26,10 @@ class FittedRun(WorkChain):
         super().define(spec)
         spec.expose_inputs(PaceTrainWorkChain, namespace="trainer", include=("code", "resources"))
         spec.output_namespace(
-            "dataset", valid_type=TrajectoryData, dynamic=True, help="The curated dataset: trajectories by name."
+            "dataset",
+            valid_type=TrajectoryData,
+            dynamic=True,
+            help="The curated dataset: trajectories by name.",
         )
         spec.output(
             "curation_report", valid_type=Dict, help="Number of kept structures, and rejected ones with reasons."
@@ -45,7 +48,7 @@ class FittedRun(WorkChain):
         """Further inputs of the fit."""
         return {}
 
-    def curated(self, settings: CurationConfig, labelled: Mapping[str, Data]) -> ExitCode | None:
+    def curate_into_dataset(self, settings: CurationConfig, labelled: Mapping[str, Data]) -> ExitCode | None:
         """Curate labelled structures into the dataset.
 
         :param labelled: trajectories and files by name.

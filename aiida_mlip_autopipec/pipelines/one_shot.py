@@ -198,7 +198,7 @@ class OneShotWorkChain(WithWorkarounds, RunWithTeacher, FittedRun):
             reason = labelling.exit_message or labelling.process_state
             return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason)
         labelled = {**labelling.outputs.labelled, **self.inputs.get("initial_dataset", {})}
-        return self.curated(config.curation, labelled)
+        return self.curate_into_dataset(config.curation, labelled)
 
     def should_validate(self) -> bool:
         """Tell whether to validate the potential."""

@@ -44,4 +44,4 @@ class OwnDataWorkChain(WithWorkarounds, FittedRun):
 
     def curate(self) -> ExitCode | None:
         """Curate the labelled structures into a dataset."""
-        return self.curated(self.config.curation, {"labelled": self.inputs.labelled})
+        return self.curate_into_dataset(self.config.curation, {"labelled": self.inputs.labelled})

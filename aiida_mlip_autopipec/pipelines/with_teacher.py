@@ -79,7 +79,7 @@ def declare_teacher(spec: ProcessSpec) -> None:
 class RunWithTeacher(ValidatedRun):
     """Base class of a run with a `PipelineConfig` that a teacher may start.
 
-    A subclass with the steps of a whole run is also the run in which the teacher is the oracle.
+    The teacher's fit is a run of the same WorkChain (`type(self)`), with the teacher as its oracle.
     """
 
     @classmethod
