@@ -7,9 +7,9 @@ from aiida.orm import Dict, Float, Int, List, ProcessNode, TrajectoryData
 
 from ..config.schemas.exploration import ExplorationConfig
 from ..host.workarounds.lost_connection import WithWorkarounds
-from ..programs.calcfunctions import failed
+from ..programs.calcfunctions import failed_and_uncached
 from ..programs.catalogue import EXPLORE_STRUCTURES
-from ..programs.failures import FAILURES, RESTARTED, UNEXPECTED
+from ..programs.failures import EXIT_CODES, RESTARTED, UNEXPECTED
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from .calcfunctions import (
@@ -73,7 +73,7 @@ class ExplorationWorkChain(WithWorkarounds, WorkChain):
             **overrides,
             **self.inputs.get("starts", {}),
         )
-        if failed(node):
+        if failed_and_uncached(node):
             return EXPLORE_STRUCTURES.exit_code(self, "bad_input", node.exit_message)
         self.ctx.files = files
         self.report(f"{self._settings.walkers.total} samplers in {len(self._parts)} jobs")
@@ -126,4 +126,4 @@ class ExplorationWorkChain(WithWorkarounds, WorkChain):
 
 def _was_killed(node: ProcessNode) -> bool:
     """Return whether the last job of some samplers was killed, so that the results of finished samplers can be used."""
-    return node.exit_status in {FAILURES[kind][0] for kind in RESTARTED}
+    return node.exit_status in {EXIT_CODES[kind][0] for kind in RESTARTED}

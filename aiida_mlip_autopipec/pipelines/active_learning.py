@@ -25,7 +25,7 @@ from ..learning.calcfunctions import (
 )
 from ..learning.history import limit_may_be_lowered, target_reached
 from ..oracle.workchain import LabellingWorkChain
-from ..programs.calcfunctions import failed
+from ..programs.calcfunctions import failed_and_uncached
 from ..programs.failures import failure_of
 from ..programs.program import output_file
 from ..programs.settings import validates
@@ -310,7 +310,7 @@ class ActiveLearningWorkChain(WithWorkarounds, ValidatedRun):
             **self.ctx.labelled,
             **self.inputs.get("initial_dataset", {}),
         )
-        if failed(node):
+        if failed_and_uncached(node):
             return self._fail(self.exit_codes.ERROR_CURATION_FAILED, node)
         self.ctx.curation_report = outputs.pop("report")
         self.ctx.dataset = outputs

@@ -12,7 +12,7 @@ from ..config.schemas.curation import CurationConfig
 from ..config.schemas.training import TrainingConfig
 from ..dataset.calcfunctions import curate_labels
 from ..dataset.frame_files import count_structures
-from ..programs.calcfunctions import failed
+from ..programs.calcfunctions import failed_and_uncached
 from ..programs.submit_once import submit_once
 from ..training.workchain import PaceTrainWorkChain
 
@@ -59,7 +59,7 @@ class FittedRun(WorkChain):
             seed=Int(self.training.seed),
             **labelled,
         )
-        if failed(node):
+        if failed_and_uncached(node):
             return self.exit_codes.ERROR_CURATION_FAILED.format(reason=node.exit_message)
         report = outputs.pop("report")
         self.out("curation_report", report)

@@ -15,7 +15,7 @@ from ..dataset.frame_files import count_structures
 from ..generator.calcfunctions import generate_structures
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..oracle.workchain import LabellingWorkChain
-from ..programs.calcfunctions import failed
+from ..programs.calcfunctions import failed_and_uncached
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from ..selection.workchain import SelectionWorkChain
@@ -137,7 +137,7 @@ class OneShotWorkChain(WithWorkarounds, RunWithTeacher, FittedRun):
             **({"selection": Dict(config.selection.model_dump(mode="json"))} if selecting else {}),
             **self.inputs.get("seeds", {}),
         )
-        if failed(node):
+        if failed_and_uncached(node):
             return self.exit_codes.ERROR_GENERATION_FAILED.format(reason=node.exit_message)
         self.ctx.structures = outputs
         self.out("pool" if selecting else "structures", outputs)

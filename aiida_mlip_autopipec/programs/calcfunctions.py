@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiida.orm import CalcFunctionNode
 
 
-def failed(function: CalcFunctionNode) -> bool:
-    """Tell whether a calcfunction failed; a failed one is excluded from AiiDA's caching."""
+def failed_and_uncached(function: CalcFunctionNode) -> bool:
+    """Return whether a calcfunction failed; if so, exclude its node from AiiDA's caching."""
     if function.is_finished_ok:
         return False
     function.base.caching.is_valid_cache = False

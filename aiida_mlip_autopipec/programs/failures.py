@@ -10,7 +10,7 @@ from aiida.orm import CalcJobNode
 
 UNEXPECTED, KILLED, OUT_OF_TIME = "unexpected", "killed", "out_of_time"
 
-FAILURES = {
+EXIT_CODES = {
     "bad_input": (500, "ERROR_BAD_INPUT"),
     "no_neighbours": (501, "ERROR_NO_NEIGHBOURS"),
     "too_few_atoms": (502, "ERROR_TOO_FEW_ATOMS"),

@@ -11,7 +11,7 @@ from typing import Any
 from aiida.engine import ExitCode, Process, ProcessSpec
 from aiida.orm import AbstractCode, CalcJobNode, Data, Dict, SinglefileData, Str
 
-from .failures import FAILURE_FILE, FAILURES, UNEXPECTED, read_failure
+from .failures import EXIT_CODES, FAILURE_FILE, UNEXPECTED, read_failure
 from .resources import job_metadata
 
 
@@ -74,14 +74,14 @@ class Program:
     def declare_exit_codes(self, spec: ProcessSpec) -> None:
         """Declare an exit code for each failure kind; its message is that of the program."""
         for kind in self.failures:
-            status, label = FAILURES[kind]
+            status, label = EXIT_CODES[kind]
             spec.exit_code(status, label, message="{message}")
-        status, label = FAILURES[UNEXPECTED]
+        status, label = EXIT_CODES[UNEXPECTED]
         spec.exit_code(status, label, message=f"{self.name} failed: {{message}}")
 
     def exit_code(self, process: Process, kind: str, message: str) -> ExitCode:
         """Return the exit code of a WorkChain whose job failed."""
-        _, label = FAILURES[kind if kind in self.failures else UNEXPECTED]
+        _, label = EXIT_CODES[kind if kind in self.failures else UNEXPECTED]
         return process.exit_codes[label].format(message=message)
 
 

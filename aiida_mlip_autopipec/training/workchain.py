@@ -6,7 +6,7 @@ from aiida.engine import ExitCode, ProcessSpec
 from aiida.orm import Dict, SinglefileData, TrajectoryData
 
 from ..config.schemas.training import TrainingConfig
-from ..programs.calcfunctions import failed
+from ..programs.calcfunctions import failed_and_uncached
 from ..programs.catalogue import PACE_TRAIN
 from ..programs.program import output_file
 from ..programs.resources import limit_options
@@ -63,7 +63,7 @@ class PaceTrainWorkChain(ProgramWorkChain):
         config = TrainingConfig.model_validate(self.inputs.settings.get_dict())
         settings = Dict(config.model_dump(mode="json"))
         files, node = write_training_files.run_get_node(settings=settings, **self.inputs.dataset)
-        if failed(node):
+        if failed_and_uncached(node):
             return self.program.exit_code(self, "bad_input", node.exit_message)
         if "teacher" in self.inputs:
             files = {**files, "teacher": self.inputs.teacher}

@@ -19,7 +19,7 @@ from ..config.schemas.validation import ValidationConfig
 from ..dataset.frame_files import count_structures
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..oracle.workchain import LabellingWorkChain
-from ..programs.calcfunctions import failed
+from ..programs.calcfunctions import failed_and_uncached
 from ..programs.catalogue import VALIDATE_POTENTIAL
 from ..programs.failures import failure_of
 from ..programs.program import output_file
@@ -111,7 +111,7 @@ class ValidationWorkChain(WithWorkarounds, WorkChain):
     def find_equilibrium(self) -> ToContext | ExitCode:
         """Submit the job that finds the energy minima of the crystals by the potential."""
         crystals, node = make_crystals.run_get_node(self.inputs.elements, self.inputs.settings, **self._phases)
-        if failed(node):
+        if failed_and_uncached(node):
             return VALIDATE_POTENTIAL.exit_code(self, "bad_input", node.exit_message)
         job = equilibrium_job(self.inputs.code, self.inputs.resources, self.inputs.potential, crystals)
         return ToContext(equilibrium=submit_once(self, ShellJob, "equilibrium", **job))

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 import yaml
-from mlip_common.errors import FAILURES
+from mlip_common.errors import EXIT_STATUSES
 from pydantic import BaseModel
 
 from aiida_mlip_autopipec.app import main
@@ -71,7 +71,7 @@ def test_remedies_exist_for_exactly_the_exit_codes_of_the_package() -> None:
     codes = reference.exit_codes()
     used = {f"{name} {label}" if f"{name} {label}" in known["exit_codes"] else label for name, label in codes}
     assert used == set(known["exit_codes"])
-    assert set(known["failure_kinds"]) == set(FAILURES)
+    assert set(known["failure_kinds"]) == set(EXIT_STATUSES)
 
 
 def test_a_new_exit_code_without_a_remedy_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

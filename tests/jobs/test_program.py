@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mlip_common.errors import FAILURES, ProgramError
+from mlip_common.errors import EXIT_STATUSES, ProgramError
 from mlip_common.program import FAILURE, run_program
 
 from ..waiting import PATIENCE
@@ -59,7 +59,7 @@ def test_two_copies_at_the_same_time_do_the_work_once() -> None:
 
 
 def test_the_second_copy_finishes_the_work_of_a_first_that_failed() -> None:
-    assert run_twice(lambda: do_slowly(fails=True)) == [FAILURES["out_of_time"], 0]
+    assert run_twice(lambda: do_slowly(fails=True)) == [EXIT_STATUSES["out_of_time"], 0]
     assert (Path("done.txt").read_text(), Path(RESULT).read_text()) == ("xx", "all")
     assert not FAILURE.exists()
 
@@ -75,7 +75,7 @@ def test_a_walltime_that_ends_while_another_copy_runs_is_a_failure() -> None:
         first = pool.apply_async(run_program, (do_slowly, RESULT))
         while not Path("done.txt").exists():
             time.sleep(0.01)
-        assert run_program(do_slowly, RESULT, walltime=0.0) == FAILURES["out_of_time"]
+        assert run_program(do_slowly, RESULT, walltime=0.0) == EXIT_STATUSES["out_of_time"]
         assert json.loads(FAILURE.read_text())["kind"] == "out_of_time"
         Path("both").touch()
         assert first.get() == 0
@@ -83,6 +83,6 @@ def test_a_walltime_that_ends_while_another_copy_runs_is_a_failure() -> None:
 
 
 def test_an_unexpected_exception_is_written_as_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_program(lambda: [][0], RESULT) == FAILURES["unexpected"]
+    assert run_program(lambda: [][0], RESULT) == EXIT_STATUSES["unexpected"]
     assert json.loads(FAILURE.read_text())["message"] == "IndexError: list index out of range"
     assert "Traceback" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 
-FAILURES = {
+EXIT_STATUSES = {
     "bad_input": 10,
     "no_neighbours": 11,
     "too_few_atoms": 12,
@@ -29,7 +29,7 @@ INSTALL_TENSORPOT = " && ".join(
 
 
 class ProgramError(Exception):
-    """A failure with a kind (a key of :data:`FAILURES`) and a message for the user."""
+    """A failure with a kind (a key of :data:`EXIT_STATUSES`) and a message for the user."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import FAILURES, ProgramError, log
+from .errors import EXIT_STATUSES, ProgramError, log
 from .folder_lock import folder_lock
 
 FAILURE = Path("failure.json")
@@ -38,4 +38,4 @@ def run_program(work: Callable[[], None], result: str, walltime: float | None = 
         kind, message = "unexpected", f"{type(error).__name__}: {error}"
     log(f"failed ({kind}): {message}")
     FAILURE.write_text(json.dumps({"kind": kind, "message": message}))
-    return FAILURES[kind]
+    return EXIT_STATUSES[kind]

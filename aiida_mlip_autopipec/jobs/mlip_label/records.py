@@ -16,7 +16,7 @@ from mlip_common.errors import log
 from .clock import Clock
 from .outcome import Outcome
 
-LABELS, FAILURES = Path("labels.traj"), Path("failures.jsonl")
+LABELS_FILE, FAILURES_FILE = Path("labels.traj"), Path("failures.jsonl")
 DISK_SECONDS = 600.0
 """Longest wait for space on a full disk (s)."""
 MIN_FREE_BYTES = 2**20
@@ -46,16 +46,16 @@ class Records:
 
     @staticmethod
     def _read_labels() -> set[int]:
-        if not LABELS.exists():
+        if not LABELS_FILE.exists():
             return set()
-        with Trajectory(str(LABELS)) as frames:
+        with Trajectory(str(LABELS_FILE)) as frames:
             return {atoms.info["index"] for atoms in frames}
 
     @staticmethod
     def _read_failures() -> set[int]:
         failed = set()
-        if FAILURES.exists():
-            for line in FAILURES.read_text().splitlines():
+        if FAILURES_FILE.exists():
+            for line in FAILURES_FILE.read_text().splitlines():
                 with contextlib.suppress(ValueError):
                     failed.add(json.loads(line)["index"])
         return failed
@@ -65,7 +65,7 @@ class Records:
         wait_for_space(self._clock)
         if outcome.failure:
             self.failed.add(index)
-            with FAILURES.open("a") as handle:
+            with FAILURES_FILE.open("a") as handle:
                 record = {"index": index, "kind": outcome.failure, "reason": outcome.reason}
                 handle.write(json.dumps(record) + "\n")
             log(f"structure {index} ({atoms.get_chemical_formula()}): {outcome.failure}: {outcome.reason}")
@@ -74,5 +74,5 @@ class Records:
         log(f"structure {index} ({atoms.get_chemical_formula()}): labelled")
         frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info={"index": index})
         frame.calc = SinglePointCalculator(frame, **outcome.labels)
-        with Trajectory(str(LABELS), "a") as frames:
+        with Trajectory(str(LABELS_FILE), "a") as frames:
             frames.write(frame)
