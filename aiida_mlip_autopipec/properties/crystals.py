@@ -12,7 +12,7 @@ from ase.optimize import BFGS, FIRE
 
 from ..dataset.trajectory import attach_labels
 from ..generator.crystals import elemental_crystals, reference_prototype
-from ..validation.crystals import SizedCrystal
+from ..validation.crystals import ValidationCrystal
 from ..validation.symmetry import standard_primitive
 from .model import NotComputableError
 
@@ -31,6 +31,7 @@ def reference_crystals(elements: Sequence[str]) -> dict[str, Atoms]:
 def relax_crystal(atoms: Atoms, calculator: Any, max_force: float, max_steps: int) -> Atoms:
     """Return a crystal with relaxed cell and positions, as its standard primitive cell.
 
+    :param max_force: largest force (eV/Å) at which the relaxation ends.
     :raises NotComputableError: if the structure is no crystal, or does not converge.
     """
     if not atoms.pbc.all():
@@ -46,6 +47,7 @@ def relax_crystal(atoms: Atoms, calculator: Any, max_force: float, max_steps: in
 def relax_positions(atoms: Atoms, calculator: Any, max_force: float) -> Atoms:
     """Return a structure with relaxed positions; constraints are kept.
 
+    :param max_force: largest force (eV/Å) at which the relaxation ends.
     :raises NotComputableError: if it does not converge.
     """
     relaxed = atoms.copy()
@@ -91,9 +93,9 @@ def repeats(cell: Atoms, min_length: float) -> tuple[int, int, int]:
     return first, second, third
 
 
-def sized(name: str, cell: Atoms) -> SizedCrystal:
+def validation_crystal(name: str, cell: Atoms) -> ValidationCrystal:
     """Return a crystal in the form that the validation uses."""
-    return SizedCrystal(name, "", cell)
+    return ValidationCrystal(name, "", cell)
 
 
 def element_energies(structures: Mapping[str, Atoms], calculator: Any) -> dict[str, float]:

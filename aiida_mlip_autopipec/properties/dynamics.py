@@ -39,15 +39,19 @@ def estimated_melting_point(crystal: Atoms, calculator: Any) -> float:
     return float(_MELTING_ENERGY * modulus * crystal.get_volume() / len(crystal) / units.kB)
 
 
-def start(atoms: Atoms, calculator: Any, temperature: float, seed: int) -> None:
-    """Set the calculator, and velocities of a temperature (K)."""
+def set_velocities(atoms: Atoms, calculator: Any, temperature: float, seed: int) -> None:
+    """Set the calculator, and random velocities of a temperature (K)."""
     atoms.calc = calculator
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=np.random.RandomState(seed))
     Stationary(atoms)
 
 
 def heat_bath(atoms: Atoms, temperature: float, timestep: float, seed: int) -> Langevin:
-    """Return Langevin dynamics at constant volume."""
+    """Return Langevin dynamics at constant volume.
+
+    :param temperature: in K.
+    :param timestep: in fs.
+    """
     random = np.random.RandomState(seed)
     return Langevin(
         atoms, timestep * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=random, fixcm=False
@@ -60,7 +64,8 @@ def at_zero_pressure(
     """Return dynamics at zero pressure.
 
     :param temperature: temperature (K) of the thermostat; None for none, so that the enthalpy is about constant.
-    :param along: the axes that change; all, isotropically, by default.
+    :param timestep: in fs.
+    :param along: (3,) 1 for an axis that may change, else 0; by default all change, isotropically.
     """
     settings: dict[str, Any] = {
         "timestep": timestep * units.fs,

@@ -10,8 +10,8 @@ from ase import Atoms, units
 
 from ..config.schemas.properties import ElasticSettings
 from ..validation.elastic import ElasticConstants
-from ..validation.symmetry import cartesian_rotations, independent, symmetrised
-from .crystals import labels, sized
+from ..validation.symmetry import cartesian_rotations, independent_constants, symmetrised
+from .crystals import labels, validation_crystal
 from .model import Property, Result, Value
 
 
@@ -27,16 +27,17 @@ class Elastic(Property):
     def measure(self, name: str, structures: Mapping[str, Atoms], calculator: Any) -> Result:
         """Return the independent constants (GPa), relaxed and clamped, and averages of Voigt, Reuss and Hill."""
         crystal = structures[name]
-        constants = ElasticConstants(sized(name, crystal))
+        constants = ElasticConstants(validation_crystal(name, crystal))
         found = labels(constants.structures(), calculator)
         rotations = cartesian_rotations(crystal)
         relaxed, clamped = (
             symmetrised(constants.tensor(found, relaxed=flag) / units.GPa, rotations) for flag in (True, False)
         )
-        values = [Value(key, relaxed[index], "GPa") for key, index in independent(rotations).items()]
+        values = [Value(key, relaxed[index], "GPa") for key, index in independent_constants(rotations).items()]
         if len(crystal) > 1:
             values += [
-                Value(f"{key} clamped ions", clamped[index], "GPa") for key, index in independent(rotations).items()
+                Value(f"{key} clamped ions", clamped[index], "GPa")
+                for key, index in independent_constants(rotations).items()
             ]
         values += averages(relaxed)
         values += [Value("tensor", relaxed, "GPa"), Value("tensor clamped ions", clamped, "GPa")]

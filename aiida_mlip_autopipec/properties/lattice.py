@@ -10,7 +10,7 @@ from ase import Atoms
 from ..config.schemas.properties import LatticeSettings
 from ..validation.equation_of_state import LENGTH_STEP, CrystalCurves
 from ..validation.symmetry import conventional, symmetry_of
-from .crystals import labels, sized
+from .crystals import labels, validation_crystal
 from .model import Line, Panel, Plot, Property, Result, Value
 
 FIRST_CUBIC = 195
@@ -28,8 +28,8 @@ class Lattice(Property):
     def measure(self, name: str, structures: Mapping[str, Atoms], calculator: Any) -> Result:
         """Return a, b, c (Å) and angles (only a if cubic), volume, energy, bulk modulus (GPa), and the curve."""
         cell = structures[name]
-        half = max(3, round(self.settings.max_strain / LENGTH_STEP))
-        curves = CrystalCurves([sized(name, cell)], {"": name}, half)
+        n_each_side = max(3, round(self.settings.max_strain / LENGTH_STEP))
+        curves = CrystalCurves([validation_crystal(name, cell)], {"": name}, n_each_side)
         measured = curves.measure(labels(curves.structures(), calculator))
         modulus = next(quantity for quantity in measured.quantities if quantity.kind == "bulk_modulus")
         lengths, angles = conventional(cell).cell.lengths(), conventional(cell).cell.angles()

@@ -12,7 +12,7 @@ from ase.neighborlist import neighbor_list
 from ..config.schemas.properties import LiquidSettings
 from ..generator.crystals import height
 from ..validation.symmetry import conventional
-from .dynamics import at_zero_pressure, block_error, check_finite, estimated_melting_point, heat_bath, start
+from .dynamics import at_zero_pressure, block_error, check_finite, estimated_melting_point, heat_bath, set_velocities
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 
 _HOT, _ABOVE_MELTING = 3.0, 1.2
@@ -36,7 +36,7 @@ class Liquid(Property):
         melting = settings.temperature or estimated_melting_point(crystal, calculator)
         temperature = settings.temperature or _ABOVE_MELTING * melting
         atoms = grown(conventional(crystal), settings.atoms)
-        start(atoms, calculator, _HOT * melting, settings.seed)
+        set_velocities(atoms, calculator, _HOT * melting, settings.seed)
         heat_bath(atoms, _HOT * melting, settings.timestep, settings.seed).run(settings.steps // 4)
         heat_bath(atoms, temperature, settings.timestep, settings.seed).run(settings.steps // 4)
         run = at_zero_pressure(atoms, temperature, settings.timestep)

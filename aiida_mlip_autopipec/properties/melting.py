@@ -12,7 +12,7 @@ from ase.constraints import FixAtoms
 from ..config.schemas.properties import MeltingSettings
 from ..generator.distances import close_packed_distance
 from ..validation.symmetry import conventional
-from .dynamics import at_zero_pressure, block_error, check_finite, estimated_melting_point, heat_bath, start
+from .dynamics import at_zero_pressure, block_error, check_finite, estimated_melting_point, heat_bath, set_velocities
 from .liquid import grown
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 
@@ -60,16 +60,16 @@ class Melting(Property):
         settings = self.settings
         seed, step = settings.seed + attempt, settings.timestep
         half = grown(conventional(crystal), settings.atoms // 2)
-        start(half, calculator, temperature, seed)
+        set_velocities(half, calculator, temperature, seed)
         at_zero_pressure(half, temperature, step).run(settings.steps // 10)
         atoms = half.repeat((1, 1, 2))
         upper = np.arange(len(atoms)) >= len(half)
-        start(atoms, calculator, temperature, seed)
+        set_velocities(atoms, calculator, temperature, seed)
         atoms.set_constraint(FixAtoms(mask=~upper))
         heat_bath(atoms, _HOT * temperature, step, seed).run(settings.steps // 10)
         heat_bath(atoms, temperature, step, seed).run(settings.steps // 20)
         atoms.set_constraint()
-        start(atoms, calculator, temperature, seed)
+        set_velocities(atoms, calculator, temperature, seed)
         at_zero_pressure(atoms, temperature, step, along=(0, 0, 1)).run(settings.steps // 10)
         return self._record(atoms, step)
 

@@ -27,7 +27,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a plot: `y` (n,) at `x` (n,); lines with the same label are one branch of the legend."""
+    """A line of a plot: `y` (n,) at `x` (n,), with markers if `points`. `label`: legend entry; without a label, none."""
 
     x: Any
     y: Any

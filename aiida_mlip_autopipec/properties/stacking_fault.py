@@ -20,6 +20,7 @@ _MJ_PER_M2 = 16021.76634
 """mJ/m^2 per eV/Å^2."""
 
 _SLIPS = {(1, 1, 1): (0.5, 0.5, -1.0), (1, 1, 0): (-0.5, 0.5, 0.5)}
+"""Slip by plane, in units of the cubic lattice constant."""
 
 
 class StackingFault(Property):
@@ -33,7 +34,7 @@ class StackingFault(Property):
     Settings = StackingFaultSettings
 
     def measure(self, name: str, structures: Mapping[str, Atoms], calculator: Any) -> Result:
-        """Return the highest and the lowest inner minimum of the energy (mJ/m^2), and the curve."""
+        """Return the maximum of the curve, its lowest inner minimum (mJ/m^2) and the slip there, and the curve."""
         crystal = conventional(structures[name])
         if (
             crystal.cell.get_bravais_lattice().crystal_family != "cubic"
