@@ -16,7 +16,7 @@ from ..dataset.frame_files import frames_file
 from ..dataset.trajectory import all_frames, attach_labels, frames_with_source, to_trajectories
 from ..programs.catalogue import VALIDATE_POTENTIAL
 from ..programs.files import json_file, read_arrays
-from .crystals import SizedCrystal, at_equilibrium, crystals_of
+from .crystals import ValidationCrystal, at_equilibrium, crystals_of
 from .measurement import NotMeasurableError
 from .plan import Plan
 from .report import validation_report
@@ -128,7 +128,7 @@ def assess_potential(
     return {"validation": Dict(report), "arrays": _arrays(report["curves"], records)}
 
 
-def _crystals(elements: List, settings: Dict, phases: Mapping[str, TrajectoryData]) -> list[SizedCrystal]:
+def _crystals(elements: List, settings: Dict, phases: Mapping[str, TrajectoryData]) -> list[ValidationCrystal]:
     config = ValidationConfig.model_validate(settings.get_dict())
     given = [atoms for atoms in all_frames(phases) if atoms.info.get("role") == "phase"]
     return crystals_of(elements.get_list(), config, given)

@@ -23,7 +23,7 @@ _GIVEN_SYMMETRY = 0.01
 
 
 @dataclass(frozen=True)
-class SizedCrystal:
+class ValidationCrystal:
     """A crystal at the lattice constants of the validation.
 
     :param name: elements and prototype, e.g. `Cu fcc`.
@@ -58,7 +58,7 @@ class SizedCrystal:
         return bulk(self.elements[0], self.prototype, a=self.lattice_constant, cubic=True)
 
 
-def estimated_crystals(elements: Sequence[str], config: ValidationConfig) -> list[SizedCrystal]:
+def estimated_crystals(elements: Sequence[str], config: ValidationConfig) -> list[ValidationCrystal]:
     """Return crystals at estimated lattice constants.
 
     These are the reference crystal and the prototypes of each element, and the ordered compounds of each pair of elements.
@@ -68,14 +68,14 @@ def estimated_crystals(elements: Sequence[str], config: ValidationConfig) -> lis
     for element in sorted(elements):
         wanted = prototypes if reference_prototype(element) is not None else (*config.prototypes, "fcc")
         for crystal in elemental_crystals(element, tuple(dict.fromkeys(wanted))):
-            crystals.append(SizedCrystal(f"{element} {crystal.name}", crystal.name, sort_by_species(crystal.cell)))
+            crystals.append(ValidationCrystal(f"{element} {crystal.name}", crystal.name, sort_by_species(crystal.cell)))
     for crystal in ordered_crystals(sorted(elements)):
         formula = crystal.cell.get_chemical_formula()
-        crystals.append(SizedCrystal(f"{formula} {crystal.name}", crystal.name, sort_by_species(crystal.cell)))
+        crystals.append(ValidationCrystal(f"{formula} {crystal.name}", crystal.name, sort_by_species(crystal.cell)))
     return crystals
 
 
-def given_crystals(phases: Sequence[Atoms]) -> list[SizedCrystal]:
+def given_crystals(phases: Sequence[Atoms]) -> list[ValidationCrystal]:
     """Return the user's phases in their standard primitive cells; equal names get numbers.
 
     :param phases: crystals whose info has `seed`, the name.
@@ -88,11 +88,11 @@ def given_crystals(phases: Sequence[Atoms]) -> list[SizedCrystal]:
         names.append(name)
         number = names.count(name)
         title = name if number == 1 else f"{name} {number}"
-        crystals.append(SizedCrystal(title, "", standard_primitive(atoms, _GIVEN_SYMMETRY), given=True))
+        crystals.append(ValidationCrystal(title, "", standard_primitive(atoms, _GIVEN_SYMMETRY), given=True))
     return crystals
 
 
-def crystals_of(elements: Sequence[str], config: ValidationConfig, phases: Sequence[Atoms]) -> list[SizedCrystal]:
+def crystals_of(elements: Sequence[str], config: ValidationConfig, phases: Sequence[Atoms]) -> list[ValidationCrystal]:
     """Return the crystals of a validation: the user's phases and, if wanted, those guessed from the elements."""
     given = given_crystals(phases)
     wanted = not given if config.guessed_crystals == "auto" else config.guessed_crystals or not given
@@ -100,11 +100,11 @@ def crystals_of(elements: Sequence[str], config: ValidationConfig, phases: Seque
 
 
 def at_equilibrium(
-    crystals: Sequence[SizedCrystal],
+    crystals: Sequence[ValidationCrystal],
     factors: Mapping[str, float],
     energies: Mapping[str, float],
     relaxed: Mapping[str, Atoms] | None = None,
-) -> list[SizedCrystal]:
+) -> list[ValidationCrystal]:
     """Return the crystals near the energy minimum of the potential, or at the estimate if it has none.
 
     Lattice constants are rounded to steps of :data:`SIZE_STEP`. Good potentials of the same oracle differ by less, so that they
@@ -137,7 +137,7 @@ def _rounded(cell: Atoms, relaxed: Atoms) -> Atoms:
     return standard_primitive(rounded, _GIVEN_SYMMETRY)
 
 
-def references(crystals: Sequence[SizedCrystal]) -> list[SizedCrystal]:
+def references(crystals: Sequence[ValidationCrystal]) -> list[ValidationCrystal]:
     """Return the reference crystal of each element that has a crystal.
 
     It is the phase of the element with the lowest energy by the potential; without phases, the crystal of ASE, else that with
@@ -152,12 +152,12 @@ def references(crystals: Sequence[SizedCrystal]) -> list[SizedCrystal]:
     return found
 
 
-def best_compounds(crystals: Sequence[SizedCrystal]) -> list[SizedCrystal]:
+def best_compounds(crystals: Sequence[ValidationCrystal]) -> list[ValidationCrystal]:
     """Return the guessed compound of each pair of elements with the lowest formation energy per atom by the potential."""
     pure = {crystal.elements[0]: crystal.energy for crystal in references(crystals)}
     compounds = [crystal for crystal in crystals if len(crystal.elements) > 1 and not crystal.given]
 
-    def formation(crystal: SizedCrystal) -> float:
+    def formation(crystal: ValidationCrystal) -> float:
         mixed = float(np.mean([pure[symbol] for symbol in crystal.cell.get_chemical_symbols()]))
         return _energy_or_inf(crystal) - mixed
 
@@ -165,7 +165,7 @@ def best_compounds(crystals: Sequence[SizedCrystal]) -> list[SizedCrystal]:
     return [min((c for c in compounds if c.elements == pair), key=formation) for pair in pairs]
 
 
-def _energy_or_inf(crystal: SizedCrystal) -> float:
+def _energy_or_inf(crystal: ValidationCrystal) -> float:
     return crystal.energy if math.isfinite(crystal.energy) else math.inf
 
 

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.build import surface
 
 from ..generator.crystals import height
-from .symmetry import SYMMETRY
+from .symmetry import SYMMETRY_TOLERANCE
 
 
 def slab(crystal: Atoms, index: Sequence[int], thickness: float, vacuum: float) -> Atoms:
@@ -24,7 +24,7 @@ def slab(crystal: Atoms, index: Sequence[int], thickness: float, vacuum: float) 
     :param thickness: smallest thickness in Å, at least two cells.
     :param vacuum: in Å.
     """
-    shifted = cut_fewest_bonds(crystal, index)
+    shifted = shift_to_widest_gap(crystal, index)
     single = surface(shifted, tuple(index), 1, periodic=True)
     layers = max(2, math.ceil(thickness / height(single, 2)))
     cut = surface(shifted, tuple(index), layers, periodic=True)
@@ -32,7 +32,7 @@ def slab(crystal: Atoms, index: Sequence[int], thickness: float, vacuum: float) 
     return smallest(cut)
 
 
-def cut_fewest_bonds(crystal: Atoms, index: Sequence[int]) -> Atoms:
+def shift_to_widest_gap(crystal: Atoms, index: Sequence[int]) -> Atoms:
     """Return a crystal shifted so that a surface cuts it in the widest gap between atomic planes, as in (111) of diamond."""
     normal = np.array(index) @ np.linalg.inv(crystal.cell.array).T
     cut = middle_of_widest_gap(crystal.positions @ normal)
@@ -47,12 +47,12 @@ def smallest(slab: Atoms) -> Atoms:
 
     upright = _upright(slab.numbers, slab.positions, slab.cell.array)
     cell = (upright.cell.array, upright.get_scaled_positions(), upright.numbers)
-    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=SYMMETRY)
+    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=SYMMETRY_TOLERANCE)
     if found is None:
         return upright
     vectors, positions, numbers = (np.asarray(each) for each in found)
     normal = upright.cell.array[2] / upright.cell.lengths()[2]
-    in_plane = np.abs(vectors @ normal) < SYMMETRY
+    in_plane = np.abs(vectors @ normal) < SYMMETRY_TOLERANCE
     if in_plane.sum() != 2:
         return upright
     order = [*np.flatnonzero(in_plane), *np.flatnonzero(~in_plane)]

@@ -13,7 +13,7 @@ from ase import Atoms
 
 from ..config.schemas.validation import ValidationConfig
 from ..generator.crystals import supercell
-from .crystals import SizedCrystal
+from .crystals import ValidationCrystal
 from .cuts import index_text, miller_indices, slab
 from .equation_of_state import equilibrium_name
 from .measurement import Labels, Measurement, NotMeasurableError, Quantity, energy_of, energy_per_atom
@@ -35,8 +35,8 @@ class Vacancies:
     :param max_atoms: largest number of atoms in the supercell.
     """
 
-    crystal: SizedCrystal
-    references: Mapping[str, SizedCrystal]
+    crystal: ValidationCrystal
+    references: Mapping[str, ValidationCrystal]
     max_atoms: int
 
     @cached_property
@@ -115,7 +115,7 @@ class Surfaces:
     :param config: gives the largest Miller index and number of atoms, and the thickness.
     """
 
-    crystal: SizedCrystal
+    crystal: ValidationCrystal
     config: ValidationConfig
 
     @cached_property

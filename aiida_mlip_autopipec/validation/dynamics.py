@@ -11,7 +11,7 @@ from ase import Atoms
 from ..config.schemas.validation import ValidationConfig
 from ..generator.crystals import supercell
 from .checks import Check, within
-from .crystals import SizedCrystal, neighbour_distance
+from .crystals import ValidationCrystal, neighbour_distance
 from .measurement import Curve
 
 Record = Mapping[str, np.ndarray]
@@ -19,7 +19,7 @@ Record = Mapping[str, np.ndarray]
 `grade` (NaN if unknown), `constant_energy` (whether the step is NVE); and `stopped`, the stop reason of an early stop."""
 
 
-def starts(crystals: Sequence[SizedCrystal], config: ValidationConfig) -> dict[str, Atoms]:
+def starts(crystals: Sequence[ValidationCrystal], config: ValidationConfig) -> dict[str, Atoms]:
     """Return the start structures of the MD runs, by name of the crystal."""
     return {crystal.name: supercell(crystal.conventional(), config.dynamics.max_atoms) for crystal in crystals}
 

@@ -10,11 +10,11 @@ import numpy as np
 from ase import Atoms, units
 from ase.cell import Cell
 
-from .crystals import SizedCrystal
+from .crystals import ValidationCrystal
 from .equation_of_state import equilibrium_name
 from .measurement import Labels, Measurement, NotMeasurableError, Quantity, label_of
 from .phonons import Displacements
-from .symmetry import cartesian_rotations, conventional, independent, symmetrised
+from .symmetry import cartesian_rotations, conventional, independent_constants, symmetrised
 
 STRAIN = 0.005
 """Size of a strain in Voigt notation."""
@@ -33,7 +33,7 @@ class ElasticConstants:
     1954).
     """
 
-    crystal: SizedCrystal
+    crystal: ValidationCrystal
 
     @cached_property
     def _displacements(self) -> Displacements | None:
@@ -66,7 +66,7 @@ class ElasticConstants:
             constants, reason = np.full((6, 6), math.nan), str(error)
         name, floor = self.crystal.name, 0.1 * float(np.abs(constants).max())
         quantities = []
-        for what, entry in independent(rotations).items():
+        for what, entry in independent_constants(rotations).items():
             value = float(constants[entry])
             scale = max(abs(value), floor)
             quantities.append(

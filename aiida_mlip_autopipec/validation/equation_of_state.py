@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.eos import EquationOfState
 
-from .crystals import SizedCrystal, scaled
+from .crystals import ValidationCrystal, scaled
 from .hull import energies_above_hull
 from .measurement import (
     Curve,
@@ -40,20 +40,20 @@ class CrystalCurves:
     """Equations of state of all crystals.
 
     :param references: names of the reference crystals, by element; energies are relative to these.
-    :param half: number of points with smaller and with larger lattice constants, in steps of 1 %.
+    :param n_each_side: number of points with smaller and with larger lattice constants, in steps of 1 %.
     :param with_atoms: whether free atoms are labelled, so that cohesive energies are computed.
     :param search_range: relative change of the lattice constant at two further points, which show whether there is a minimum
         beyond the other points.
     """
 
-    crystals: Sequence[SizedCrystal]
+    crystals: Sequence[ValidationCrystal]
     references: dict[str, str]
-    half: int = 3
+    n_each_side: int = 3
     with_atoms: bool = False
     search_range: float | None = None
 
     def structures(self) -> dict[str, Atoms]:
-        """Return each crystal at 2 `half` + 1 volumes and at those of the search range, by name."""
+        """Return each crystal at 2 `n_each_side` + 1 volumes and at those of the search range, by name."""
         found = {
             eos_name(crystal, step): scaled(crystal.cell, math.exp(LENGTH_STEP * step))
             for crystal in self.crystals
@@ -67,7 +67,7 @@ class CrystalCurves:
 
     @property
     def _steps(self) -> range:
-        return range(-self.half, self.half + 1)
+        return range(-self.n_each_side, self.n_each_side + 1)
 
     def measure(self, labels: Labels) -> Measurement:
         """Return lattice constants (Å), bulk moduli (GPa) and energies (eV/atom) by the Birch-Murnaghan equation.
@@ -98,7 +98,7 @@ class CrystalCurves:
                 reasons[crystal.name] = error
         return minima, reasons
 
-    def _curve(self, crystal: SizedCrystal, labels: Labels) -> list[Curve]:
+    def _curve(self, crystal: ValidationCrystal, labels: Labels) -> list[Curve]:
         energies = np.array([energy_or_nan(labels, eos_name(crystal, step)) for step in self._steps]) / len(
             crystal.cell
         )
@@ -117,7 +117,7 @@ class CrystalCurves:
             )
         ]
 
-    def _minimum(self, crystal: SizedCrystal, labels: Labels) -> _Minimum:
+    def _minimum(self, crystal: ValidationCrystal, labels: Labels) -> _Minimum:
         names = [eos_name(crystal, step) for step in self._steps]
         missing = [name for name in names if math.isnan(energy_or_nan(labels, name))]
         present = [name for name in names if name not in missing]
@@ -141,7 +141,7 @@ class CrystalCurves:
             raise NotMeasurableError("the fitted equation of state has no minimum among the volumes")
         return _Minimum(volume, energy / len(crystal.cell), modulus / units.GPa)
 
-    def _check_for_minimum(self, crystal: SizedCrystal, labels: Labels, energies: list[float]) -> None:
+    def _check_for_minimum(self, crystal: ValidationCrystal, labels: Labels, energies: list[float]) -> None:
         """Raise an UndefinedError if the energy is lowest at an end of the points and still lower at the end of the range."""
         sign = -1 if int(np.argmin(energies)) == 0 else 1
         far = energy_or_nan(labels, _far_name(crystal, sign))
@@ -152,7 +152,7 @@ class CrystalCurves:
             )
 
     def _crystal_quantities(
-        self, crystal: SizedCrystal, minima: dict[str, _Minimum], reasons: dict[str, NotMeasurableError]
+        self, crystal: ValidationCrystal, minima: dict[str, _Minimum], reasons: dict[str, NotMeasurableError]
     ) -> list[Quantity]:
         name, found = crystal.name, minima.get(crystal.name)
         volume = modulus = energy = math.nan
@@ -213,7 +213,7 @@ def _quantity(
     return Quantity(kind, structure, name, unit, value, reason, undefined=isinstance(error, UndefinedError))
 
 
-def _length(crystal: SizedCrystal, volume: float) -> tuple[str, str, float]:
+def _length(crystal: ValidationCrystal, volume: float) -> tuple[str, str, float]:
     """Return name, unit and value of the lattice constant of a crystal at the volume (Å^3) of its cell."""
     if not crystal.given:
         return "a", "Å", crystal.lattice_constant * (volume / crystal.cell.get_volume()) ** (1 / 3)
@@ -225,12 +225,12 @@ def _length(crystal: SizedCrystal, volume: float) -> tuple[str, str, float]:
     return "(V/atom)^(1/3)", "Å", (volume / len(crystal.cell)) ** (1 / 3)
 
 
-def eos_name(crystal: SizedCrystal, step: int) -> str:
+def eos_name(crystal: ValidationCrystal, step: int) -> str:
     """Return the name of a crystal with lattice constants `step` percent larger than in the validation."""
     return f"{crystal.name} size {step:+d}"
 
 
-def equilibrium_name(crystal: SizedCrystal) -> str:
+def equilibrium_name(crystal: ValidationCrystal) -> str:
     """Return the name of a crystal at the lattice constants of the validation."""
     return eos_name(crystal, 0)
 
@@ -240,5 +240,5 @@ def atom_name(element: str) -> str:
     return f"{element} atom"
 
 
-def _far_name(crystal: SizedCrystal, sign: int) -> str:
+def _far_name(crystal: ValidationCrystal, sign: int) -> str:
     return f"{crystal.name} size {'+' if sign > 0 else '-'}far"

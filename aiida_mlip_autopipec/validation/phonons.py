@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from .crystals import SizedCrystal
+from .crystals import ValidationCrystal
 from .measurement import Curve, Labels, Measurement, NotMeasurableError, Quantity, label_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Phonons:
     :param n_points: largest number of points for which smaller supercells are made, if one for all is too large.
     """
 
-    crystal: SizedCrystal
+    crystal: ValidationCrystal
     max_atoms: int
     n_points: int = 3
 

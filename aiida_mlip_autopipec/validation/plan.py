@@ -9,7 +9,7 @@ from functools import cached_property
 from ase import Atoms
 
 from ..config.schemas.validation import ValidationConfig
-from .crystals import SizedCrystal, best_compounds, references
+from .crystals import ValidationCrystal, best_compounds, references
 from .defects import Surfaces, Vacancies
 from .dimer import Dimers
 from .dynamics import starts
@@ -23,17 +23,17 @@ from .phonons import Phonons
 class Plan:
     """A validation: its settings, and the crystals at the lattice constants of the validation."""
 
-    crystals: Sequence[SizedCrystal]
+    crystals: Sequence[ValidationCrystal]
     config: ValidationConfig
 
     @cached_property
-    def _main(self) -> list[SizedCrystal]:
+    def _main(self) -> list[ValidationCrystal]:
         """The crystals of which all properties are computed: the phases, else one for each element and pair of elements."""
         phases = [crystal for crystal in self.crystals if crystal.given]
         return phases or [*references(self.crystals), *best_compounds(self.crystals)]
 
     @cached_property
-    def _with_defects(self) -> list[SizedCrystal]:
+    def _with_defects(self) -> list[ValidationCrystal]:
         """The crystals with vacancies and surfaces: the phases, else those of the elements."""
         return [crystal for crystal in self._main if crystal.given or len(crystal.elements) == 1]
 
@@ -44,12 +44,12 @@ class Plan:
         limit = config.max_atoms
         found: list[Property] = []
         if config.includes("equation_of_state") or config.includes("surfaces") or config.includes("vacancy"):
-            half = 5 if config.level == "full" else 3
+            n_each_side = 5 if config.level == "full" else 3
             names = {element: crystal.name for element, crystal in by_element.items()}
             crystals = self.crystals if config.includes("equation_of_state") else self._main
             found.append(
                 CrystalCurves(
-                    crystals, names, half, with_atoms=config.includes("dimer"), search_range=config.search_range
+                    crystals, names, n_each_side, with_atoms=config.includes("dimer"), search_range=config.search_range
                 )
             )
         if config.includes("elastic"):

@@ -10,14 +10,14 @@ from ase import Atoms
 from ..dataset.trajectory import sort_by_species
 from .measurement import NotMeasurableError
 
-SYMMETRY = 1e-3
+SYMMETRY_TOLERANCE = 1e-3
 """Tolerance (Å) of symmetry."""
 
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 _UPPER = [(i, j) for i in range(6) for j in range(i, 6)]
 
 
-def standard_primitive(atoms: Atoms, tolerance: float = SYMMETRY) -> Atoms:
+def standard_primitive(atoms: Atoms, tolerance: float = SYMMETRY_TOLERANCE) -> Atoms:
     """Return the primitive cell in the standard orientation of spglib, with atoms sorted by element.
 
     :param tolerance: in Å.
@@ -31,7 +31,7 @@ def conventional(atoms: Atoms) -> Atoms:
 
     :raises NotMeasurableError: if no symmetry is found.
     """
-    return _standardized(atoms, False, SYMMETRY)
+    return _standardized(atoms, False, SYMMETRY_TOLERANCE)
 
 
 def _standardized(atoms: Atoms, to_primitive: bool, tolerance: float) -> Atoms:
@@ -49,7 +49,9 @@ def symmetry_of(atoms: Atoms) -> Any:
     """Return the data set of spglib."""
     import spglib
 
-    return spglib.get_symmetry_dataset((atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), SYMMETRY)
+    return spglib.get_symmetry_dataset(
+        (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), SYMMETRY_TOLERANCE
+    )
 
 
 def sites_of(crystal: Atoms) -> dict[str, int]:
@@ -91,7 +93,7 @@ def symmetrised(tensor: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     return np.array([[mean[i, j, k, l] for k, l in _VOIGT] for i, j in _VOIGT])
 
 
-def independent(rotations: np.ndarray) -> dict[str, tuple[int, int]]:
+def independent_constants(rotations: np.ndarray) -> dict[str, tuple[int, int]]:
     """Return the independent elastic constants under rotations, which determine the whole tensor, in the usual order.
 
     A constant is independent of the earlier ones if it is not a linear combination of them in a tensor averaged over the

@@ -17,7 +17,7 @@ from aiida_mlip_autopipec.properties.model import NotComputableError
 from aiida_mlip_autopipec.properties.phonons import Phonons
 from aiida_mlip_autopipec.properties.thermal import ThermalExpansion
 from aiida_mlip_autopipec.validation.cuts import middle_of_widest_gap
-from aiida_mlip_autopipec.validation.symmetry import equivalent_directions, independent, symmetrised
+from aiida_mlip_autopipec.validation.symmetry import equivalent_directions, independent_constants, symmetrised
 
 from .conftest import settings, values_of
 
@@ -58,12 +58,12 @@ def test_clamped_ions_are_stiffer() -> None:
     ],
 )
 def test_the_independent_constants_are_those_of_textbooks(group: Rotation, names: list[str]) -> None:
-    assert list(independent(group.as_matrix())) == names
+    assert list(independent_constants(group.as_matrix())) == names
 
 
 @pytest.mark.parametrize(("group", "count"), [("D3", 6), ("C3", 7), ("C4", 7), ("C2", 13), ("C1", 21)])
 def test_numbers_of_independent_constants_of_low_symmetry(group: str, count: int) -> None:
-    assert len(independent(Rotation.create_group(group).as_matrix())) == count
+    assert len(independent_constants(Rotation.create_group(group).as_matrix())) == count
 
 
 def test_isotropic_tensor_is_unchanged_by_symmetrisation() -> None:

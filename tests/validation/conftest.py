@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 
 from aiida_mlip_autopipec.config.schemas.validation import ValidationConfig
-from aiida_mlip_autopipec.validation.crystals import SizedCrystal, at_equilibrium, estimated_crystals
+from aiida_mlip_autopipec.validation.crystals import ValidationCrystal, at_equilibrium, estimated_crystals
 from aiida_mlip_autopipec.validation.measurement import Measurement, Property
 
 from ..conftest import label_by_emt
@@ -17,7 +17,7 @@ from ..conftest import label_by_emt
 Measure = Callable[[Property], Measurement]
 
 
-def sized_by_emt(elements: list[str], config: ValidationConfig) -> list[SizedCrystal]:
+def sized_by_emt(elements: list[str], config: ValidationConfig) -> list[ValidationCrystal]:
     from mlip_evaluate.equilibrium import find_minimum
 
     crystals = estimated_crystals(elements, config)
@@ -29,7 +29,7 @@ def sized_by_emt(elements: list[str], config: ValidationConfig) -> list[SizedCry
 
 
 @pytest.fixture(scope="session")
-def copper_crystals() -> dict[str, SizedCrystal]:
+def copper_crystals() -> dict[str, ValidationCrystal]:
     """Copper crystals at the energy minima of effective medium theory, by prototype."""
     return {crystal.prototype: crystal for crystal in sized_by_emt(["Cu"], ValidationConfig())}
 

@@ -8,7 +8,7 @@ from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 
 from aiida_mlip_autopipec.config.schemas.validation import ValidationConfig
-from aiida_mlip_autopipec.validation.crystals import SizedCrystal
+from aiida_mlip_autopipec.validation.crystals import ValidationCrystal
 from aiida_mlip_autopipec.validation.defects import Surfaces, Vacancies
 from aiida_mlip_autopipec.validation.equation_of_state import equilibrium_name
 
@@ -17,7 +17,7 @@ from .conftest import Measure, labelled, values_of
 
 
 def test_vacancy_energy_in_a_small_cell_agrees_with_a_larger_one(
-    copper_crystals: dict[str, SizedCrystal], measure: Measure
+    copper_crystals: dict[str, ValidationCrystal], measure: Measure
 ) -> None:
     crystal = copper_crystals["fcc"]
     perfect = bulk("Cu", a=crystal.lattice_constant, cubic=True) * (4, 4, 4)
@@ -31,7 +31,7 @@ def test_vacancy_energy_in_a_small_cell_agrees_with_a_larger_one(
     )
 
 
-def test_the_surface_energy_is_that_of_a_thicker_slab(copper_crystals: dict[str, SizedCrystal]) -> None:
+def test_the_surface_energy_is_that_of_a_thicker_slab(copper_crystals: dict[str, ValidationCrystal]) -> None:
     crystal = copper_crystals["fcc"]
     wanted = Surfaces(crystal, ValidationConfig())
     labels = {**labelled(wanted.structures()), equilibrium_name(crystal): label_by_emt(crystal.cell)}
@@ -50,7 +50,7 @@ def test_the_surface_energy_is_that_of_a_thicker_slab(copper_crystals: dict[str,
 
 
 @pytest.mark.parametrize("prototype", ["fcc", "bcc", "hcp", "sc", "diamond"])
-def test_no_structure_is_larger_than_allowed(copper_crystals: dict[str, SizedCrystal], prototype: str) -> None:
+def test_no_structure_is_larger_than_allowed(copper_crystals: dict[str, ValidationCrystal], prototype: str) -> None:
     for wanted in (
         Vacancies(copper_crystals[prototype], {"Cu": copper_crystals[prototype]}, 32),
         Surfaces(copper_crystals[prototype], ValidationConfig()),

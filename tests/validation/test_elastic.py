@@ -9,7 +9,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.optimize import BFGS
 
-from aiida_mlip_autopipec.validation.crystals import SizedCrystal
+from aiida_mlip_autopipec.validation.crystals import ValidationCrystal
 from aiida_mlip_autopipec.validation.elastic import ElasticConstants, strained
 
 from .conftest import Measure, labelled, values_of
@@ -29,7 +29,7 @@ def curvature(cell: Atoms, direction: np.ndarray, step: float = 0.004) -> float:
 
 
 def test_constants_of_copper_agree_with_energies_of_strained_cells(
-    copper_crystals: dict[str, SizedCrystal], measure: Measure
+    copper_crystals: dict[str, ValidationCrystal], measure: Measure
 ) -> None:
     values = values_of(measure(ElasticConstants(copper_crystals["fcc"])))
     cell = bulk("Cu", a=copper_crystals["fcc"].lattice_constant)
@@ -41,7 +41,7 @@ def test_constants_of_copper_agree_with_energies_of_strained_cells(
     assert values["Cu fcc C11"] - values["Cu fcc C12"] == pytest.approx(c11_c12, rel=0.02)
 
 
-def test_internal_relaxation_is_included(copper_crystals: dict[str, SizedCrystal], measure: Measure) -> None:
+def test_internal_relaxation_is_included(copper_crystals: dict[str, ValidationCrystal], measure: Measure) -> None:
     crystal = copper_crystals["hcp"]
     values = values_of(measure(ElasticConstants(crystal)))
 
@@ -60,7 +60,7 @@ def test_internal_relaxation_is_included(copper_crystals: dict[str, SizedCrystal
     assert values["Cu hcp C33"] == pytest.approx(constant(2, 2, True), rel=0.01)
 
 
-def test_reason_names_the_missing_stress(copper_crystals: dict[str, SizedCrystal]) -> None:
+def test_reason_names_the_missing_stress(copper_crystals: dict[str, ValidationCrystal]) -> None:
     wanted = ElasticConstants(copper_crystals["fcc"])
     labels = labelled(wanted.structures())
     for atoms in labels.values():

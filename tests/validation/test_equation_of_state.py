@@ -11,14 +11,14 @@ from ase.eos import EquationOfState
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 
-from aiida_mlip_autopipec.validation.crystals import SizedCrystal
+from aiida_mlip_autopipec.validation.crystals import ValidationCrystal
 from aiida_mlip_autopipec.validation.equation_of_state import CrystalCurves, atom_name, eos_name
 
 from ..conftest import label_by_emt
 from .conftest import Measure, labelled, values_of
 
 
-def curves_of(crystals: dict[str, SizedCrystal]) -> CrystalCurves:
+def curves_of(crystals: dict[str, ValidationCrystal]) -> CrystalCurves:
     return CrystalCurves(list(crystals.values()), {"Cu": crystals["fcc"].name})
 
 
@@ -29,7 +29,7 @@ def relaxed_by_ase(atoms: Atoms) -> Atoms:
 
 
 def test_lattice_constants_are_those_of_a_relaxation_of_the_cell(
-    copper_crystals: dict[str, SizedCrystal], measure: Measure
+    copper_crystals: dict[str, ValidationCrystal], measure: Measure
 ) -> None:
     values = values_of(measure(curves_of(copper_crystals)))
     for name in ("fcc", "bcc", "sc"):
@@ -37,7 +37,9 @@ def test_lattice_constants_are_those_of_a_relaxation_of_the_cell(
         assert values[f"Cu {name} a"] == pytest.approx(relaxed.cell.get_bravais_lattice().a, rel=1e-4)
 
 
-def test_the_bulk_modulus_is_that_of_a_fine_grid(copper_crystals: dict[str, SizedCrystal], measure: Measure) -> None:
+def test_the_bulk_modulus_is_that_of_a_fine_grid(
+    copper_crystals: dict[str, ValidationCrystal], measure: Measure
+) -> None:
     volumes, energies = [], []
     for a in 3.59 * np.linspace(0.995, 1.005, 7):
         atoms = bulk("Cu", a=a)
@@ -49,7 +51,7 @@ def test_the_bulk_modulus_is_that_of_a_fine_grid(copper_crystals: dict[str, Size
 
 
 def test_energies_are_relative_to_the_reference_crystal(
-    copper_crystals: dict[str, SizedCrystal], measure: Measure
+    copper_crystals: dict[str, ValidationCrystal], measure: Measure
 ) -> None:
     values = values_of(measure(curves_of(copper_crystals)))
     energies = {
@@ -60,7 +62,7 @@ def test_energies_are_relative_to_the_reference_crystal(
     assert "Cu fcc energy above Cu fcc" not in values
 
 
-def test_cohesive_energy_is_relative_to_the_free_atom(copper_crystals: dict[str, SizedCrystal]) -> None:
+def test_cohesive_energy_is_relative_to_the_free_atom(copper_crystals: dict[str, ValidationCrystal]) -> None:
     curves = CrystalCurves([copper_crystals["fcc"]], {"Cu": "Cu fcc"}, with_atoms=True)
     labels = {**labelled(curves.structures()), atom_name("Cu"): label_by_emt(Atoms("Cu"))}
     expected = 3.51 - relaxed_by_ase(bulk("Cu", a=3.6)).get_potential_energy()
@@ -70,13 +72,13 @@ def test_cohesive_energy_is_relative_to_the_free_atom(copper_crystals: dict[str,
     assert np.isnan(missing.value) and missing.reason == "'Cu atom' has no label"
 
 
-def test_minimum_outside_the_computed_volumes_is_not_used(copper_crystals: dict[str, SizedCrystal]) -> None:
+def test_minimum_outside_the_computed_volumes_is_not_used(copper_crystals: dict[str, ValidationCrystal]) -> None:
     crystal = copper_crystals["fcc"]
     curves = CrystalCurves([crystal], {"Cu": crystal.name})
     labels = labelled(curves.structures())
     for step in (-3, -2, -1):
         del labels[eos_name(crystal, step)]
     assert "has no label" in str(curves.measure(labels).quantities[0].reason)
-    larger = CrystalCurves([SizedCrystal("Cu fcc", "fcc", bulk("Cu", a=4.0))], {"Cu": "Cu fcc"})
+    larger = CrystalCurves([ValidationCrystal("Cu fcc", "fcc", bulk("Cu", a=4.0))], {"Cu": "Cu fcc"})
     lattice = larger.measure(labelled(larger.structures())).quantities[0]
     assert np.isnan(lattice.value) and "no energy minimum between" in str(lattice.reason)

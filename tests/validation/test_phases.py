@@ -16,7 +16,7 @@ from ase.spacegroup import crystal
 
 from aiida_mlip_autopipec.config.schemas.validation import ValidationConfig
 from aiida_mlip_autopipec.dataset.trajectory import attach_labels
-from aiida_mlip_autopipec.validation.crystals import SizedCrystal, at_equilibrium, crystals_of, given_crystals
+from aiida_mlip_autopipec.validation.crystals import ValidationCrystal, at_equilibrium, crystals_of, given_crystals
 from aiida_mlip_autopipec.validation.elastic import STRAIN, ElasticConstants, strained
 from aiida_mlip_autopipec.validation.hull import energies_above_hull
 from aiida_mlip_autopipec.validation.measurement import Labels
@@ -41,7 +41,7 @@ def named(**phases: Atoms) -> list[Atoms]:
     return list(phases.values())
 
 
-def sized(phases: list[Atoms], config: ValidationConfig) -> list[SizedCrystal]:
+def sized(phases: list[Atoms], config: ValidationConfig) -> list[ValidationCrystal]:
     """Return phases at the energy minimum by effective medium theory."""
     from mlip_evaluate.equilibrium import find_minimum, relax
 
@@ -112,7 +112,7 @@ def test_a_tetragonal_phase_is_relaxed_and_its_lattice_parameters_are_compared(
     phase = next(phase for phase in plan.crystals if phase.name == "CuAu")
     moved = phase.cell.copy()
     moved.set_cell(moved.cell.array @ np.diag([1.004, 1.004, 0.994]), scale_atoms=True)
-    other = ElasticConstants(SizedCrystal("CuAu", "", moved, given=True))
+    other = ElasticConstants(ValidationCrystal("CuAu", "", moved, given=True))
     again = values_of(other.measure(labelled(other.structures())))
     assert again["CuAu a"] == pytest.approx(a, rel=1.5e-3)
     assert again["CuAu c"] == pytest.approx(c, rel=1.5e-3)

@@ -11,14 +11,14 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.phonons import Phonons as AsePhonons
 
-from aiida_mlip_autopipec.validation.crystals import SizedCrystal
+from aiida_mlip_autopipec.validation.crystals import ValidationCrystal
 from aiida_mlip_autopipec.validation.phonons import Phonons
 
 from .conftest import Measure, values_of
 
 
 def test_the_zone_boundary_of_copper(
-    copper_crystals: dict[str, SizedCrystal], measure: Measure, tmp_path: Path
+    copper_crystals: dict[str, ValidationCrystal], measure: Measure, tmp_path: Path
 ) -> None:
     crystal = copper_crystals["fcc"]
     measurement = measure(Phonons(crystal, max_atoms=32))
@@ -36,14 +36,14 @@ def test_the_zone_boundary_of_copper(
 
 
 def test_a_crystal_that_is_not_stable_has_imaginary_frequencies(
-    copper_crystals: dict[str, SizedCrystal], measure: Measure
+    copper_crystals: dict[str, ValidationCrystal], measure: Measure
 ) -> None:
     assert values_of(measure(Phonons(copper_crystals["sc"], max_atoms=32)))["Cu sc lowest frequency"] < -0.5
 
 
 @pytest.mark.parametrize(("prototype", "n_atoms"), [("fcc", 32), ("bcc", 16), ("hcp", 16), ("diamond", 16), ("sc", 8)])
 def test_supercells_are_small_and_hold_points_of_the_boundary(
-    copper_crystals: dict[str, SizedCrystal], prototype: str, n_atoms: int, measure: Measure
+    copper_crystals: dict[str, ValidationCrystal], prototype: str, n_atoms: int, measure: Measure
 ) -> None:
     phonons = Phonons(copper_crystals[prototype], max_atoms=32)
     assert {len(atoms) for atoms in phonons.structures().values()} == {n_atoms}
