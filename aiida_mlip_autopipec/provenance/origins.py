@@ -8,7 +8,7 @@ import numpy as np
 from aiida import orm
 
 
-def given_structures(generators: Sequence[int]) -> tuple[str, ...]:
+def origins_of_given_structures(generators: Sequence[int]) -> tuple[str, ...]:
     """Return the origins (name, file or node, frame) of the user's structures that were inputs of calculations.
 
     :param generators: PKs of the calculations that generated structures.

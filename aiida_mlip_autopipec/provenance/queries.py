@@ -10,7 +10,7 @@ from typing import Any
 from aiida import orm
 
 from .calls import COUNT_PROJECTIONS, structure_count
-from .origins import given_structures
+from .origins import origins_of_given_structures
 from .sources import GENERATED_BY, SELECTED_BY, Sources, sources
 from .teachers import OF_TEACHER, calculations_of_teachers
 from .walks import CALL_LINKS, DATA_LINKS, Call, calls_above, calls_of, follow
@@ -57,7 +57,7 @@ class Provenance:
     runs: dict[str, int] = field(default_factory=dict, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, for JSON."""
+        """Return the fields for JSON, without `sources`, `pks` and `runs`."""
         return {
             "potential": self.potential,
             "processes": [vars(process) for process in self.processes],
@@ -89,7 +89,7 @@ def trace(potential: orm.Node) -> Provenance:
         computers=tuple(sorted({row["computer"] for row in processes if row["computer"]})),
         **_structures_of(own),
         settings=_settings_of(processes),
-        given=given_structures([row["id"] for row in own if row["label"] == GENERATED_BY]),
+        given=origins_of_given_structures([row["id"] for row in own if row["label"] == GENERATED_BY]),
         sources=sources(processes),
         pks={row["uuid"]: row["id"] for row in processes},
         runs={row["uuid"]: row["run"] for row in processes if row["run"] is not None},
@@ -240,7 +240,7 @@ class PotentialSummary:
 
 
 def find_potentials() -> list[PotentialSummary]:
-    """Return all potentials of the profile, newest first."""
+    """Return the potentials that fits of this profile created, newest first."""
     query = orm.QueryBuilder()
     metrics = [f"attributes.{key}" for key in ("elements", "n_functions", "test")]
     query.append(

@@ -9,7 +9,7 @@ from typing import Any
 from aiida import orm
 
 from .calls import COUNT_PROJECTIONS, structure_count
-from .origins import given_structures
+from .origins import origins_of_given_structures
 from .walks import chunks
 
 GENERATED_BY, SELECTED_BY, REUSED_BY = "generate_structures", "take_selected", "reuse_labels"
@@ -92,7 +92,7 @@ def _run_sources(processes: Sequence[Mapping[str, Any]]) -> dict[int, RunSource]
                 label or process_label,
                 generated=sum(count for maker, count in own if maker == GENERATED_BY),
                 selected=sum(selected) if selected else None,
-                given=given_structures(
+                given=origins_of_given_structures(
                     [row["id"] for row in makers.values() if row["run"] == pk and row["label"] == GENERATED_BY]
                 ),
             )
