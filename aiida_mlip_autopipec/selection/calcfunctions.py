@@ -40,8 +40,8 @@ def write_selection_files(count: Int, settings: Dict, **structures: Data) -> dic
     names = SELECT_STRUCTURES.files
     files = {"settings": json_file(names["settings"], content)}
     for name, prefix in (("candidates", CANDIDATE), ("known", KNOWN)):
-        if chosen := _with_prefix(structures, prefix):
-            files[name] = _unlabelled(names[name], chosen)
+        if nodes := _with_prefix(structures, prefix):
+            files[name] = _unlabelled(names[name], nodes)
     return files
 
 
@@ -55,6 +55,7 @@ def take_selected(selection: SinglefileData, **candidates: Data) -> dict[str, Da
         with `label` and `step` of each structure, and `left_out`, by label the `steps` of the other candidates and their
         selection scores (`worth`) given the selected structures.
     """
+    # The keys are those of stored reports and do not change: `chosen` are selected, `left_out` not, and `worth` is a score.
     found = json.loads(selection.get_content())
     positions = [
         (label, step) for label in sorted(candidates) for step in range(count_structures({label: candidates[label]}))

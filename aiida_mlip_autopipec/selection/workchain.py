@@ -45,7 +45,7 @@ class SelectionWorkChain(ProgramWorkChain):
             valid_type=TrajectoryData,
             dynamic=True,
             required=False,
-            help="Structures that are already selected: trajectories by name.",
+            help="Labelled structures, from which the selected ones should differ: trajectories by name.",
         )
         spec.input("count", valid_type=Int, validator=_validate_count, help="Maximum number of structures to select.")
         spec.input(
