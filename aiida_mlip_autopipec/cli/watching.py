@@ -165,10 +165,10 @@ def explain_failure(run: orm.WorkChainNode) -> None:
 
 def list_failures(run: orm.WorkChainNode) -> None:
     """Print the failed labels, by reason."""
-    from ..runs.progress import failures
+    from ..runs.progress import failed_labels
 
     by_reason: dict[str, list[dict[str, Any]]] = {}
-    for failure in failures(run):
+    for failure in failed_labels(run):
         by_reason.setdefault(f"{failure['kind']}: {failure['reason']}", []).append(failure)
     for reason, failed in by_reason.items():
         names = ", ".join(f"{failure['label']}, frame {failure['step']}" for failure in failed[:5])

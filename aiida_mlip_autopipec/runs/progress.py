@@ -40,7 +40,7 @@ _RUNS = (ONE_SHOT, LEARNING, OWN_DATA, TRAINING, VALIDATION)
 Known = TypeVar("Known")
 
 
-def _remembered(look_up: Callable[[orm.ProcessNode], Known]) -> Callable[[orm.ProcessNode], Known]:
+def _cached(look_up: Callable[[orm.ProcessNode], Known]) -> Callable[[orm.ProcessNode], Known]:
     """Cache a property of a process that does not change."""
     known: dict[str, Known] = {}
 
@@ -57,7 +57,7 @@ def _of_terminated(
     stage_of: Callable[[orm.WorkChainNode | None], Stage],
 ) -> Callable[[orm.WorkChainNode | None], Stage]:
     """Cache the stage of a terminated process, which does not change."""
-    final = _remembered(stage_of)
+    final = _cached(stage_of)
 
     @wraps(stage_of)
     def stage(process: orm.WorkChainNode | None) -> Stage:
@@ -123,8 +123,8 @@ def run_state(run: orm.WorkChainNode, paused: Sequence[orm.ProcessNode] | None =
     return "paused" if (paused_of(run) if paused is None else paused) else state
 
 
-def stages(run: orm.WorkChainNode) -> list[Stage]:
-    """Return the stages of a run in order."""
+def plain_stages(run: orm.WorkChainNode) -> list[Stage]:
+    """Return the stages in order of a run without rounds: of any run but active learning."""
     if run.process_label == TRAINING:
         return [_training_dataset(run), fit_stage(run)]
     called = called_by(run)
@@ -160,7 +160,7 @@ def _teacher_stage(called: Mapping[str, orm.WorkChainNode]) -> Stage:
     """Return the stage of a teacher, with its current step."""
     teacher, exploration = called[TEACH], called.get("explore")
     if exploration is None:
-        inner = stages(teacher)
+        inner = plain_stages(teacher)
         current = next((stage for stage in reversed(inner) if stage.state != "waiting"), inner[0])
         state = "failed" if state_of(teacher) == "failed" else "running"
         detail = f"{current.name}: {current.detail}".removesuffix(": ")
@@ -184,7 +184,7 @@ def _structures(run: orm.WorkChainNode) -> Stage:
     return Stage("structures", "done", _generated(generator))
 
 
-@_remembered
+@_cached
 def _generated(generator: orm.ProcessNode) -> str:
     return f"{sum(counts_of_created_structures(generator))} generated"
 
@@ -207,12 +207,12 @@ def selection_stage(selection: orm.WorkChainNode | None) -> Stage:
     return Stage("selection", state_of(selection), f"{total} to select{job_state}")
 
 
-@_remembered
+@_cached
 def _candidates(selection: orm.ProcessNode) -> int:
     return count_input_structures(selection, "candidates")
 
 
-@_remembered
+@_cached
 def _to_label(labelling: orm.ProcessNode) -> int:
     return count_input_structures(labelling, "structures")
 
@@ -314,7 +314,7 @@ def _dataset(run: orm.WorkChainNode) -> Stage:
     return Stage("dataset", "waiting") if report is None else Stage("dataset", "done", _split_counts(report.get_dict()))
 
 
-@_remembered
+@_cached
 def _training_dataset(run: orm.ProcessNode) -> Stage:
     curation = next(iter(run.inputs.dataset.values())).creator
     if curation is not None and "report" in curation.outputs:
@@ -424,7 +424,7 @@ def not_started_of(run: orm.ProcessNode) -> list[orm.ProcessNode]:
     return [node for node in created if (now - node.ctime).total_seconds() > START_SECONDS]
 
 
-def failures(run: orm.WorkChainNode) -> list[dict[str, Any]]:
+def failed_labels(run: orm.WorkChainNode) -> list[dict[str, Any]]:
     """Return the failed labels of a run, each with kind, reason, family and calculation."""
     report = output_of(run, "oracle_report")
     return [] if report is None else list(report["failed"])

@@ -10,12 +10,20 @@ from aiida import orm
 from ..learning.stop_reasons import STOP_REASONS
 from ..pipelines.learning_history import history_of
 from ..provenance.calls import called_by
-from .progress import LEARNING, Stage, fit_stage, labels_stage, selection_stage, state_of, validation_stage
-from .progress import stages as plain_stages
+from .progress import (
+    LEARNING,
+    Stage,
+    fit_stage,
+    labels_stage,
+    plain_stages,
+    selection_stage,
+    state_of,
+    validation_stage,
+)
 
 
 def stages(run: orm.WorkChainNode) -> list[Stage]:
-    """Return the stages of a run in order."""
+    """Return the stages of any run in order."""
     return _learning(run) if run.process_label == LEARNING else plain_stages(run)
 
 

@@ -18,7 +18,7 @@ from aiida_mlip_autopipec.dataset.trajectory import frames_with_source, to_atoms
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
 from aiida_mlip_autopipec.pipelines.one_shot import OneShotWorkChain
 from aiida_mlip_autopipec.provenance.queries import trace
-from aiida_mlip_autopipec.runs.progress import stages
+from aiida_mlip_autopipec.runs.stages import stages
 
 from ..conftest import label_by_emt
 from ..oracle.conftest import FAULTY, ROOT

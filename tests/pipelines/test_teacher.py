@@ -22,7 +22,7 @@ from aiida_mlip_autopipec.provenance.teachers import OF_TEACHER
 from aiida_mlip_autopipec.report.collect import collect
 from aiida_mlip_autopipec.report.findings import all_findings
 from aiida_mlip_autopipec.report.page import render
-from aiida_mlip_autopipec.runs.progress import stages
+from aiida_mlip_autopipec.runs.stages import stages
 
 WALKERS = {
     "nvt": 2,

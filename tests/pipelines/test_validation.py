@@ -27,8 +27,9 @@ from aiida_mlip_autopipec.pipelines.potentials import (
     potential_from_file,
     stored_potential,
 )
-from aiida_mlip_autopipec.runs.progress import is_run, stages
+from aiida_mlip_autopipec.runs.progress import is_run
 from aiida_mlip_autopipec.runs.results import write_validation
+from aiida_mlip_autopipec.runs.stages import stages
 from aiida_mlip_autopipec.validation.workchain import ValidationWorkChain
 
 from ..oracle.conftest import FAULTY, ROOT
