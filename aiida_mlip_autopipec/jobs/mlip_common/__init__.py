@@ -1,1 +1,1 @@
-"""Modules shared by the programs that use python-ace."""
+"""Modules shared by the programs; those that need python-ace import it in their functions."""

@@ -14,8 +14,8 @@ from ase.calculators.calculator import FileIOCalculator, get_calculator_class
 from ase.calculators.genericfileio import BaseProfile, GenericFileIOCalculator
 
 STATEFUL = frozenset({"gpaw", "cp2k", "psi4", "vasp", "castep"})
-"""Calculators whose result depends, within their convergence, on the structure that they computed before, or that leave files
-for it; so do all that write and read files."""
+"""Calculators whose result for a structure depends, within the convergence, on the structure before it, or on files left by it.
+Calculators that work by files also count (see :func:`is_reusable`)."""
 
 
 MOLECULES_ONLY = frozenset({"orca", "psi4"})
@@ -25,7 +25,7 @@ MOLECULES_ONLY = frozenset({"orca", "psi4"})
 def make_calculator(method: dict[str, Any], parameters: dict[str, Any], atoms: Atoms | None = None) -> Any:
     """Return a new calculator.
 
-    :param atoms: the structure that it is for; None for a calculator of many.
+    :param atoms: the structure that it is for; None: the calculator is used for several structures.
     :param method: `calculator`, its ASE name or import path; `command`, which starts its code; `mpirun`, the words that start
         MPI processes, put before the command.
     """

@@ -154,7 +154,7 @@ class Hasher:
         return found
 
     def of_patterns(self, patterns: Iterable[str]) -> dict[str, str]:
-        """Return the hash of each file that one of the patterns names, by its last two names.
+        """Return the hash of each matching file, keyed by the last two parts of its path.
 
         :param patterns: `PACKAGE:PATTERN` below a package, or a path; the name of the file may have `*`. One must match.
         """
@@ -201,7 +201,7 @@ def _calculator_class(name: str) -> Any:
 
 
 def _package(root: str, hasher: Hasher) -> dict[str, str]:
-    """Return the version of a package; with the hash of its source if it has none or can be edited."""
+    """Return the version of a package, with the hash of its source if it has no version or is installed in editable mode."""
     distributions = importlib.metadata.packages_distributions().get(root, [])
     versions = {name: importlib.metadata.version(name) for name in distributions}
     if versions and not any(_is_editable(name) for name in versions):

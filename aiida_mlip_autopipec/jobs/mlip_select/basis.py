@@ -19,7 +19,7 @@ SHAPES = {
 Only low orders: any fit needs these functions."""
 
 SHELLS = 2.1
-"""Cutoff over the typical bond length (twice the mean covalent radius): beyond the fourth shell of a close-packed crystal."""
+"""Cutoff in units of the typical bond length (twice the mean covalent radius): beyond the fourth shell of close packing."""
 
 CUTOFF_RANGE = (4.0, 7.0)
 """Shortest and longest cutoff (Å)."""
