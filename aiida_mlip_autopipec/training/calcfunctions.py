@@ -22,7 +22,7 @@ def write_training_files(settings: Dict, **dataset: TrajectoryData) -> dict[str,
     :returns: the files `input` and `dataset`.
     """
     # Stored settings of earlier versions give the same fit again.
-    config = TrainingConfig.model_validate({"embedding": False, "speed": "accurate", **settings.get_dict()})
+    config = TrainingConfig.model_validate({"embedding": False, **settings.get_dict()})
     elements = sorted({symbol for trajectory in dataset.values() for symbol in trajectory.symbols})
     names = PACE_TRAIN.files
     return {

@@ -15,21 +15,22 @@ INPUT, DATASET = "input.yaml", "dataset.traj"
 BLOCKS = ("UNARY", "BINARY", "TERNARY", "QUATERNARY", "QUINARY")
 """Names of the functions between one element, two elements, ..."""
 
-RADIAL_SIZES = {
-    "accurate": ((15, 8, 6, 4, 3, 2), (15, 6, 4, 3, 2, 1), (15, 3, 3, 2, 1), (15, 3, 2, 1, 1), (15, 3, 2, 1, 1)),
-    "balanced": ((15, 6, 5, 4, 3, 2), (15, 6, 4, 3, 2, 1), (15, 3, 3, 2, 1), (15, 3, 2, 1, 1), (15, 3, 2, 1, 1)),
-    "fast": ((15, 4, 4, 3, 2), (15, 4, 3, 2, 1), (15, 3, 2, 1), (15, 3, 2, 1), (15, 3, 2, 1)),
-}
-"""Numbers of radial functions (nradmax) of each of the :data:`BLOCKS`, by correlation order, starting at 1; larger than in
-pacemaker's template at low orders, where more functions help most."""
+USUAL_RADIAL = ((15, 8, 6, 4, 3, 2), (15, 6, 4, 3, 2, 1), (15, 3, 3, 2, 1), (15, 3, 2, 1, 1), (15, 3, 2, 1, 1))
+USUAL_ANGULAR = ((0, 6, 5, 3, 2, 1), (0, 4, 3, 2, 1, 0), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1))
+"""Numbers of radial functions (nradmax) and highest angular momenta (lmax) of each of the :data:`BLOCKS`, by correlation order,
+starting at 1; larger than in pacemaker's template at low orders, where more functions help most."""
 
-ANGULAR_SIZES = {
-    "accurate": ((0, 6, 5, 3, 2, 1), (0, 4, 3, 2, 1, 0), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1)),
-    "balanced": ((0, 4, 4, 3, 2, 1), (0, 4, 3, 2, 1, 0), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1), (0, 2, 2, 1, 1)),
-    "fast": ((0, 3, 3, 2, 1), (0, 3, 2, 1, 0), (0, 2, 2, 1), (0, 2, 2, 1), (0, 2, 2, 1)),
+FAST_RADIAL = ((15, 4, 4, 3, 2), (15, 4, 3, 2, 1), (15, 3, 2, 1), (15, 3, 2, 1), (15, 3, 2, 1))
+FAST_ANGULAR = ((0, 3, 3, 2, 1), (0, 3, 2, 1, 0), (0, 2, 2, 1), (0, 2, 2, 1), (0, 2, 2, 1))
+"""The same with `speed: fast`. A single function of large n or l makes a potential slower: all products of radial functions and
+spherical harmonics up to these are computed for each neighbour."""
+
+SIZES = {
+    "fast": (FAST_RADIAL, FAST_ANGULAR),
+    "balanced": (USUAL_RADIAL, USUAL_ANGULAR),
+    "accurate": (USUAL_RADIAL, USUAL_ANGULAR),
 }
-"""Highest angular momenta (lmax), as :data:`RADIAL_SIZES`. A single function with the largest one makes the potential slower:
-all products of radial functions and spherical harmonics up to it are computed for each neighbour."""
+"""Numbers of radial functions and highest angular momenta, by `speed`."""
 
 EMBEDDINGS = {
     True: {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2},
@@ -72,9 +73,7 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
                         "nradmax_by_orders": list(radial[: config.order]),
                         "lmax_by_orders": list(angular[: config.order]),
                     }
-                    for name, radial, angular in list(
-                        zip(BLOCKS, RADIAL_SIZES[config.speed], ANGULAR_SIZES[config.speed], strict=True)
-                    )[: len(elements)]
+                    for name, radial, angular in list(zip(BLOCKS, *SIZES[config.speed], strict=True))[: len(elements)]
                 },
             },
         },

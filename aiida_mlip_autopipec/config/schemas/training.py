@@ -37,8 +37,8 @@ class TrainingConfig(StrictSettings):
     """Largest number of basis functions of each element that `auto` chooses: time and memory of the potential grow with it."""
 
     speed: Speed = "balanced"
-    """Computing time of the potential against its errors: limits of radial functions, of angular momenta and of the `auto`
-    number of functions. `fast` takes about half the time of `balanced`, `accurate` about twice as long; the report shows
+    """Computing time of the potential against its errors. `fast` has a third of the `auto` functions of `balanced`, and smaller
+    radial indices and angular momenta; `accurate` has up to twice as many functions, within `max_functions`. The report shows
     errors and times with fewer functions."""
 
     energy_weight: PositiveFloat | Auto = "auto"

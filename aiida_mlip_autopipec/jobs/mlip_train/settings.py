@@ -31,7 +31,7 @@ ALLOWED_KEYS = {
 }
 """Allowed keys of `input.yaml`, by section: upstream silently ignores unknown keys."""
 
-MAX_WORK = {"fast": 20_000, "balanced": 60_000, "accurate": 60_000}
+MAX_WORK = {"fast": 20_000, "balanced": 60_000, "accurate": 120_000}
 """Largest product of the `auto` number of functions of an element and the mean number of neighbours, by `speed`: it limits the
 cost of the potential."""
 
@@ -45,7 +45,7 @@ class FitSettings:
     cutoff: float | str = "auto"
     n_functions: int | str = "auto"
     max_functions: int = 1200
-    speed: str = "accurate"
+    speed: str = "balanced"
     energy_weight: float | str = "auto"
     force_weight: float = 1.0
     ridge: float | str = "auto"
