@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.io.trajectory import Trajectory
 
 from ..provenance.calls import N_STRUCTURES
+from .traj_file import write_traj
 from .trajectory import to_atoms
 
 POOL = "pool"
@@ -21,9 +22,7 @@ def frames_file(name: str, frames: Iterable[Atoms]) -> SinglefileData:
     """Return a node with structures and their labels as an ASE trajectory."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
-        with Trajectory(str(path), "w") as trajectory:
-            for atoms in frames:
-                trajectory.write(atoms)
+        write_traj(path, frames)
         return SinglefileData(path)
 
 

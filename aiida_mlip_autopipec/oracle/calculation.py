@@ -11,8 +11,8 @@ from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import AbstractCode, Dict, TrajectoryData
-from ase.io.trajectory import Trajectory
 
+from ..dataset.traj_file import write_traj
 from ..dataset.trajectory import to_atoms
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.failures import LABEL_LOG_FILE
@@ -114,9 +114,7 @@ class AseLabelCalculation(WithWorkarounds, CalcJob):
             for label, group in groupby(batch_frames(self.inputs.batch.get_dict()), key=itemgetter(0))
             for atoms in to_atoms(self.inputs.structures[label], [step for _, step in group])
         ]
-        with Trajectory(str(working_directory / self.STRUCTURES), "w") as frames:
-            for atoms in structures:
-                frames.write(computed_structure(atoms, method))
+        write_traj(working_directory / self.STRUCTURES, (computed_structure(atoms, method) for atoms in structures))
         options = self.inputs.metadata.options
         start = {name: options[name] for name in ("command", "mpirun", "batch_size") if options.get(name)}
         (working_directory / self.METHOD).write_text(json.dumps({**job_method(structures, method), **start}))

@@ -8,13 +8,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from ase import Atoms
-from ase.io.trajectory import Trajectory
 
 from ..config.schemas.pipeline import OWN_DATA
 from ..config.schemas.training import TrainingConfig
 from ..dataset.curate import curate
 from ..dataset.intake import intake
 from ..dataset.species import elements_of
+from ..dataset.traj_file import write_traj
 from ..training.pacemaker_input import DATASET, INPUT, input_yaml
 from .database import DatabaseManager
 
@@ -56,9 +56,7 @@ class PacemakerWrapper:
         potential.unlink(missing_ok=True)
         elements = elements_of(structures)
         (directory / INPUT).write_text(input_yaml(config, elements), encoding="utf-8")
-        with Trajectory(str(directory / DATASET), "w") as trajectory:
-            for atoms in structures:
-                trajectory.write(atoms)
+        write_traj(directory / DATASET, structures)
         self._run(directory)
         return potential
 

@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.db import connect
 from ase.io.trajectory import Trajectory
 
+from ..traj_file import write_traj
 from .checks import checksum
 from .frames import RawFrame, raw_frame
 
@@ -55,10 +56,7 @@ def read_database(path: Path) -> Iterator[RawFrame]:
 
 def write_trajectory(path: Path, frames: Sequence[Atoms]) -> None:
     """Write labelled structures and their checksum."""
-    with Trajectory(path, "w") as trajectory:
-        trajectory.set_description({CHECKSUM: checksum(frames)})
-        for atoms in frames:
-            trajectory.write(atoms)
+    write_traj(path, frames, {CHECKSUM: checksum(frames)})
 
 
 def read_trajectory(path: Path) -> Iterator[RawFrame]:
