@@ -66,7 +66,7 @@ def test_invalid_config_gives_a_message_without_traceback(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run"], "name a CONFIG.yaml or an --element"),
+        (["run"], "name a CONFIG.yaml, an --element or --structures"),
         (["run", "missing.yaml"], "No such file"),
         (["run", "--element", "Si"], "`mlip-auto init --element Si --oracle quantumespresso` writes a CONFIG.yaml"),
         (["run", "--element", "cu"], "did you mean Cu?"),

@@ -147,7 +147,7 @@ def test_failed_run_prints_the_reason_and_exits_with_an_error(mlip_auto: Command
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["submit"], "name a CONFIG.yaml or an --element"),
+        (["submit"], "name a CONFIG.yaml, an --element or --structures"),
         (["status", "--watch"], "needs the PK of a run"),
         (["resume", "999999"], "does not identify a node"),
         (["kill", "999999"], "does not identify a node"),
