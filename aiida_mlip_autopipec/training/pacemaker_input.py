@@ -90,14 +90,15 @@ def input_yaml(config: TrainingConfig, elements: Sequence[str]) -> str:
                 "cutoff",
                 "n_functions",
                 "max_functions",
-                "speed",
                 "energy_weight",
                 "force_weight",
                 "ridge",
                 "core_repulsion",
                 "time_limit",
             },
-        ),
+        )
+        # The default is left out: then stored files of earlier versions, and calculations in the cache, are the same.
+        | ({} if config.speed == "balanced" else {"speed": config.speed}),
     }
     return yaml.safe_dump(content, sort_keys=False)
 
