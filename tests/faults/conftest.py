@@ -45,7 +45,8 @@ def started_machine(home: Path, controls: Path) -> Iterator[Machine]:
     try:
         yield machine
     finally:
-        machine.call("verdi", "daemon", "stop")
+        if machine.daemon():
+            machine.call("verdi", "daemon", "stop")
         for process in [*machine.daemon(), *machine.jobs(), *machine.clients]:
             with suppress(psutil.Error):
                 process.kill()
