@@ -68,9 +68,9 @@ _QUANTILE = 0.2
 """Quantile of the residuals by which corrections are compared: a low one, so that the comparison works if only a quarter of
 the pairs has both labels from one method."""
 
-_TO_HARTREE = "the energies are in Hartree: multiply them by 27.2114"
-_TO_RYDBERG = "the energies are in Rydberg: multiply them by 13.6057"
-_TO_BOHR = "positions and cells are in Bohr: multiply them by 0.529177"
+_IN_HARTREE = "the energies are in Hartree: multiply them by 27.2114"
+_IN_RYDBERG = "the energies are in Rydberg: multiply them by 13.6057"
+_IN_BOHR = "positions and cells are in Bohr: multiply them by 0.529177"
 _PER_ATOM = "the energies are per atom: multiply them by the number of atoms"
 
 _Factor = Callable[[NearPairs], np.ndarray]
@@ -87,10 +87,10 @@ _FORCE_FACTORS: dict[str, _Factor] = {
     "the forces are in Rydberg/Bohr: multiply them by 25.7110": _constant(Rydberg / Bohr),
     "the forces are gradients in Hartree/Bohr: multiply them by -51.4221": _constant(-Hartree / Bohr),
     "the forces are in eV/Bohr: multiply them by 1.8897": _constant(1.0 / Bohr),
-    _TO_BOHR: _constant(Bohr),
+    _IN_BOHR: _constant(Bohr),
     "the forces are in kcal/mol/Å, the energies in eV: multiply the forces by 0.0433641": _constant(kcal / mol),
-    _TO_HARTREE: _constant(1.0 / Hartree),
-    _TO_RYDBERG: _constant(1.0 / Rydberg),
+    _IN_HARTREE: _constant(1.0 / Hartree),
+    _IN_RYDBERG: _constant(1.0 / Rydberg),
     _PER_ATOM: lambda pairs: 1.0 / pairs.sizes,
 }
 """Factor from the work of the forces to the energy difference, by cause."""
@@ -162,7 +162,7 @@ def _pair_issues(pairs: NearPairs, structures: Sequence[Atoms]) -> list[Plausibi
     return [*_correction_issues(*causes, significant), *_offset_issues(pairs, *causes, structures)]
 
 
-_ENERGY_CAUSES = (_TO_HARTREE, _TO_RYDBERG, _PER_ATOM)
+_ENERGY_CAUSES = (_IN_HARTREE, _IN_RYDBERG, _PER_ATOM)
 _ENERGY_CAUSE_PAIRS = [(cause, cause) for cause in _ENERGY_CAUSES]
 """Causes in the energies, which change the factors of forces and stress alike."""
 
@@ -218,7 +218,8 @@ _MIN_OFFSET = 0.03
 """Residual (eV/atom) between similar structures that indicates two methods."""
 
 _MAX_RESIDUAL_PER_SPREAD = 0.5
-"""A residual below this fraction of the spread of the two predictions proves nothing; correct labels reach 0.3."""
+"""A residual below this fraction of `prediction_spreads` (half the difference between the energy differences that the labels of
+the first and of the second structure predict) proves nothing; correct labels reach 0.3."""
 
 _MIN_OFFSET_PAIRS, _MIN_OFFSET_FRACTION = 3, 0.02
 
@@ -226,7 +227,7 @@ _MIN_OFFSET_PAIRS, _MIN_OFFSET_FRACTION = 3, 0.02
 def _offset_issues(
     pairs: NearPairs, force_cause: str, stress_cause: str, structures: Sequence[Atoms]
 ) -> list[PlausibilityIssue]:
-    """Return an issue if the residuals of similar structures are all about the same energy offset."""
+    """Return an issue if some pairs have large residuals, and these are all about the same energy offset."""
     if len(pairs) < MIN_PAIRS:
         return []
     residuals = _residuals(pairs, force_cause, stress_cause)
@@ -241,21 +242,21 @@ def _offset_issues(
     median = float(np.median(offsets))
     if np.quantile(offsets, 0.75) - np.quantile(offsets, 0.25) > 0.2 * median:
         return []
-    low, high = (
+    first, second = (
         np.array([float(structures[index].calc.results["energy"]) for index in indices])
         for indices in (pairs.first[offset], pairs.second[offset])
     )
-    frames = sorted({*pairs.first[offset].tolist(), *pairs.second[offset].tolist()})
+    formula = structures[int(pairs.first[offset][0])].get_chemical_formula()
     message = (
         f"{np.count_nonzero(offset)} of {len(pairs)} pairs of similar structures differ in energy by about "
-        f"{median:.3g} eV/atom more than their forces predict, e.g. {structures[frames[0]].get_chemical_formula()}: "
-        f"{low[0] / pairs.sizes[offset][0]:.6g} and {high[0] / pairs.sizes[offset][0]:.6g} eV/atom"
+        f"{median:.3g} eV/atom more than their forces predict, e.g. {formula}: "
+        f"{first[0] / pairs.sizes[offset][0]:.6g} and {second[0] / pairs.sizes[offset][0]:.6g} eV/atom"
     )
-    return [PlausibilityIssue("mixed_energies", message, _cause_of_ratio(low, high))]
+    return [PlausibilityIssue("mixed_energies", message, _cause_of_ratio(first, second))]
 
 
-def _cause_of_ratio(low: np.ndarray, high: np.ndarray) -> str:
-    sizes = np.sort(np.abs(np.stack([low, high])), axis=0)
+def _cause_of_ratio(first: np.ndarray, second: np.ndarray) -> str:
+    sizes = np.sort(np.abs(np.stack([first, second])), axis=0)
     ratios = sizes[1] / np.maximum(sizes[0], 1e-12)
     ratio = float(np.median(ratios))
     for unit, name in ((Hartree, "Hartree"), (Rydberg, "Rydberg"), (mol / kcal, "kcal/mol"), (96.4853, "kJ/mol")):
@@ -403,7 +404,7 @@ def _distance_issues(structures: Sequence[Atoms]) -> list[PlausibilityIssue]:
         "covalent radii"
     )
     if median > _LARGE_RATIO and ratios[len(ratios) // 4][0] > _LARGE_RATIO_QUARTILE:
-        return [PlausibilityIssue("distances", message, _TO_BOHR)]
+        return [PlausibilityIssue("distances", message, _IN_BOHR)]
     if median < _SMALL_RATIO:
         cause = "positions and cells are not in Å: converted from Bohr twice, or in nm, or fractions of the cell"
         return [PlausibilityIssue("distances", message, cause)]

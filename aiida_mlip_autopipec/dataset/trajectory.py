@@ -1,8 +1,8 @@
 """Structures as AiiDA nodes: ``list[ase.Atoms]`` to ``{label: TrajectoryData}`` and back.
 
 A ``TrajectoryData`` holds one list of symbols and one ``pbc`` for all its frames, so structures are grouped: the label
-of a group is the formula plus the periodicity (``Cu2_000``, ``Cu32_111``), its atoms are sorted by species. This is the
-only module that uses the names of the arrays.
+of a group is the formula plus the periodicity (``Cu2_000``, ``Cu32_111``), its atoms are sorted by species. Other
+modules use only the arrays `splits` and `origins` by name.
 
 Other data of a structure are in ``atoms.info`` (see the comment above :data:`_OPTIONAL_ARRAYS`); its labels are in a
 ``SinglePointCalculator`` of ASE. Units: Å, eV, eV/Å, eV/Å^3 (ASE's sign; Voigt order xx yy zz yz xz xy).
@@ -27,10 +27,10 @@ STRUCTURE_KEYS = "structure_keys"
 
 # The keys of `atoms.info` that are stored in a node: `family`, the kind of structure; `block`, its block of the pool; after
 # curation `split` (`train` or `test`) and `group`, the number of its group of equal structures; `source_uuid` and
-# `source_step`, the trajectory and step that it was made from; `calculation`, the uuid of the one that labelled it; for
+# `source_step`, the trajectory and step that it was made from; `calculation`, the uuid of the calculation that labelled it; for
 # structures from exploration `grade`, the extrapolation grade, and `walker`, the number of the MD run or sampler; for the
 # user's structures and their variations `origin` (name, file or node, frame); for the user's labelled structures `location`
-# (file and frame); for the user's structures to start from `seed`, their name, `role` and `weight`.
+# (file and frame); for given structures `seed` (their name), `role` and `weight`.
 
 _SOURCES, _CALCULATIONS = "sources", "calculations"
 
@@ -91,7 +91,7 @@ def to_trajectories(
     :returns: ``{label: TrajectoryData}``, sorted by label, with the arrays ``positions`` (s, n, 3), ``cells`` (s, 3,
         3), ``steps`` (s,), ``families`` (s,); for labelled structures ``energies`` (s,), ``forces`` (s, n, 3) and, if
         any has one, ``stresses`` (s, 6), NaN where there is none; and those of ``atoms.info``.
-    :raises ValueError: if a structure has no atoms, or only some are labelled.
+    :raises ValueError: if a structure has no atoms, or only some structures of one group are labelled.
     """
     groups: dict[str, list[Atoms]] = {}
     for index, atoms in enumerate(structures):

@@ -14,8 +14,9 @@ ONE_SHOT, LEARNING = "OneShotWorkChain", "ActiveLearningWorkChain"
 OWN_DATA = ("OwnDataWorkChain", "PaceTrainWorkChain")
 """Runs of `mlip-auto train`; the second one those of earlier versions."""
 
-CUTOFF_SHELLS = 2.5
-"""A cutoff of this number of nearest-neighbour distances includes the third shell of close-packed crystals."""
+CUTOFF_DISTANCES = 2.5
+"""Recommended cutoff, in nearest-neighbour distances: beyond the sixth shell of close-packed crystals, as the initial cutoff
+of `auto`."""
 
 
 class Advice:
@@ -99,7 +100,7 @@ class Advice:
         """
         if self.is_given("cutoff"):
             return f"Set {self.setting('cutoff')} to auto."
-        return f"Set {self.setting('cutoff')} to {CUTOFF_SHELLS * nearest:.1f} Å."
+        return f"Set {self.setting('cutoff')} to {CUTOFF_DISTANCES * nearest:.1f} Å."
 
     def test_structures(self) -> str:
         """Return advice to get independent test structures."""

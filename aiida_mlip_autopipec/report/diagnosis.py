@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .advice import Advice
+from .advice import CUTOFF_DISTANCES, Advice
 from .errors import Errors, Level, error_statistics, percent, three_digits
 from .model import Subject
 
@@ -21,7 +21,7 @@ MIN_LABELS_PER_FUNCTION = 5.0
 """Number of labels (energies and force components) per function below which the data do not determine the functions."""
 
 MIN_CUTOFF_RATIO = 1.8
-"""Ratio of cutoff to nearest-neighbour distance below which the cutoff includes little more than the first shell."""
+"""Ratio of cutoff to nearest-neighbour distance below which the cutoff is short: at most three shells of fcc or bcc."""
 
 MIN_MISSED_ENERGY = 5.0
 """Interaction energy beyond the cutoff (meV/atom) above which it is reported."""
@@ -75,7 +75,7 @@ def data_warnings(subject: Subject) -> list[str]:
 
 
 def diagnose(subject: Subject) -> Finding | None:
-    """Return the first cause that applies, or None; its level is not worse than that of the errors.
+    """Return the first cause that applies, or None; its level is `bad` if that of the errors is, else `look`.
 
     There is no diagnosis with implausible data, since they may be the cause of everything else.
     """
@@ -133,7 +133,7 @@ def _short_cutoff(subject: Subject, sides: TrainTestErrors, advice: Advice) -> R
     missed = f" {beyond_cutoff(count, cutoff, energy)}" if energy > MIN_MISSED_ENERGY else ""
     return (
         f"The cutoff is short: {cutoff:g} Å is {cutoff / nearest:.2g} times the median nearest-neighbour distance "
-        f"({nearest:.3g} Å) and includes little more than the first shell.{missed}",
+        f"({nearest:.3g} Å); {CUTOFF_DISTANCES:g} times is usual.{missed}",
         advice.longer_cutoff(nearest),
     )
 

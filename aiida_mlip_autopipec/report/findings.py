@@ -293,6 +293,8 @@ def _validation(subject: Subject) -> Iterator[Finding]:
             f"{_counted_as(len(validation.checks) - len(compared), 'quantity', 'quantities')} of the validation cannot be "
             "compared: by the oracle, the crystal has no energy minimum or is unstable.",
         )
+    if not compared:
+        return
     if not failed:
         passed = "The only validation check" if len(compared) == 1 else f"All {len(compared)} validation checks"
         yield Finding("good", f"{passed} passed.")

@@ -24,7 +24,7 @@ CANDIDATE, KNOWN = "candidate_", "known_"
 def write_selection_files(count: Int, settings: Dict, **structures: Data) -> dict[str, SinglefileData]:
     """Write the files that `select_structures` reads: `settings` and, if there are any, `candidates` and `known`.
 
-    A pool that is the only candidate is such a file already.
+    If the only input of candidates is a pool, its file is used unchanged, and `candidates` is not written.
 
     :param settings: a :class:`SelectionConfig` as dictionary.
     :param structures: trajectories and pools named with the prefix :data:`CANDIDATE` or :data:`KNOWN`.
@@ -49,7 +49,8 @@ def write_selection_files(count: Int, settings: Dict, **structures: Data) -> dic
 def take_selected(selection: SinglefileData, **candidates: Data) -> dict[str, Data]:
     """Return the selected structures, by label, and `report`: order and reason of the selection.
 
-    :param selection: `selection.json` of `select_structures`; its indices count the candidates in the order of their names.
+    :param selection: `selection.json` of `select_structures`; its indices count the structures of all input nodes, the
+        nodes in alphabetical order of their labels.
     :param candidates: trajectories and pools.
     :returns: trajectories whose frames have the candidate as source; `report` with `chosen`, a list in the order of selection
         with `label` and `step` of each structure, and `left_out`, by label the `steps` of the other candidates and their

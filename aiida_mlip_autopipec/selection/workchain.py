@@ -38,7 +38,7 @@ class SelectionWorkChain(ProgramWorkChain):
             "candidates",
             valid_type=(TrajectoryData, SinglefileData),
             dynamic=True,
-            help="The candidates by name: trajectories, or pools, which are files.",
+            help="The candidates, as nodes by name: trajectories, or pools, which are files.",
         )
         spec.input_namespace(
             "known",

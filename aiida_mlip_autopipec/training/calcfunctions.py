@@ -21,7 +21,7 @@ def write_training_files(settings: Dict, **dataset: TrajectoryData) -> dict[str,
     :param dataset: curated trajectories, by label.
     :returns: the files `input` and `dataset`.
     """
-    # Stored settings of earlier versions give the same fit again.
+    # Stored inputs from versions without the setting `embedding` lack it: those fits had none.
     config = TrainingConfig.model_validate({"embedding": False, **settings.get_dict()})
     elements = sorted({symbol for trajectory in dataset.values() for symbol in trajectory.symbols})
     names = PACE_TRAIN.files

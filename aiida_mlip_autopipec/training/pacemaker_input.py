@@ -36,8 +36,8 @@ EMBEDDINGS = {
     True: {"npot": "FinnisSinclairShiftedScaled", "fs_parameters": [1, 1, 1, 0.5], "ndensity": 2},
     False: {"npot": "FinnisSinclair", "fs_parameters": [1, 1], "ndensity": 1},
 }
-"""Settings of pyace for two densities, of which the second has fixed coefficients and is under a square root, and for one. The
-nonlinear engine starts with one; it adds a second one, and fits its coefficients."""
+"""Settings of pyace, by whether there is an embedding. With it: two densities, the second with fixed coefficients and under a
+square root. Without it: one density. The nonlinear engine starts with one; it adds a second one, and fits its coefficients."""
 
 DEFAULT_CUTOFF = 6.0
 """Cutoff (Å) in the part of the file that pacemaker reads, if it is `auto`, so that `pace_train` chooses it."""

@@ -151,10 +151,13 @@ def _momenta(elements: tuple[str, ...], radial: tuple[int, ...], total: int) -> 
 
 
 @functools.cache
-def _independent(kind: tuple[int, ...]) -> dict[int, list[Momenta]]:
-    """Return the momenta of the independent functions of a kind of neighbours, by the sum of l."""
+def _independent(pattern: tuple[int, ...]) -> dict[int, list[Momenta]]:
+    """Return the momenta of the independent functions, by the sum of l, for a pattern of equal neighbours.
+
+    :param pattern: for example (0, 0, 1): the first two neighbours have the same element and n.
+    """
     by_sum: dict[int, list[Momenta]] = {}
-    for momenta in _table()[kind]:
+    for momenta in _table()[pattern]:
         by_sum.setdefault(sum(momenta[0]), []).append(momenta)
     return by_sum
 

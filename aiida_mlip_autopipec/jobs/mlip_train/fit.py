@@ -102,9 +102,9 @@ def train(
         "n_functions": _reason(
             settings.n_functions,
             f"the largest number, up to {most_in_total}, with a validation error near the minimum, selected by backward "
-            f"elimination from {basis.n_functions} candidates. Limits: half the number of atoms, an eighth of the number of "
-            "energies and force components, the cost of the potential, the time of the fit, `time_limit`, "
-            f"{MAX_CANDIDATES} candidates, {settings.max_functions} functions per element",
+            f"elimination from {basis.n_functions} candidates. Limits: half the number of atoms of the scarcest element times "
+            "the number of elements, an eighth of the number of energies and force components, the cost of the potential, the "
+            f"time of the fit, `time_limit`, {MAX_CANDIDATES} candidates, {settings.max_functions} functions per element",
         ),
     }
     facts: dict[str, Any] = {}
@@ -138,7 +138,7 @@ def train(
     basis_set = potential.basis_set
     progress.begin(ACTIVE_SET)
     active_set = out / "potential.asi"
-    # In another process, at the same time as the active set of the other folds.
+    # Another process writes the active set, while this one fits without a fold and computes the active set of that fit.
     with worker_pool(min(2, workers), (basis_set, training, solution.has_prior)) as mapped:
         written = mapped(_write_active_set, [active_set])
         held_out = hold_out_errors(solution, training, reference)

@@ -29,8 +29,8 @@ ELIMINATION, DECOMPOSITION, NORMAL_MATRIX = 4e-10, 4e-10, 3e-10
 """Seconds per cubed number of functions, in one fold."""
 
 EXPECTED_TRIALS, TRIAL_FUNCTIONS, TRIAL_ATOMS, LABELS_PER_FUNCTION = 5, 250, 3000, 12
-"""Typical number of trials of cutoffs; number of functions of an element in that of the initial cutoff; largest number of atoms
-in a trial; and the force components for each function."""
+"""Typical number of trials of cutoffs; number of functions of an element in the trial of the initial cutoff; largest number of
+atoms in a trial; least number of force components for each function of a trial."""
 
 CURVE_POINTS = 5
 """Points of the learning curves, without that of the fit itself."""

@@ -33,8 +33,8 @@ class Weights:
 class Problem:
     """The least-squares problem of m candidate functions, as factors of each fold, with the penalty (m,) of each function.
 
-    :ivar origin: coefficients (m,) from which the regularisation measures; by default zero. The fit solves for the difference
-        from them.
+    :ivar origin: coefficients (m,) of the prior: the penalty is on the difference from them, for which the fit solves; by default
+        zero.
     :ivar short_distances: rows that are added to each fit with `short_distance_weight`, but are not counted in errors.
     """
 
@@ -52,7 +52,7 @@ class Problem:
     def normal_matrix(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
         """Return the normal matrix [X | y]^T [X | y] of k functions and some folds, (k + 1, k + 1).
 
-        y is without the part of the origin.
+        From y, the prediction of the origin (X times `origin`) is subtracted.
         """
         return self.normal_matrices([weights], folds, functions)[0]
 
@@ -74,7 +74,7 @@ class Problem:
     def stack(self, weights: Weights, folds: Iterable[int], functions: np.ndarray) -> np.ndarray:
         """Return the triangular factor of [X | y] of k functions and some folds, (at most k + 1, k + 1).
 
-        As in :meth:`normal_matrix`, y is without the part of the origin.
+        As in :meth:`normal_matrix`, the prediction of the origin is subtracted from y.
         """
         folds = list(folds)
         factor = self._short_distance_rows(folds, functions)
@@ -106,7 +106,7 @@ class Problem:
         return weight_of[part]
 
     def _columns(self, rows: np.ndarray, functions: np.ndarray) -> np.ndarray:
-        """Return the columns of some functions and the target, without the part of the origin."""
+        """Return the columns of some functions, and the target minus the prediction of the origin."""
         columns = np.asarray(rows[:, np.append(functions, len(self.penalty))])
         if self.origin is not None:
             columns[:, -1] -= rows[:, :-1] @ self.origin
