@@ -33,8 +33,8 @@ class Weights:
 class Problem:
     """The least-squares problem of m candidate functions, as factors of each fold, with the penalty (m,) of each function.
 
-    :ivar origin: coefficients (m,) of the prior: the penalty is on the difference from them, for which the fit solves; by default
-        zero.
+    :ivar origin: coefficients (m,) of the prior: the penalty is on the difference from them, for which the fit solves; by
+        default zero.
     :ivar short_distances: rows that are added to each fit with `short_distance_weight`, but are not counted in errors.
     """
 
