@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from mlip_common.parallel import shared, worker_pool
 from mlip_common.potential import load_potential
 
@@ -74,11 +75,7 @@ def errors_of(
 def evaluation_time(path: Path, frames: Sequence[Frame]) -> float:
     """Return the processor time (µs per atom) of energy and forces on one core: the shortest of several runs."""
     largest = max(frames, key=lambda frame: len(frame.atoms) * bool(frame.atoms.pbc.all())).atoms
-    atoms = (
-        largest.repeat(max(1, math.ceil((ATOMS_TIMED / len(largest)) ** (1 / 3))))
-        if largest.pbc.all()
-        else largest.copy()
-    )
+    atoms = largest.repeat(repeats_for_timing(largest)) if largest.pbc.all() else largest.copy()
     atoms.calc = load_potential(path)
     atoms.get_forces()
     seconds = []
@@ -89,3 +86,11 @@ def evaluation_time(path: Path, frames: Sequence[Frame]) -> float:
         seconds.append(time.process_time() - start)
     # The shortest time is the least disturbed by other programs.
     return 1e6 * min(seconds) / len(atoms)
+
+
+def repeats_for_timing(atoms: Atoms) -> list[int]:
+    """Return how often a cell is repeated along each axis for enough atoms, with similar lengths along all axes."""
+    repeats = [1, 1, 1]
+    while len(atoms) * math.prod(repeats) < ATOMS_TIMED:
+        repeats[int(np.argmin(np.array(repeats) * atoms.cell.lengths()))] += 1
+    return repeats
