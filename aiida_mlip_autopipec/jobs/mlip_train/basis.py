@@ -18,6 +18,7 @@ from .embedding import DENSITY_COEFFICIENT, EXPONENT, NAME, NAME_WITHOUT_EMBEDDI
 from .neighbours import neighbours
 from .plan import AUTO_SECONDS, AUTO_WORKERS, FEWEST, NONLINEAR, TRIALS, affordable_functions
 from .repulsion import SWITCH_WIDTH, onset
+from .sample import is_large
 from .settings import MAX_WORK, FitSettings
 
 CANDIDATE_RATIO = 2
@@ -90,6 +91,8 @@ def choose_numbers_of_functions(settings: FitSettings, training: Sequence[Frame]
     selectable = MAX_CANDIDATES // (CANDIDATE_RATIO * len(elements))
     most = max(FEWEST, min(supported, affordable, selectable, settings.max_functions))
     candidates, atoms = min(supported, CANDIDATE_RATIO * most), sum(atoms_of.values())
+    if not is_large(atoms):
+        return candidates, most
     return affordable_functions(
         settings, training, atoms, candidates, most, AUTO_WORKERS, AUTO_SECONDS, not_counted=(TRIALS, NONLINEAR)
     )

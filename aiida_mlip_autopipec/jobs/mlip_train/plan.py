@@ -46,8 +46,8 @@ FEWEST = 5
 """Smallest number of functions of an element."""
 
 AUTO_SECONDS, AUTO_WORKERS = 480.0, 2
-"""Longest estimated time (s) of a fit with an `auto` number of functions after the trials, and its number of processes. It does
-not depend on the machine, so that the potential does not either."""
+"""Longest estimated time (s) of a fit to a large dataset with an `auto` number of functions, without the trials, and its number
+of processes. It does not depend on the machine, so that the potential does not either."""
 
 _FEWER = 0.95
 
