@@ -29,7 +29,7 @@ LANGUAGES = {"bash", "python", "yaml", "toml", "text", "mermaid", "toctree"}
 
 OTHER_PROGRAMS = {
     *("aiida-pseudo", "apt-get", "cd", "git", "hq", "mypy", "pip", "pre-commit", "pytest", "python", "python3", "ruff"),
-    *("sphinx-build", "ssh", "su", "tensorpot/bin/pip", "twine", ".", ".ci/run"),
+    *("sphinx-build", "ssh", "su", "~/tensorpot/bin/pip", "twine", ".", ".ci/run"),
 }
 """Programs that are not of this package, nor AiiDA's."""
 
