@@ -34,6 +34,7 @@ from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
 from aiida_mlip_autopipec.config.schemas.selection import SelectionConfig
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
 from aiida_mlip_autopipec.config.schemas.validation import ValidationConfig
+from aiida_mlip_autopipec.dataset.traj_file import write_traj
 from aiida_mlip_autopipec.generator.crystals import close_packed_volume
 from aiida_mlip_autopipec.generator.structure import StructureGenerator
 from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
@@ -172,14 +173,10 @@ def measure(
     folder.mkdir(parents=True, exist_ok=True)
     test = folder / "independent.traj"
     if not test.exists():
-        with Trajectory(str(test), "w") as file:
-            for atoms in independent_structures(elements):
-                file.write(label_by_emt(atoms))
+        write_traj(test, map(label_by_emt, independent_structures(elements)))
     dataset = folder / "data.traj"
     if not dataset.exists():
-        with Trajectory(str(dataset), "w") as file:
-            for atoms in structures_to_label(elements, labels * len(elements), generator):
-                file.write(label_by_emt(atoms))
+        write_traj(dataset, map(label_by_emt, structures_to_label(elements, labels * len(elements), generator)))
     start = time.perf_counter()
     potential = PacemakerWrapper(folder / "fit", workers=1).train(dataset, TrainingConfig(**training))
     seconds = time.perf_counter() - start

@@ -13,17 +13,16 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 from ase.build import bulk
-from ase.io.trajectory import Trajectory
 from pyace import PyACECalculator
 
 import aiida_mlip_autopipec
 from aiida_mlip_autopipec.calculator import load
 from aiida_mlip_autopipec.config.schemas.training import TrainingConfig
+from aiida_mlip_autopipec.dataset.traj_file import write_traj
 from aiida_mlip_autopipec.trainer.pacemaker import PacemakerWrapper
 from tests.benchmarks.bench_alloys import errors, structures_to_label
 from tests.benchmarks.broad_copper import LATTICE_CONSTANT, broad_copper, label_by_emt
@@ -31,23 +30,17 @@ from tests.benchmarks.broad_copper import LATTICE_CONSTANT, broad_copper, label_
 sys.path.insert(0, str(Path(aiida_mlip_autopipec.__file__).parent / "jobs"))
 
 from mlip_common.potential import RECURSIVE
+from mlip_train.evaluation import time_per_atom
 
 SPEEDS = ("fast", "balanced", "accurate")
 
 
 def microseconds(potential: Path, **options: Any) -> float:
-    """Return the processor time (µs per atom) of an evaluation of 256 atoms on one core, the shortest of several."""
+    """Return the processor time (µs per atom) of an evaluation of 256 atoms on one core."""
     atoms = bulk("Cu", a=LATTICE_CONSTANT, cubic=True).repeat(4)
     atoms.rattle(0.05, seed=1)
     atoms.calc = PyACECalculator(str(potential), **options)
-    atoms.get_forces()
-    times = []
-    for _ in range(8):
-        atoms.positions[0, 0] += 1e-3
-        start = time.process_time()
-        atoms.get_forces()
-        times.append(time.process_time() - start)
-    return 1e6 * min(times) / len(atoms)
+    return time_per_atom(atoms)
 
 
 def main() -> None:
@@ -58,9 +51,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         dataset = Path(name) / "data.traj"
-        with Trajectory(str(dataset), "w") as file:
-            for atoms in structures_to_label(["Cu"], arguments.labels, {}):
-                file.write(label_by_emt(atoms))
+        write_traj(dataset, map(label_by_emt, structures_to_label(["Cu"], arguments.labels, {})))
         print(
             "speed  functions  cutoff (Å)  µs/atom  (other evaluator)  test meV/atom, eV/Å  broad copper meV/atom, eV/Å"
         )

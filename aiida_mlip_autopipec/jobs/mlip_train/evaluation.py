@@ -73,10 +73,15 @@ def errors_of(
 
 
 def evaluation_time(path: Path, frames: Sequence[Frame]) -> float:
-    """Return the processor time (µs per atom) of energy and forces on one core: the shortest of several runs."""
+    """Return the processor time (µs per atom) of energy and forces on one core, in a supercell of the largest structure."""
     largest = max(frames, key=lambda frame: len(frame.atoms) * bool(frame.atoms.pbc.all())).atoms
     atoms = largest.repeat(repeats_for_timing(largest)) if largest.pbc.all() else largest.copy()
     atoms.calc = load_potential(path)
+    return time_per_atom(atoms)
+
+
+def time_per_atom(atoms: Atoms) -> float:
+    """Return the processor time (µs per atom) of the forces by the calculator of a structure: the shortest of several runs."""
     atoms.get_forces()
     seconds = []
     for step in range(EVALUATIONS_TIMED):
