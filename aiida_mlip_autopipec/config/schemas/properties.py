@@ -174,7 +174,8 @@ class MeltingSettings(LiquidSettings):
     """Number of MD steps of crystal and liquid in coexistence."""
 
     attempts: PositiveInt = 4
-    """Maximum number of MD runs: if crystal or liquid vanishes, the next run starts at the temperature that was reached."""
+    """Maximum number of MD runs: if crystal or liquid vanishes, the next run starts halfway between the temperature at the
+    start and the one that was reached."""
 
 
 class PropertiesConfig(StrictSettings):
