@@ -15,7 +15,7 @@ class LatticeSettings(StrictSettings):
     """Lattice parameters, energy, equation of state."""
 
     max_strain: float = Field(default=0.04, gt=0.0, le=0.2)
-    """Largest relative change of the lattice parameters in the equation of state."""
+    """Largest relative change of the lattice parameters in the equation of state, in steps of 0.01; at least 0.03 is used."""
 
 
 class ElasticSettings(StrictSettings):
@@ -43,7 +43,7 @@ class ThermalSettings(PhononSettings):
     """Number of volumes."""
 
     max_strain: float = Field(default=0.02, gt=0.0, le=0.1)
-    """Largest relative change of the lattice parameters."""
+    """Largest relative extension of the lattice parameters; they are compressed by up to half of it."""
 
     max_temperature: PositiveFloat = 800.0
     """Highest temperature, in K."""
