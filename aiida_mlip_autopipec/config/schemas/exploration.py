@@ -135,7 +135,8 @@ class ExplorationConfig(StrictSettings):
     """A sampler stops when atoms come closer than this fraction of the sum of their covalent radii, 0.3 to 1."""
 
     max_temperature_ratio: float = Field(default=5.0, gt=1.0)
-    """An MD run stops when its temperature is this many times the target temperature."""
+    """An MD run stops when its temperature is this many times the target temperature, which counts as at least 1000 K: a start
+    far from an energy minimum heats up."""
 
     max_volume_ratio: float = Field(default=3.0, gt=1.0)
     """A sampler stops when its volume has grown or shrunk by this factor."""
