@@ -37,9 +37,9 @@ class TrainingConfig(StrictSettings):
     """Largest number of basis functions of each element that `auto` chooses: time and memory of the potential grow with it."""
 
     speed: Speed = "balanced"
-    """Computing time of the potential against its errors. `fast` has a third of the `auto` functions of `balanced`, and smaller
-    radial indices and angular momenta; `accurate` has up to twice as many functions, within `max_functions`. The report shows
-    errors and times with fewer functions."""
+    """Computing time of the potential against its errors. `fast` allows a third as many `auto` functions as `balanced`, and has
+    fewer radial functions, smaller angular momenta and lower correlation orders; `accurate` allows twice as many functions,
+    within `max_functions`. The report shows errors and times with fewer functions."""
 
     energy_weight: PositiveFloat | Auto = "auto"
     """Weight of an energy (eV, divided by the square root of the number of atoms) against a force component (eV/Å);
