@@ -44,7 +44,7 @@ SchedulerName = Annotated[str, AfterValidator(_is_scheduler_name)]
 _SEVERAL_LINES = "several lines"
 
 ShellLines = Annotated[str, _SEVERAL_LINES]
-"""Shell lines, the only texts in settings that may contain line ends and tabs."""
+"""Lines for a shell or for LAMMPS: except free-form settings, the only texts that may contain line ends and tabs."""
 
 
 def _is_directive(line: str) -> str:
