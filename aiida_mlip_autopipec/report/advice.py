@@ -74,8 +74,10 @@ class Advice:
 
     def larger_share(self) -> str:
         """Return how to get more structures of a kind, as the end of a sentence."""
-        if self._made_by in (ONE_SHOT, LEARNING):
-            return "raise their weights (generator.weights, generator.variations.weights) or generator.count"
+        # Active learning takes the number of generated structures from its own section.
+        number = {ONE_SHOT: "generator.count", LEARNING: "learning.start"}.get(self._made_by)
+        if number is not None:
+            return f"raise their weights (generator.weights, generator.variations.weights) or {number}"
         return "add labelled structures of these kinds to the training data"
 
     def fewer_functions(self) -> str:

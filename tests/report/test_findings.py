@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ase.build import bulk
 
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
+from aiida_mlip_autopipec.report.advice import Advice
 from aiida_mlip_autopipec.report.collect import collect
 from aiida_mlip_autopipec.report.diagnosis import Finding, TrainTestErrors
 from aiida_mlip_autopipec.report.errors import error_statistics, percent
@@ -228,6 +230,14 @@ def test_advice_names_the_settings_of_the_command(aiida_profile: Profile, made_b
     level, findings = found_in(store_fit(frames, noise=noise, made_by=made_by))
     assert level == "bad" and "Overfitting" in bad(findings)
     assert advice(findings) == [more]
+
+
+@pytest.mark.parametrize(
+    ("made_by", "number"), [("OneShotWorkChain", "generator.count"), ("ActiveLearningWorkChain", "learning.start")]
+)
+def test_advice_names_the_number_of_structures_that_the_command_uses(made_by: str, number: str) -> None:
+    subject: Any = SimpleNamespace(made_by=made_by, config="")
+    assert Advice(subject).larger_share().endswith(f" or {number}")
 
 
 NOISE = (0.001, 0.015, 0.1, 1.0)
