@@ -12,7 +12,7 @@ _STRUCTURES_PER_ELEMENT = 500
 
 
 class TeacherConfig(StrictSettings):
-    """A cheap method, such as a foundation model, that reduces the number of labels of the oracle.
+    """A cheap method, such as a foundation model, that can reduce the number of labels of the oracle.
 
     A first potential is fitted to many labels of the teacher. The samplers of `exploration` use this potential, and the
     structures that they save join the pool from which the structures for the oracle are selected. Labels of the teacher never
