@@ -58,8 +58,9 @@ def properties(
     """Compute properties with a potential: lattice, elastic, phonons, thermal_expansion, thermal_conductivity, defects,
     migration, stacking_fault, surfaces, hull, liquid, melting.
 
-    POTENTIAL is a PK or UUID (also of a run), or a .yace file. The computation runs in this process, needs no daemon, and is
-    stored with its provenance. With --output, the results are written as properties.json and as plots.
+    Without names: lattice, elastic, phonons, defects and surfaces, or those of PROPERTIES.yaml. POTENTIAL is a PK or UUID
+    (also of a run), or a .yace file. The computation runs in this process, needs no daemon, and is stored with its provenance.
+    With --output, the results are written as properties.json and as plots.
     """
     config = _config(config_file, names)
     if output is not None:
