@@ -23,7 +23,7 @@ class ResourcesConfig(StrictSettings):
     for other jobs those of each machine. The computer's or the scheduler's default if empty."""
 
     walltime: Seconds | None = None
-    """Walltime of a job, in seconds; the scheduler's default if empty."""
+    """Walltime of a job, in seconds; the scheduler's default if empty, for pw.x 24 hours."""
 
     memory_mb: Megabytes | None = None
     """Memory of a job, in MB; the scheduler's default if empty."""
