@@ -87,13 +87,14 @@ class ExplorationConfig(StrictSettings):
     """Time step of molecular dynamics, in fs, or `auto`: 2, less with atoms lighter than oxygen, 0.5 with hydrogen."""
 
     lammps: str | None = Field(default=None, min_length=1)
-    """Path of a LAMMPS program with the package ML-PACE on the computer `resources.trainer.computer`. It runs the molecular
-    dynamics instead of ASE, except `melt_quench`."""
+    """Path, or name on the PATH, of a LAMMPS program with the package ML-PACE on the computer `resources.trainer.computer`. It
+    runs the molecular dynamics instead of ASE, except `melt_quench`."""
 
     lammps_input: ShellLines = Field(default="", max_length=20_000)
-    """LAMMPS commands of the molecular dynamics, in place of the Langevin thermostat and barostat. The variables `temperature`
-    (K), `pressure` (bar), `timestep` (ps), `steps`, `seed` and `ensemble` (`nvt` or `npt`) are defined; this package adds
-    the commands for structure, potential, grade, output and `run`. If empty, the thermostat and barostat of this package."""
+    """LAMMPS commands of the molecular dynamics, in place of the initial velocities, the Langevin thermostat and the barostat
+    of this package, which are used if it is empty. The variables `temperature` (K), `pressure` (bar), `timestep` (ps),
+    `steps`, `seed` and `ensemble` (`nvt` or `npt`) are defined; this package adds the commands for structure, potential, grade,
+    output and `run`."""
 
     melt_temperature: PositiveFloat = 4000.0
     """Temperature, in K, of the first half of a `melt_quench`. In the second half it falls linearly to `quench_temperature`."""
