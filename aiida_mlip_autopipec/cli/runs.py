@@ -83,7 +83,8 @@ run_cycle_02 = _run_command(
     "--test",
     type=file_argument,
     metavar="FILE",
-    help="File with the test set; by default a fraction `test_fraction` (0.1) of DATA.",
+    help="File with the test set; by default the structures of DATA whose `split` is `test`, or, if none has a `split`, a "
+    "fraction `test_fraction` (0.1) of them.",
 )
 @click.option(
     "--config",
