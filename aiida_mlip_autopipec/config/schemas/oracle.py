@@ -86,7 +86,7 @@ class AseOracleConfig(OracleBase):
 
     parameters_by_kind: dict[Kind, dict[str, Any]] = Field(default_factory=dict)
     """Keyword arguments for one kind of structure, in addition to `parameters`: `bulk` is periodic in all directions, `slab` in
-    some, `cluster` in none, and `atom` is an isolated atom."""
+    some, `cluster` in none, and `atom` is an isolated atom. A direction with vacuum does not count as periodic."""
 
     kpoints_distance: float | None = Field(default=None, gt=0.0, le=2.0)
     """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions without vacuum: each
