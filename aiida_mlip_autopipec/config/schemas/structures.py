@@ -15,8 +15,8 @@ class StructureSource(StrictSettings):
     """Structures to start from: a file, or a node of the profile."""
 
     file: Annotated[str, Field(min_length=1)] | None = None
-    """File with structures: CIF, POSCAR or CONTCAR, extended XYZ, .traj, ASE database, input or output of pw.x, vasprun.xml or
-    OUTCAR. A relative path is relative to the folder of the config."""
+    """File with structures: CIF, POSCAR or CONTCAR, extended XYZ, .traj, ASE database, input or output of pw.x, vasprun.xml,
+    OUTCAR, or output of CP2K or FHI-aims. A relative path is relative to the folder of the config."""
 
     node: Annotated[str, Field(min_length=1)] | None = None
     """PK or UUID of a StructureData or a TrajectoryData, or PK, UUID or label of a group of them."""

@@ -29,7 +29,7 @@ class VariationWeights(StrictSettings):
     """Supercells with an additional atom at a Voronoi site: a point that is equally far from four or more atoms."""
 
     antisite: NonNegativeFloat = 1.5
-    """Supercells with two atoms of different elements exchanged, or an atom replaced by another element of the run."""
+    """Supercells with two atoms of different elements exchanged, or one or two atoms replaced by another element of the run."""
 
     surface: NonNegativeFloat = 2.0
     """Slabs parallel to planes of low Miller indices, with all terminations; half have the same elements on both faces."""
