@@ -19,7 +19,7 @@ class StructureSource(StrictSettings):
     OUTCAR, or output of CP2K or FHI-aims. A relative path is relative to the folder of the config."""
 
     node: Annotated[str, Field(min_length=1)] | None = None
-    """PK or UUID of a StructureData or a TrajectoryData, or PK, UUID or label of a group of them."""
+    """PK or UUID of a StructureData or a TrajectoryData, or the label of a group of them."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """Name of the structures in reports; by default the chemical formula."""
