@@ -35,7 +35,7 @@ class SamplerCounts(StrictSettings):
     """Molecular dynamics of crystals at constant pressure."""
 
     vacancy: NonNegativeInt = 3
-    """Molecular dynamics of crystals with an atom missing."""
+    """Molecular dynamics of crystals with an atom missing, at constant pressure."""
 
     surface: NonNegativeInt = 3
     """Molecular dynamics of slabs."""
