@@ -66,7 +66,8 @@ class GeneratorConfig(StrictSettings):
     """Seed of all random choices: the same settings give the same structures."""
 
     max_atoms: int = Field(default=32, ge=4, le=10_000)
-    """Largest number of atoms in a cell, at least 4."""
+    """Largest number of atoms in a generated structure, at least 4. Variations of a given structure with more atoms have
+    about its size."""
 
     max_given_atoms: int = Field(default=200, ge=1, le=10_000)
     """Largest number of atoms in a structure given by `structures`. Set it to the largest size that the oracle can label."""

@@ -127,7 +127,7 @@ class ValidationConfig(StrictSettings):
     """Largest number of points of the zone boundary at which the phonons of a crystal with a large cell are compared."""
 
     max_atoms: int = Field(default=32, ge=8, le=10_000)
-    """Largest number of atoms in a cell that the oracle computes, at least 8."""
+    """Largest number of atoms in supercells and slabs that the oracle computes, at least 8; a phase itself may have more."""
 
     dynamics: DynamicsConfig = DynamicsConfig()
     """Molecular dynamics with the potential."""
