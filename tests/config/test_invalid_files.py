@@ -86,6 +86,8 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
         ("elements: [Cu]\ngenerator: {count: '300'}\n", "write the number without quotes"),
         ("elements: [Cu]\ntraining: {ridge: '.inf'}\n", "training.ridge"),
         ("elements: [Cu]\ngenerator: {volume_range: ['0.8', 1.5]}\n", "write the number without quotes"),
+        ("elements: [Cu]\ngenerator: {volume_range: [1.5, 0.8]}\n", "smallest < largest"),
+        ("elements: [Cu]\ngenerator: {variations: {volume_range: [-1.0, 1.2]}}\n", "generator.variations.volume_range"),
         ("elements: [Cu]\nexploration: {pressures: [1.0e+300]}\n", "must be between -1e+12 and 1e+12"),
         ("elements: [Cu]\nexploration: {growth: 1.0e+300}\n", "must be between -1e+12 and 1e+12"),
         ('elements: [Cu]\noracle: {parameters: {a: "\\0"}}\n', "a: '\\x00' is not allowed"),

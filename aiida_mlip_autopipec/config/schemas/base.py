@@ -56,6 +56,16 @@ def _is_directive(line: str) -> str:
 SchedulerLine = Annotated[str, Field(max_length=1000), AfterValidator(_is_directive)]
 
 
+def _is_volume_range(value: tuple[float, float]) -> tuple[float, float]:
+    if not 0.4 <= value[0] < value[1] <= 3.0:
+        raise ValueError("must be [smallest, largest] with 0.4 <= smallest < largest <= 3")
+    return value
+
+
+VolumeRange = Annotated[tuple[float, float], AfterValidator(_is_volume_range)]
+"""Smallest and largest relative volume."""
+
+
 class StrictSettings(BaseModel):
     """Base of settings models: unknown keys are errors, and instances are immutable.
 

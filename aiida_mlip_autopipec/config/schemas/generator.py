@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from .base import NonNegativeFloat, PositiveInt, Seed, StrictSettings
+from .base import NonNegativeFloat, PositiveInt, Seed, StrictSettings, VolumeRange
 from .variations import VariationConfig
 
 _COUNT_PER_ELEMENT = 300
@@ -82,7 +82,7 @@ class GeneratorConfig(StrictSettings):
     prototypes: tuple[Prototype, ...] = Field(default=("fcc", "bcc", "hcp", "sc", "diamond"), min_length=1)
     """Crystal structures to build, in addition to the reference crystal of each element (its crystal structure in ASE)."""
 
-    volume_range: tuple[float, float] = (0.75, 1.5)
+    volume_range: VolumeRange = (0.75, 1.5)
     """Smallest and largest volume, relative to the estimated equilibrium volume of the crystal; within 0.4 to 3."""
 
     max_strain: float = Field(default=0.08, ge=0.0, le=0.3)
@@ -100,10 +100,3 @@ class GeneratorConfig(StrictSettings):
     def count_for(self, elements: Sequence[str]) -> int:
         """Return the number of structures to generate for the elements."""
         return _COUNT_PER_ELEMENT * len(elements) if self.count == "auto" else self.count
-
-    @field_validator("volume_range")
-    @classmethod
-    def _ordered_and_sane(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0.4 <= value[0] < value[1] <= 3.0:
-            raise ValueError("must be [smallest, largest] with 0.4 <= smallest < largest <= 3")
-        return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .base import NonNegativeFloat, StrictSettings
+from .base import NonNegativeFloat, StrictSettings, VolumeRange
 
 
 class VariationWeights(StrictSettings):
@@ -50,8 +50,8 @@ class VariationConfig(StrictSettings):
     weights: VariationWeights = VariationWeights()
     """Shares of the kinds of variation."""
 
-    volume_range: tuple[float, float] = (0.75, 1.4)
-    """Smallest and largest volume, relative to the given crystal."""
+    volume_range: VolumeRange = (0.75, 1.4)
+    """Smallest and largest volume, relative to the given crystal; within 0.4 to 3."""
 
     max_miller_index: int = Field(default=1, ge=1, le=3)
     """Largest Miller index of the planes of slabs, 1 to 3."""
