@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.orm import Dict, InstalledCode, QueryBuilder, load_code
@@ -18,10 +17,7 @@ from ..host.computers import LOCALHOST, prepare_resources
 from ..programs.codes import ensure_code
 from .complete import complete
 from .identity import identify_calculator, identify_pw
-from .pw_inputs import DENSITY_CUTOFF_RATIO
-
-if TYPE_CHECKING:
-    from aiida_pseudo.data.pseudo import UpfData
+from .pseudopotentials import find_pseudopotentials
 
 
 def prepare_oracle(config: OracleBase, resources: ResourcesConfig, elements: Sequence[str]) -> dict[str, Any]:
@@ -62,12 +58,7 @@ def prepare_pw(
             f"resources.oracle.computer is '{resources.computer}', but oracle.code '{config.code}' is on "
             f"'{code.computer.label}': pw.x runs on the computer of its code; remove `computer`, or name another code"
         )
-    if config.pseudo_family is None:
-        pseudos = {element: _read_upf(element, config.pseudopotentials[element]) for element in elements}
-    else:
-        pseudos, config = _family_pseudos(config.pseudo_family, elements, config)
-    if config.ecutrho is None and config.ecutwfc is not None:
-        config = config.model_copy(update={"ecutrho": DENSITY_CUTOFF_RATIO * config.ecutwfc})
+    pseudos, config = find_pseudopotentials(config, elements)
     resources = resources.model_copy(update={"computer": code.computer.label})
     if resources.computer != LOCALHOST:
         resources = prepare_resources(resources)
@@ -115,45 +106,3 @@ def find_pw_code(label: str) -> InstalledCode:
 def _pw_codes() -> list[str]:
     query = QueryBuilder().append(InstalledCode, filters={"attributes.input_plugin": PW_PLUGIN})
     return sorted(code.full_label for (code,) in query.iterall())
-
-
-def _read_upf(element: str, path: Path) -> UpfData:
-    from aiida_pseudo.data.pseudo import UpfData
-
-    where = f"oracle.pseudopotentials.{element}: {path}"
-    try:
-        pseudo = UpfData.get_or_create(path.expanduser().resolve())
-    except OSError as error:
-        raise UserError(f"{where} cannot be read: {error.strerror or error}") from error
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{where} is not a valid UPF file: {str(error)[:200]}") from error
-    if pseudo.element != element:
-        raise UserError(f"{where} is a pseudopotential of {pseudo.element}, not of {element}")
-    return pseudo
-
-
-def _family_pseudos(
-    label: str, elements: Sequence[str], config: QuantumEspressoOracleConfig
-) -> tuple[dict[str, UpfData], QuantumEspressoOracleConfig]:
-    """Return the pseudopotentials of a family, and the settings with the cutoffs that it recommends."""
-    from aiida.orm import load_group
-
-    try:
-        family = load_group(label)
-        pseudos = {element: family.get_pseudo(element) for element in elements}
-    except NotExistent as error:
-        raise UserError(
-            f"oracle.pseudo_family '{label}' is not installed (see `aiida-pseudo list`); install it with "
-            "`aiida-pseudo install`, e.g. `aiida-pseudo install sssp`, or name UPF files under oracle.pseudopotentials"
-        ) from error
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"oracle.pseudo_family '{label}' cannot be used: {error}") from error
-    if config.ecutwfc is not None:
-        return pseudos, config
-    try:
-        ecutwfc, ecutrho = family.get_recommended_cutoffs(elements=tuple(elements), unit="Ry")
-    except (ValueError, AttributeError) as error:
-        raise UserError(
-            f"oracle.pseudo_family '{label}' recommends no cutoffs: give oracle.ecutwfc and oracle.ecutrho"
-        ) from error
-    return pseudos, config.model_copy(update={"ecutwfc": ecutwfc, "ecutrho": config.ecutrho or ecutrho})

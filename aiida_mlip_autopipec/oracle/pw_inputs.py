@@ -15,7 +15,7 @@ DEFAULT_MAGNETIZATION = 0.5
 """Default of `starting_magnetization` in a spin-polarised calculation, as a fraction of the valence."""
 
 DENSITY_CUTOFF_RATIO = 4.0
-"""Ratio of the cutoffs of density and wave functions, for norm-conserving pseudopotentials."""
+"""Ratio of the cutoffs of density and wave functions for norm-conserving pseudopotentials."""
 
 
 def kpoint_mesh(atoms: Atoms, distance: float) -> tuple[int, int, int]:

@@ -203,8 +203,8 @@ class QuantumEspressoOracleConfig(OracleBase):
     """Cutoff of the wave functions, in Ry; if empty, that recommended by the family."""
 
     ecutrho: PositiveFloat | None = None
-    """Cutoff of the density, in Ry; if empty, that recommended by the family if `ecutwfc` is empty too, else four times that of
-    the wave functions, which is suitable only for norm-conserving pseudopotentials."""
+    """Cutoff of the density, in Ry; if empty, its ratio to `ecutwfc` is that of the cutoffs recommended by the family, or,
+    without a recommendation, 4, or 8 if a pseudopotential is ultrasoft or PAW."""
 
     kpoints_distance: float = Field(default=0.15, gt=0.0, le=2.0)
     """Largest distance between k-points, in 1/Å (with the factor 2π), along periodic directions without vacuum."""
