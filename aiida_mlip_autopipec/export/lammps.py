@@ -64,7 +64,7 @@ def _crystal(elements: Sequence[str]) -> Atoms:
 
 
 def _pace(species: str) -> tuple[str, str, str]:
-    return "", f"pair_style pace product\npair_coeff * * {POTENTIAL}.yace {species}", ""
+    return "", f"pair_style pace\npair_coeff * * {POTENTIAL}.yace {species}", ""
 
 
 def _kokkos(species: str) -> tuple[str, str, str]:
