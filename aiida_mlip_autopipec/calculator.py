@@ -23,7 +23,7 @@ def load(potential: str | Path) -> PotentialCalculator:
     """Return the calculator of a potential.
 
     :param potential: a `.yace` file, with the `.yaml`, `.asi` and `metrics.json` of its fit in the same folder, as
-        `mlip-auto export` writes them.
+        `mlip-auto run --output` and `mlip-auto train --output` write them.
     :raises UserError: if a file is missing or cannot be read, or python-ace is not installed.
     """
     path = Path(potential)
@@ -32,7 +32,7 @@ def load(potential: str | Path) -> PotentialCalculator:
     if missing:
         raise UserError(
             f"{', '.join(missing)}: no such file. A calculator needs the files {', '.join(file.name for file in files)} "
-            "of a fit in one folder, as mlip-auto export writes them"
+            "of a fit in one folder, as `mlip-auto run --output` and `mlip-auto train --output` write them"
         )
     fast, graded = load_calculator(files[0]), load_calculator(files[1])
     graded.set_active_set(str(files[2]))

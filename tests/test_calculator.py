@@ -55,7 +55,7 @@ def test_slab_periodic_in_two_directions_equals_one_with_vacuum(fitted: Path) ->
 
 def test_error_names_missing_files(fitted: Path, tmp_path: Path) -> None:  # noqa: F811
     shutil.copy(fitted / "potential.yace", tmp_path)
-    with pytest.raises(UserError, match=r"potential\.asi.*mlip-auto export"):
+    with pytest.raises(UserError, match=r"potential\.asi.*mlip-auto run --output"):
         load(tmp_path / "potential.yace")
 
 

@@ -147,7 +147,9 @@ def _nodes_of(identifier: str) -> list[Node]:
     try:
         group: Group = load_group(label=identifier)
     except (NotExistent, MultipleObjectsError, ValueError):
-        raise ValueError(f"{shown(identifier)}: there is no node or group of this PK, UUID or label") from None
+        raise ValueError(
+            f"{shown(identifier)}: there is no node of this PK or UUID, and no group of this label"
+        ) from None
     return list(group.nodes)
 
 

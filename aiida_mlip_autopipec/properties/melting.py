@@ -29,8 +29,8 @@ class Melting(Property):
 
     The temperature of the coexistence is the melting point (Morris et al., Phys. Rev. B 49, 3109 (1994)): with the wrong
     temperature at the start one phase grows, and its latent heat changes the temperature. If a phase vanishes, another start is
-    made from the temperature that was reached. The error is the standard error of the mean of blocks; it does not include the
-    size of the cell.
+    made, at the mean of the temperatures of this start and of its end. The error is the standard error of the mean of blocks;
+    it does not include the size of the cell.
     """
 
     name = "melting"

@@ -54,7 +54,8 @@ def test_nodes_and_groups_are_read(aiida_profile: Profile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "message"), [({"node": "999999"}, "no node or group"), ({"file": "/none.cif"}, "no such file")]
+    ("item", "message"),
+    [({"node": "999999"}, "no node of this PK or UUID, and no group"), ({"file": "/none.cif"}, "no such file")],
 )
 def test_missing_files_and_nodes_are_refused(aiida_profile: Profile, item: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
