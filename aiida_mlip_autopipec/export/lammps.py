@@ -58,9 +58,9 @@ def write_lammps(files: LammpsFiles, folder: Path) -> list[str]:
 
 def _crystal(elements: Sequence[str]) -> Atoms:
     if len(elements) > 1:
-        return supercell(ordered_crystals(sorted(elements))[0].cell, MAX_ATOMS)
+        return supercell(ordered_crystals(sorted(elements))[0].atoms, MAX_ATOMS)
     prototype = reference_prototype(elements[0]) or "fcc"
-    return supercell(elemental_crystals(elements[0], (prototype,))[0].cell, MAX_ATOMS)
+    return supercell(elemental_crystals(elements[0], (prototype,))[0].atoms, MAX_ATOMS)
 
 
 def _pace(species: str) -> tuple[str, str, str]:

@@ -24,20 +24,23 @@ LATTICES = ("fcc", "bcc", "hcp")
 """Lattices of random and dilute alloys."""
 
 ORDERED = {"b1": "rocksalt", "b2": "cesiumchloride", "b3": "zincblende"}
+"""Crystal structures of ordered compounds of two elements, as ASE names them."""
+
 _ORDERED_VOLUME = {"b1": 1.14, "b2": 1.0, "b3": 1.48, "l1_0": 1.0, "l1_2": 1.0}
+"""Volume per atom of ordered compounds, relative to the mean of their elements in close packing."""
 
 
 @dataclass(frozen=True)
 class Crystal:
-    """A crystal: its name and its cell at the estimated equilibrium volume."""
+    """A crystal: its name and its structure at the estimated equilibrium volume."""
 
     name: str
-    cell: Atoms
+    atoms: Atoms
 
     @property
     def close_packed_distance(self) -> float:
         """Nearest-neighbour distance (Å) of close packing at the volume per atom of this crystal."""
-        return close_packed_distance(self.cell)
+        return close_packed_distance(self.atoms)
 
 
 @lru_cache
@@ -76,8 +79,8 @@ def elemental_crystals(element: str, prototypes: Sequence[str]) -> list[Crystal]
     names = [reference] if reference in RELATIVE_VOLUME else []
     names += [name for name in prototypes if name != reference]
     for name in names:
-        cell = bulk(element, name, a=1.0, **({"c": 1.633} if name == "hcp" else {}))
-        crystals.append(Crystal(name, _scaled(cell, volume * RELATIVE_VOLUME[name])))
+        atoms = bulk(element, name, a=1.0, **({"c": 1.633} if name == "hcp" else {}))
+        crystals.append(Crystal(name, _scaled(atoms, volume * RELATIVE_VOLUME[name])))
     return crystals
 
 
@@ -93,14 +96,14 @@ def ordered_crystals(elements: Sequence[str]) -> list[Crystal]:
             ("l1_2", [first, second, second, second]),
             ("l1_2", [second, first, first, first]),
         ):
-            cell = cubic.copy()
-            cell.symbols = symbols
-            crystals.append(_compound(name, cell))
+            atoms = cubic.copy()
+            atoms.symbols = symbols
+            crystals.append(_compound(name, atoms))
     return crystals
 
 
-def _compound(name: str, cell: Atoms) -> Crystal:
-    return Crystal(name, _at_mean_volume(cell, _ORDERED_VOLUME[name]))
+def _compound(name: str, atoms: Atoms) -> Crystal:
+    return Crystal(name, _at_mean_volume(atoms, _ORDERED_VOLUME[name]))
 
 
 def alloy_crystals(
@@ -108,12 +111,12 @@ def alloy_crystals(
 ) -> list[Crystal]:
     """Return quasi-random close-packed and bcc alloys at compositions spread over all mixtures of the elements."""
     lattices = [name for name in prototypes if name in LATTICES] or ["fcc"]
-    cells = {lattice: QuasirandomLattice(_lattice(lattice, n_atoms)) for lattice in lattices}
+    quasirandom = {lattice: QuasirandomLattice(_lattice(lattice, n_atoms)) for lattice in lattices}
     crystals = []
     for composition in compositions(elements):
-        for lattice, sites in cells.items():
-            cell = sites.arrange(_symbols(composition, sites.n_sites), random)
-            crystals.append(Crystal(f"{lattice}_alloy", _at_mean_volume(cell)))
+        for lattice, sites in quasirandom.items():
+            atoms = sites.arrange(_symbols(composition, sites.n_sites), random)
+            crystals.append(Crystal(f"{lattice}_alloy", _at_mean_volume(atoms)))
     return crystals
 
 
@@ -126,9 +129,9 @@ def dilute_crystals(elements: Sequence[str], n_atoms: int) -> list[Crystal]:
     for host, impurity in dilute_compositions(elements):
         prototype = reference_prototype(host)
         lattice = prototype if prototype in LATTICES else LATTICES[0]
-        cell = _lattice(lattice, n_atoms)
-        cell.symbols = [impurity, *[host] * (len(cell) - 1)]
-        crystals.append(Crystal(f"{lattice}_dilute", _at_mean_volume(cell)))
+        atoms = _lattice(lattice, n_atoms)
+        atoms.symbols = [impurity, *[host] * (len(atoms) - 1)]
+        crystals.append(Crystal(f"{lattice}_dilute", _at_mean_volume(atoms)))
     return crystals
 
 
@@ -136,10 +139,10 @@ def _lattice(name: str, n_atoms: int) -> Atoms:
     return supercell(bulk("Cu", name, a=1.0, **({"c": 1.633} if name == "hcp" else {})), n_atoms)
 
 
-def _at_mean_volume(cell: Atoms, factor: float = 1.0) -> Atoms:
-    """Return a cell scaled to a multiple of the mean of the estimated volumes of its atoms in close packing."""
-    volumes = [close_packed_volume(symbol) for symbol in cell.get_chemical_symbols()]
-    return _scaled(cell, float(np.mean(volumes)) * factor)
+def _at_mean_volume(atoms: Atoms, factor: float = 1.0) -> Atoms:
+    """Return a crystal scaled to a multiple of the mean of the estimated volumes of its atoms in close packing."""
+    volumes = [close_packed_volume(symbol) for symbol in atoms.get_chemical_symbols()]
+    return _scaled(atoms, float(np.mean(volumes)) * factor)
 
 
 def _symbols(composition: dict[str, float], n_atoms: int) -> list[str]:
@@ -150,33 +153,33 @@ def _symbols(composition: dict[str, float], n_atoms: int) -> list[str]:
     return (symbols + [first] * n_atoms)[:n_atoms]
 
 
-def supercell(cell: Atoms, max_atoms: int, along: Sequence[bool] | np.ndarray = (True, True, True)) -> Atoms:
+def supercell(atoms: Atoms, max_atoms: int, along: Sequence[bool] | np.ndarray = (True, True, True)) -> Atoms:
     """Return the largest supercell of at most `max_atoms` atoms obtained by doubling the shortest cell vector.
 
     :param along: whether a cell vector (3,) may be doubled.
     """
-    while np.any(along) and 2 * len(cell) <= max_atoms:
+    while np.any(along) and 2 * len(atoms) <= max_atoms:
         repeat = [1, 1, 1]
-        repeat[int(np.argmin(np.where(along, cell.cell.lengths(), np.inf)))] = 2
-        cell = cell.repeat(repeat)
-    return cell
+        repeat[int(np.argmin(np.where(along, atoms.cell.lengths(), np.inf)))] = 2
+        atoms = atoms.repeat(repeat)
+    return atoms
 
 
-def at_volume(cell: Atoms, factor: float) -> Atoms:
+def at_volume(atoms: Atoms, factor: float) -> Atoms:
     """Return a structure with its volume multiplied by a factor."""
-    scaled = cell.copy()
-    scaled.set_cell(cell.cell.array * factor ** (1 / 3), scale_atoms=True)
+    scaled = atoms.copy()
+    scaled.set_cell(atoms.cell.array * factor ** (1 / 3), scale_atoms=True)
     return scaled
 
 
-def height(cell: Atoms, axis: int) -> float:
-    """Return the height (Å) of a cell along an axis: the distance between the two faces that the axis crosses."""
-    return float(1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array)[:, axis]))
+def height(atoms: Atoms, axis: int) -> float:
+    """Return the height (Å) of the cell along an axis: the distance between the two faces that the axis crosses."""
+    return float(1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array)[:, axis]))
 
 
-def _scaled(cell: Atoms, volume_per_atom: float) -> Atoms:
-    """Return a cell scaled to a volume per atom (Å^3)."""
-    scaled = cell.copy()
-    factor = (volume_per_atom * len(cell) / cell.get_volume()) ** (1 / 3)
-    scaled.set_cell(cell.cell * factor, scale_atoms=True)
+def _scaled(atoms: Atoms, volume_per_atom: float) -> Atoms:
+    """Return a structure scaled to a volume per atom (Å^3)."""
+    scaled = atoms.copy()
+    factor = (volume_per_atom * len(atoms) / atoms.get_volume()) ** (1 / 3)
+    scaled.set_cell(atoms.cell * factor, scale_atoms=True)
     return scaled

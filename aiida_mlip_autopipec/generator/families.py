@@ -118,8 +118,8 @@ class Families:
 
     def _in_few_sizes(self, crystal: Crystal) -> Crystal:
         """Return a crystal in a cell of 2 atoms if it has one element, else of 16."""
-        pure = len(set(crystal.cell.symbols)) == 1
-        return Crystal(crystal.name, supercell(crystal.cell, 2 if pure else self._size(16)))
+        pure = len(set(crystal.atoms.symbols)) == 1
+        return Crystal(crystal.name, supercell(crystal.atoms, 2 if pure else self._size(16)))
 
     def _size(self, wanted: int) -> int:
         return min(wanted, self.config.max_atoms)
@@ -128,7 +128,7 @@ class Families:
         """Return a supercell of a random size: one of the sizes for one element, else one of :data:`MIXED_SIZES`."""
         if len(self._elements) > 1:
             sizes = self._mixed_sizes
-        return supercell(crystal.cell, self._size(int(random.choice(sizes))))
+        return supercell(crystal.atoms, self._size(int(random.choice(sizes))))
 
     @property
     def _mixed_sizes(self) -> tuple[int, ...]:
@@ -147,43 +147,43 @@ class Families:
         return in_box(Atoms(list(triple), positions=positions), "trimer")
 
     def _crystal(self, crystal: Crystal, volume: float) -> Atoms:
-        return _as_crystal(at_volume(crystal.cell, volume), crystal, "crystal")
+        return _as_crystal(at_volume(crystal.atoms, volume), crystal, "crystal")
 
     def _strained(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
-        cell = at_volume(crystal.cell, random.uniform(0.92, 1.12))
+        atoms = at_volume(crystal.atoms, random.uniform(0.92, 1.12))
         strain = random.uniform(-self.config.max_strain, self.config.max_strain, (3, 3))
-        cell.set_cell(cell.cell.array @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
-        return _as_crystal(cell, crystal, "strained")
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
+        return _as_crystal(atoms, crystal, "strained")
 
     def _rattled(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
         low, high = self.config.volume_range
-        cell = self._supercell(crystal, [4, 8, 16, 32], random)
-        cell = at_volume(cell, float(np.clip(random.normal(1.0, 0.12), low, high)))
+        atoms = self._supercell(crystal, [4, 8, 16, 32], random)
+        atoms = at_volume(atoms, float(np.clip(random.normal(1.0, 0.12), low, high)))
         amplitude = np.exp(random.uniform(np.log(0.01), np.log(self.config.max_rattle * 0.6)))
-        return _as_crystal(_rattled_atoms(cell, amplitude * crystal.close_packed_distance, random), crystal, "rattled")
+        return _as_crystal(_rattled_atoms(atoms, amplitude * crystal.close_packed_distance, random), crystal, "rattled")
 
     def _vacancy(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
-        cell = self._supercell(crystal, [8, 16, 32], random)
-        cell = at_volume(cell, random.uniform(0.9, 1.1))
-        if len(cell) > 1:
-            del cell[int(random.integers(len(cell)))]
+        atoms = self._supercell(crystal, [8, 16, 32], random)
+        atoms = at_volume(atoms, random.uniform(0.9, 1.1))
+        if len(atoms) > 1:
+            del atoms[int(random.integers(len(atoms)))]
         amplitude = random.uniform(0.005, 0.05)
-        return _as_crystal(_rattled_atoms(cell, amplitude * crystal.close_packed_distance, random), crystal, "vacancy")
+        return _as_crystal(_rattled_atoms(atoms, amplitude * crystal.close_packed_distance, random), crystal, "vacancy")
 
     def _hot(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
-        cell = self._supercell(crystal, [16, 32], random)
-        cell = at_volume(cell, random.uniform(0.9, 1.3))
+        atoms = self._supercell(crystal, [16, 32], random)
+        atoms = at_volume(atoms, random.uniform(0.9, 1.3))
         amplitude = random.uniform(0.6, 1.0) * self.config.max_rattle
-        _rattled_atoms(cell, amplitude * crystal.close_packed_distance, random)
-        push_apart(cell, random.uniform(*CLOSEST_HOT) * covalent_radii[cell.numbers])
-        return _as_crystal(cell, crystal, "hot")
+        _rattled_atoms(atoms, amplitude * crystal.close_packed_distance, random)
+        push_apart(atoms, random.uniform(*CLOSEST_HOT) * covalent_radii[atoms.numbers])
+        return _as_crystal(atoms, crystal, "hot")
 
     def _surface(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
         """Return a slab parallel to a face of the cell."""
         axis = int(random.integers(3))
-        cell = at_volume(crystal.cell, random.uniform(0.9, 1.1))
+        atoms = at_volume(crystal.atoms, random.uniform(0.9, 1.1))
         thick = MIN_SLAB_THICKNESS * random.uniform(1.0, 1.8)
-        slab = self._thick_slab(cell, axis, thick) if len(self._elements) == 1 else self._mixed_slab(cell, axis)
+        slab = self._thick_slab(atoms, axis, thick) if len(self._elements) == 1 else self._mixed_slab(atoms, axis)
         _rattled_atoms(slab, random.uniform(0.005, 0.08) * crystal.close_packed_distance, random)
         vacuum = random.uniform(*SLAB_VACUUM_RANGE)
         vectors = slab.cell.array
@@ -191,19 +191,19 @@ class Families:
         slab.set_cell(vectors, scale_atoms=False)
         return _as_crystal(slab, crystal, "surface")
 
-    def _thick_slab(self, cell: Atoms, axis: int, thickness: float) -> Atoms:
-        """Repeat a cell along an axis up to a thickness (Å), if `max_atoms` allows it."""
+    def _thick_slab(self, atoms: Atoms, axis: int, thickness: float) -> Atoms:
+        """Repeat a crystal along an axis up to a thickness (Å), if `max_atoms` allows it."""
         repeat = [1, 1, 1]
-        repeat[axis] = max(1, min(math.ceil(thickness / height(cell, axis)), self.config.max_atoms // len(cell)))
-        return cell.repeat(repeat)
+        repeat[axis] = max(1, min(math.ceil(thickness / height(atoms, axis)), self.config.max_atoms // len(atoms)))
+        return atoms.repeat(repeat)
 
-    def _mixed_slab(self, cell: Atoms, axis: int) -> Atoms:
-        """Double a cell along an axis up to the smallest thickness, then along the others up to 16 atoms."""
+    def _mixed_slab(self, atoms: Atoms, axis: int) -> Atoms:
+        """Double a crystal along an axis up to the smallest thickness, then along the others up to 16 atoms."""
         along = np.arange(3) == axis
         largest = self._size(max(self._mixed_sizes))
-        while height(cell, axis) < MIN_SLAB_THICKNESS and 2 * len(cell) <= largest:
-            cell = cell.repeat(np.where(along, 2, 1).tolist())
-        return supercell(cell, self._size(16), along=~along)
+        while height(atoms, axis) < MIN_SLAB_THICKNESS and 2 * len(atoms) <= largest:
+            atoms = atoms.repeat(np.where(along, 2, 1).tolist())
+        return supercell(atoms, self._size(16), along=~along)
 
     def _cluster(self, crystal: Crystal, random: np.random.Generator) -> Atoms:
         """Return the atoms of a crystal that are nearest to a random point, with the composition of the crystal."""
@@ -212,12 +212,12 @@ class Families:
         else:
             size = self._size(int(random.choice(self._mixed_sizes)))
         spacing = crystal.close_packed_distance * random.uniform(0.94, 1.06)
-        cell = at_volume(crystal.cell, (spacing / crystal.close_packed_distance) ** 3)
-        repeat = [2 * math.ceil(3.0 * spacing / height(cell, axis)) for axis in range(3)]
-        large = cell.repeat(repeat)
+        atoms = at_volume(crystal.atoms, (spacing / crystal.close_packed_distance) ** 3)
+        repeat = [2 * math.ceil(3.0 * spacing / height(atoms, axis)) for axis in range(3)]
+        large = atoms.repeat(repeat)
         centre = large.cell.array.sum(axis=0) / 2 + random.normal(0.0, 0.5 * spacing, 3)
         nearest = np.argsort(np.linalg.norm(large.positions - centre, axis=1), kind="stable")[:size]
-        numbers = _with_composition(large.numbers[nearest], crystal.cell.numbers, random)
+        numbers = _with_composition(large.numbers[nearest], crystal.atoms.numbers, random)
         cluster = Atoms(numbers, positions=large.positions[nearest])
         amplitude = random.uniform(0.01, 0.5 * self.config.max_rattle)
         return in_box(_rattled_atoms(cluster, amplitude * spacing, random), f"{crystal.name}_cluster")
@@ -229,10 +229,10 @@ class Families:
             # Cells of 16 atoms have the formulas of the other kinds.
             crystal = Crystal("random", supercell(random_compound(formula, random), self._size(16)))
             for number in range(RANDOM_VARIANTS):
-                cell = at_volume(crystal.cell, random.uniform(0.85, 1.2))
+                atoms = at_volume(crystal.atoms, random.uniform(0.85, 1.2))
                 amplitude = random.uniform(0.01, 0.5 * self.config.max_rattle) * (number > 0)
                 yield _as_crystal(
-                    _rattled_atoms(cell, amplitude * crystal.close_packed_distance, random), crystal, "crystal"
+                    _rattled_atoms(atoms, amplitude * crystal.close_packed_distance, random), crystal, "crystal"
                 )
 
 
@@ -251,7 +251,7 @@ def _with_composition(numbers: np.ndarray, crystal: np.ndarray, random: np.rando
 
 def _elements_and_full_mixtures(groups: Sequence[Sequence[Crystal]], n_elements: int) -> list[list[Crystal]]:
     """Return the groups with crystals of one and of all elements, without the other crystals."""
-    chosen = [[crystal for crystal in group if len(set(crystal.cell.symbols)) in (1, n_elements)] for group in groups]
+    chosen = [[crystal for crystal in group if len(set(crystal.atoms.symbols)) in (1, n_elements)] for group in groups]
     return [group for group in chosen if group]
 
 
@@ -267,15 +267,16 @@ def in_box(cluster: Atoms, family: str) -> Atoms:
     return cluster
 
 
-def _as_crystal(cell: Atoms, crystal: Crystal, kind: str) -> Atoms:
-    cell.pbc = True
-    cell.info = {"family": f"{crystal.name}_{kind}"}
-    return cell
+def _as_crystal(atoms: Atoms, crystal: Crystal, kind: str) -> Atoms:
+    atoms.pbc = True
+    atoms.info = {"family": f"{crystal.name}_{kind}"}
+    return atoms
 
 
-def _rattled_atoms(cell: Atoms, amplitude: float, random: np.random.Generator) -> Atoms:
-    cell.positions += random.normal(0.0, amplitude, cell.positions.shape)
-    return cell
+def _rattled_atoms(atoms: Atoms, amplitude: float, random: np.random.Generator) -> Atoms:
+    """Displace atoms in place, with a standard deviation (Å) along each axis; return them."""
+    atoms.positions += random.normal(0.0, amplitude, atoms.positions.shape)
+    return atoms
 
 
 def _alternating(groups: Sequence[Sequence[Crystal]], n_elements: int) -> Iterator[Crystal]:

@@ -24,7 +24,7 @@ def reference_crystals(elements: Sequence[str]) -> dict[str, Atoms]:
     found = {}
     for element in sorted(elements):
         prototype = reference_prototype(element) or "fcc"
-        found[f"{element} {prototype}"] = elemental_crystals(element, (prototype,))[0].cell
+        found[f"{element} {prototype}"] = elemental_crystals(element, (prototype,))[0].atoms
     return found
 
 

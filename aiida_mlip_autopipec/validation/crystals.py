@@ -68,10 +68,12 @@ def estimated_crystals(elements: Sequence[str], config: ValidationConfig) -> lis
     for element in sorted(elements):
         wanted = prototypes if reference_prototype(element) is not None else (*config.prototypes, "fcc")
         for crystal in elemental_crystals(element, tuple(dict.fromkeys(wanted))):
-            crystals.append(ValidationCrystal(f"{element} {crystal.name}", crystal.name, sort_by_species(crystal.cell)))
+            crystals.append(
+                ValidationCrystal(f"{element} {crystal.name}", crystal.name, sort_by_species(crystal.atoms))
+            )
     for crystal in ordered_crystals(sorted(elements)):
-        formula = crystal.cell.get_chemical_formula()
-        crystals.append(ValidationCrystal(f"{formula} {crystal.name}", crystal.name, sort_by_species(crystal.cell)))
+        formula = crystal.atoms.get_chemical_formula()
+        crystals.append(ValidationCrystal(f"{formula} {crystal.name}", crystal.name, sort_by_species(crystal.atoms)))
     return crystals
 
 
