@@ -6,11 +6,17 @@ from functools import lru_cache
 
 import numpy as np
 from ase import Atoms
+from ase.data import covalent_radii
 
 
 def close_packed_distance(atoms: Atoms) -> float:
     """Return the nearest-neighbour distance (Å) of close packing at the volume per atom of a crystal."""
     return float((2**0.5 * atoms.get_volume() / len(atoms)) ** (1 / 3))
+
+
+def keeps_distance(atoms: Atoms, fraction: float) -> bool:
+    """Return whether all distances are at least a fraction of the sum of the covalent radii."""
+    return distances_at_least(atoms, fraction * covalent_radii[atoms.numbers])
 
 
 def distances_at_least(atoms: Atoms, radii: np.ndarray) -> bool:

@@ -19,13 +19,17 @@ from ase.geometry import cellpar_to_cell
 from ..dataset.apportion import round_to_sum
 from .compositions import compositions
 from .crystals import close_packed_volume
-from .distances import distances_at_least, image_shifts
+from .distances import image_shifts, keeps_distance
 
 _SPECIAL_COORDINATES = np.array((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75))
 """Fractional coordinates of symmetry axes and planes."""
 
 _SPECIAL_FRACTION = 0.6
+"""Probability that a coordinate is special."""
+
 _MAX_SITES = 3
+"""Largest number of orbits of a random crystal without a given formula."""
+
 _MISSES = 6
 """Number of consecutive sites that do not fit into a formula, after which another space group is tried."""
 
@@ -37,6 +41,8 @@ _MIN_DISTANCE = 0.75
 
 _ATTEMPTS = 5000
 _N_GROUPS, _N_SETTINGS = 230, 530
+"""Numbers of space groups, and of their settings in spglib (Hall numbers)."""
+
 _PRIMITIVE = {
     "P": np.eye(3),
     "A": ((1, 0, 0), (0, 0.5, -0.5), (0, 0.5, 0.5)),
@@ -96,6 +102,9 @@ def random_compound(formula: Mapping[str, int], random: np.random.Generator) -> 
 
 class _Sites:
     """Atoms in a cell, to which equivalent atoms are added as long as none are too close.
+
+    Unlike :func:`~.distances.distances_at_least`, only the distances of one atom of each orbit are checked: by symmetry, those
+    of the others are the same.
 
     :param cell: primitive vectors (3, 3) in Å.
     :param symbols: the elements that may be added.
@@ -198,8 +207,9 @@ def _filled(
 ) -> Atoms | None:
     """Return a crystal of the orbits in a random cell that the group allows, or None if atoms are too close."""
     names = [symbol for symbol, orbit in zip(symbols, orbits, strict=True) for _ in orbit]
-    cell = Atoms(names, scaled_positions=np.concatenate(orbits), cell=_random_cell(group, names, random), pbc=True)
-    return cell if _keeps_distance(cell) else None
+    vectors = _random_cell(group, names, random)
+    crystal = Atoms(names, scaled_positions=np.concatenate(orbits), cell=vectors, pbc=True)
+    return crystal if keeps_distance(crystal, _MIN_DISTANCE) else None
 
 
 def _random_cell(group: int, symbols: Sequence[str], random: np.random.Generator) -> np.ndarray:
@@ -207,10 +217,6 @@ def _random_cell(group: int, symbols: Sequence[str], random: np.random.Generator
     vectors = _operations(group)[2] @ cellpar_to_cell(_lattice_parameters(group, random))
     volume = sum(close_packed_volume(symbol) for symbol in symbols) * random.uniform(*_VOLUME_RANGE)
     return np.asarray(vectors * (volume / abs(np.linalg.det(vectors))) ** (1 / 3))
-
-
-def _keeps_distance(cell: Atoms) -> bool:
-    return distances_at_least(cell, _MIN_DISTANCE * covalent_radii[cell.numbers])
 
 
 def _lattice_parameters(group: int, random: np.random.Generator) -> list[float]:

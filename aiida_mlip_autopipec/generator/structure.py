@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers, covalent_radii
+from ase.data import atomic_numbers
 
 from ..config.schemas.generator import GeneratorConfig
 from ..dataset.apportion import round_to_sum
-from .distances import distances_at_least
+from .distances import keeps_distance
 from .families import Families, in_box
 
 _ATTEMPTS = 200
@@ -108,11 +108,6 @@ class StructureGenerator:
             "min_distance_fraction allows: lower min_distance_fraction, max_rattle or max_strain, or raise the smallest volume "
             "of volume_range"
         )
-
-
-def keeps_distance(atoms: Atoms, fraction: float) -> bool:
-    """Return whether all distances are at least a fraction of the sum of the covalent radii."""
-    return distances_at_least(atoms, fraction * covalent_radii[atoms.numbers])
 
 
 def free_atoms(elements: Sequence[str]) -> list[Atoms]:

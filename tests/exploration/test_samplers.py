@@ -12,7 +12,7 @@ from ase.build import bulk, fcc111
 from aiida_mlip_autopipec.config.schemas.exploration import ExplorationConfig, SamplerCounts
 from aiida_mlip_autopipec.exploration.samplers import divide_among_jobs, make_samplers
 from aiida_mlip_autopipec.generator.crystals import supercell
-from aiida_mlip_autopipec.generator.structure import keeps_distance
+from aiida_mlip_autopipec.generator.distances import keeps_distance
 
 from .conftest import only
 

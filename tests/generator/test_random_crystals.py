@@ -9,8 +9,9 @@ import pytest
 from ase import Atoms
 
 from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
+from aiida_mlip_autopipec.generator.distances import keeps_distance
 from aiida_mlip_autopipec.generator.random_crystals import _operations, formulas, random_compound, random_crystal
-from aiida_mlip_autopipec.generator.structure import StructureGenerator, keeps_distance
+from aiida_mlip_autopipec.generator.structure import StructureGenerator
 
 
 def group_of(cell: Atoms) -> int:

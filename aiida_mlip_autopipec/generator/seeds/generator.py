@@ -10,7 +10,8 @@ from ase import Atoms
 
 from ...config.schemas.generator import GeneratorConfig
 from ...dataset.dimension import dimensionality_of
-from ..structure import StructureGenerator, free_atoms, keeps_distance
+from ..distances import keeps_distance
+from ..structure import StructureGenerator, free_atoms
 from .variations import SUITABLE, Variations
 
 _ATTEMPTS = 200

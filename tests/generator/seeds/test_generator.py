@@ -11,10 +11,10 @@ from aiida_mlip_autopipec.config.schemas.generator import GeneratorConfig
 from aiida_mlip_autopipec.config.schemas.structures import StructureSource
 from aiida_mlip_autopipec.dataset.dimension import dimensionality_of
 from aiida_mlip_autopipec.dataset.seeds import prepare_seeds
+from aiida_mlip_autopipec.generator.distances import keeps_distance
 from aiida_mlip_autopipec.generator.seeds.crystals import voronoi_sites
 from aiida_mlip_autopipec.generator.seeds.cuts import miller_planes
 from aiida_mlip_autopipec.generator.seeds.generator import SeedGenerator
-from aiida_mlip_autopipec.generator.structure import keeps_distance
 
 
 def seeds_of(atoms: Atoms, name: str = "mine", **source: object) -> list[Atoms]:
