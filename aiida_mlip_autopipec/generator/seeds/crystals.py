@@ -16,8 +16,8 @@ _SIZES = (4, 8, 16, 32)
 
 
 def neighbour_distance(atoms: Atoms) -> float:
-    """Return the shortest distance (Å) between two atoms, periodic images included; 2.5 if there is none below 6 Å."""
-    return float(neighbor_list("d", atoms, 6.0).min(initial=6.0)) if len(atoms) else 2.5
+    """Return the shortest distance (Å) between two atoms, periodic images included; 6 if there is none below 6 Å."""
+    return float(neighbor_list("d", atoms, 6.0).min(initial=6.0))
 
 
 def strained(atoms: Atoms, largest: float, along: np.ndarray, random: np.random.Generator) -> Atoms:
