@@ -16,6 +16,9 @@ MIN_VACUUM_GAP = 5.5
 _IN_DIAMETERS = 1.5
 """Smallest such gap in units of the largest covalent diameter: stretched crystals of large atoms have wide gaps, too."""
 
+BOX_MARGIN = 7.0
+"""Space (Å) around molecules and clusters on every side of their box."""
+
 _BY_N_DIRECTIONS: tuple[Dimensionality, ...] = ("molecule", "chain", "slab", "crystal")
 
 
@@ -37,12 +40,12 @@ def in_periodic_cell(atoms: Atoms, vacuum: float) -> Atoms:
 
     :param vacuum: in Å, on each side.
     """
-    cell = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    periodic = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     if not atoms.pbc.all():
-        cell.cell[~atoms.pbc] = 0.0
-        cell.center(vacuum=vacuum, axis=tuple(np.flatnonzero(~atoms.pbc).tolist()))
-        cell.pbc = True
-    return cell
+        periodic.cell[~atoms.pbc] = 0.0
+        periodic.center(vacuum=vacuum, axis=tuple(np.flatnonzero(~atoms.pbc).tolist()))
+        periodic.pbc = True
+    return periodic
 
 
 def _gap(atoms: Atoms, axis: int) -> float:

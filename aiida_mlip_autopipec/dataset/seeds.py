@@ -10,6 +10,7 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 
 from ..config.schemas.structures import StructureSource
+from .dimension import BOX_MARGIN
 from .repair import UnusableError, repair
 from .trajectory import sort_by_species
 
@@ -68,7 +69,7 @@ def _prepared(atoms: Atoms, origin: str, max_atoms: int, warn: Callable[[str], o
         raise ValueError(f"{origin}: {overlap}")
     usable = repaired.atoms
     if not usable.pbc.any():
-        usable.center(vacuum=7.0)
+        usable.center(vacuum=BOX_MARGIN)
     return sort_by_species(usable)
 
 

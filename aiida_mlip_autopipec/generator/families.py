@@ -12,6 +12,7 @@ from ase.data import atomic_numbers, covalent_radii
 
 from ..config.schemas.generator import GeneratorConfig
 from ..dataset.apportion import round_to_sum
+from ..dataset.dimension import BOX_MARGIN
 from .crystals import (
     Crystal,
     alloy_crystals,
@@ -24,9 +25,6 @@ from .crystals import (
 )
 from .distances import push_apart
 from .random_crystals import formulas, random_compound
-
-BOX_MARGIN = 7.0
-"""Space (Å) around a cluster on every side of its box."""
 
 MAX_DIMER_DISTANCE = 6.5
 """Longest distance (Å) in a dimer, beyond the usual cutoffs."""
@@ -260,7 +258,7 @@ def _radii_sum(first: str, second: str) -> float:
 
 
 def in_box(cluster: Atoms, family: str) -> Atoms:
-    """Center a cluster in a non-periodic box with vacuum around it."""
+    """Center a cluster in a box that is not periodic, and set its family, in place; return it."""
     cluster.center(vacuum=BOX_MARGIN)
     cluster.pbc = False
     cluster.info = {"family": family}

@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from ...config.schemas.generator import GeneratorConfig
-from ...dataset.dimension import connected_directions, dimensionality_of
+from ...dataset.dimension import BOX_MARGIN, connected_directions, dimensionality_of
 from ..crystals import at_volume
 from . import crystals, cuts, molecules
 
@@ -20,9 +20,6 @@ SUITABLE = {
     "molecule": ("rattle", "hot", "stretch", "pair"),
 }
 """Kinds of variation of a crystal, slab, chain or molecule."""
-
-_BOX = 7.0
-"""Space (Å) around molecules and clusters on every side of their box."""
 
 _Make = Callable[[Atoms, np.random.Generator], Atoms | None]
 
@@ -119,6 +116,6 @@ class Variations:
     def _boxed(self, atoms: Atoms, seed: Atoms | None = None) -> Atoms:
         """Put a cluster or a molecule into a box that is not periodic; leave variations of a periodic `seed`."""
         if seed is None or not seed.pbc.any():
-            atoms.center(vacuum=_BOX)
+            atoms.center(vacuum=BOX_MARGIN)
             atoms.pbc = False
         return atoms
