@@ -35,8 +35,8 @@ from ..selection.workchain import SelectionWorkChain
 from ..training.workchain import OUTPUTS, PaceTrainWorkChain
 from ..validation.job import LABELS, evaluation_job
 from .one_shot import OneShotWorkChain
-from .validated import ValidatedRun
-from .with_teacher import declare_teacher, prior_of
+from .run_with_teacher import declare_teacher, prior_of
+from .run_with_validation import RunWithValidation
 
 MAX_FAILED_ROUNDS = 2
 """Maximum number of consecutive rounds in which all labels fail."""
@@ -45,7 +45,7 @@ CUTOFF_GROWTH = 2.0
 """Growth factor of the dataset after which the cutoff is optimised again instead of taken from the last fit."""
 
 
-class ActiveLearningWorkChain(WithWorkarounds, ValidatedRun):
+class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
     """Makes a potential from elements and a reference method by active learning."""
 
     @classmethod

@@ -30,8 +30,8 @@ from .learning_state import learning_state
 from .one_shot import OneShotWorkChain
 from .own_data import OwnDataWorkChain
 from .potentials import Potential, run_of
+from .run_with_teacher import config_of_teacher_run
 from .structures import phases_of, previous_seeds, seed_trajectories
-from .with_teacher import config_of_teacher_run
 
 logger = logging.getLogger(__name__)
 

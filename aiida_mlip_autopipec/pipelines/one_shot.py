@@ -19,11 +19,11 @@ from ..programs.calcfunctions import failed_and_uncached
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from ..selection.workchain import SelectionWorkChain
-from .fitted import FittedRun
-from .with_teacher import RunWithTeacher
+from .run_with_fit import RunWithFit
+from .run_with_teacher import RunWithTeacher
 
 
-class OneShotWorkChain(WithWorkarounds, RunWithTeacher, FittedRun):
+class OneShotWorkChain(WithWorkarounds, RunWithTeacher, RunWithFit):
     """Makes a potential from elements and a reference method without active learning."""
 
     @classmethod

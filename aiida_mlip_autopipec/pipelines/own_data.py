@@ -9,10 +9,10 @@ from ..config.schemas.pipeline import TrainingRunConfig
 from ..config.schemas.training import TrainingConfig
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.settings import validates
-from .fitted import FittedRun
+from .run_with_fit import RunWithFit
 
 
-class OwnDataWorkChain(WithWorkarounds, FittedRun):
+class OwnDataWorkChain(WithWorkarounds, RunWithFit):
     """Fits a potential to labelled structures of the user."""
 
     @classmethod

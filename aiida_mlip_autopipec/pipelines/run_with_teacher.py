@@ -17,7 +17,7 @@ from ..oracle.workchain import LabellingWorkChain
 from ..programs.submit_once import submit_once
 from ..provenance.calls import TEACH
 from ..training.workchain import PaceTrainWorkChain
-from .validated import ValidatedRun
+from .run_with_validation import RunWithValidation
 
 
 def config_of_teacher_run(config: PipelineConfig) -> PipelineConfig:
@@ -76,7 +76,7 @@ def declare_teacher(spec: ProcessSpec) -> None:
     )
 
 
-class RunWithTeacher(ValidatedRun):
+class RunWithTeacher(RunWithValidation):
     """Base class of a run with a `PipelineConfig` that a teacher may start.
 
     The teacher's fit is a run of the same WorkChain (`type(self)`), with the teacher as its oracle.

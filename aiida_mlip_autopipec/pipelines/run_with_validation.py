@@ -13,12 +13,12 @@ from ..validation.workchain import ValidationWorkChain
 from .structures import phases_of
 
 
-class ValidatedRun(WorkChain):
+class RunWithValidation(WorkChain):
     """Base class of runs with a `PipelineConfig` that may validate their potential."""
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
-        """Declare the inputs that all runs have."""
+        """Declare the input of the user's structures; the phases among them are validated too."""
         super().define(spec)
         spec.input_namespace(
             "seeds",

@@ -17,7 +17,7 @@ from ..programs.submit_once import submit_once
 from ..training.workchain import PaceTrainWorkChain
 
 
-class FittedRun(WorkChain):
+class RunWithFit(WorkChain):
     """Base class of runs that curate a dataset, `ctx.dataset`, and fit a potential to it."""
 
     @classmethod
