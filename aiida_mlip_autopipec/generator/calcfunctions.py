@@ -12,26 +12,26 @@ from ..config.schemas.generator import GeneratorConfig
 from ..config.schemas.selection import SelectionConfig
 from ..dataset.frame_files import POOL, pool_file
 from ..dataset.trajectory import all_frames, to_trajectories
-from .seeds.generator import SeedGenerator
 from .structure import StructureGenerator
+from .variations.generator import VariationGenerator
 
 
 @calcfunction
 def generate_structures(
-    elements: List, count: Int, settings: Dict, selection: Dict | None = None, **seeds: TrajectoryData
+    elements: List, count: Int, settings: Dict, selection: Dict | None = None, **given: TrajectoryData
 ) -> dict[str, Data] | ExitCode:
     """Generate `count` structures of the elements, or a pool from which to select `count`.
 
     :param settings: a :class:`GeneratorConfig` as dictionary.
     :param selection: a :class:`SelectionConfig` as dictionary; without it no pool is generated.
-    :param seeds: the user's structures, see :class:`~.seeds.generator.SeedGenerator`.
+    :param given: the user's structures, see :class:`~.variations.generator.VariationGenerator`.
     :returns: one unlabelled trajectory for each formula and periodicity, or the `pool` as one file; exit status 310 if the
         settings cannot be met.
     """
     config = GeneratorConfig.model_validate(settings.get_dict())
     pool = None if selection is None else SelectionConfig.model_validate(selection.get_dict())
     try:
-        structures = _generate(config, elements.get_list(), count.value, pool, seeds)
+        structures = _generate(config, elements.get_list(), count.value, pool, given)
     except ValueError as error:
         return ExitCode(310, f"no structures generated: {error}")
     return dict(to_trajectories(structures)) if pool is None else {POOL: pool_file(structures)}
@@ -42,11 +42,11 @@ def _generate(
     elements: list[str],
     count: int,
     pool: SelectionConfig | None,
-    seeds: Mapping[str, TrajectoryData],
+    given: Mapping[str, TrajectoryData],
 ) -> list[Atoms]:
-    if seeds:
-        from_seeds = SeedGenerator(config, elements, all_frames(seeds))
-        return from_seeds.generate(count) if pool is None else from_seeds.generate_pool(count, pool.pool, pool.block)
+    if given:
+        from_given = VariationGenerator(config, elements, all_frames(given))
+        return from_given.generate(count) if pool is None else from_given.generate_pool(count, pool.pool, pool.block)
     generator = StructureGenerator(config)
     if pool is None:
         return generator.generate(elements, count)

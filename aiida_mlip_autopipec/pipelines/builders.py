@@ -18,8 +18,8 @@ from ..dataset.frame_files import labelled_file
 from ..dataset.intake import check_stored
 from ..dataset.library import OWN_METHOD, find_datasets, load_dataset
 from ..dataset.trajectory import METHOD, all_frames
-from ..generator.seeds.generator import SeedGenerator
 from ..generator.structure import StructureGenerator
+from ..generator.variations.generator import VariationGenerator
 from ..host.computers import prepare_resources
 from ..oracle.identity import IDENTITY, unknown_warning
 from ..oracle.prepare import prepare_oracle
@@ -31,7 +31,7 @@ from .one_shot import OneShotWorkChain
 from .own_data import OwnDataWorkChain
 from .potentials import Potential, run_of
 from .run_with_teacher import config_of_teacher_run
-from .structures import phases_of, previous_seeds, seed_trajectories
+from .structures import given_trajectories, phases_of, previous_given
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +45,16 @@ def build_one_shot(
     :param warn: called with each warning about the initial dataset.
     :raises UserError: if a computer, code, pseudopotential or the initial dataset is missing or cannot be used.
     """
-    seeds = seed_trajectories(config.structures, config.generator, config.elements, warn)
-    _check_generator(config, config.generator.count_for(config.elements), seeds, "generator.count")
+    given = given_trajectories(config.structures, config.generator, config.elements, warn)
+    _check_generator(config, config.generator.count_for(config.elements), given, "generator.count")
     trainer = prepare_resources(config.resources.trainer)
     builder = OneShotWorkChain.get_builder()
     builder.oracle = _prepare_oracle(config, warn)
     builder.trainer.resources = Dict(trainer.model_dump(mode="json"))
     builder.trainer.code = ensure_code("pace_train")
     builder.config = Dict(config.model_dump(mode="json"))
-    if seeds:
-        builder.seeds = seeds
+    if given:
+        builder.seeds = given
     if config.selection.method != "none":
         builder.selector = ensure_code("select_structures")
     if config.teacher is not None:
@@ -85,13 +85,13 @@ def build_learning(
         raise UserError(
             "selection: 'none' is only for `mlip-auto run` and `submit`; `learn` needs d_optimal or farthest_point"
         )
-    seeds = previous_seeds(previous, config) or seed_trajectories(
+    given = previous_given(previous, config) or given_trajectories(
         config.structures, config.generator, config.elements, warn
     )
-    _check_generator(config, config.learning.start_for(config.elements), seeds, "learning.start")
+    _check_generator(config, config.learning.start_for(config.elements), given, "learning.start")
     builder = ActiveLearningWorkChain.get_builder()
-    if seeds:
-        builder.seeds = seeds
+    if given:
+        builder.seeds = given
     builder.oracle = _prepare_oracle(config, warn)
     builder.trainer.resources = Dict(prepare_resources(config.resources.trainer).model_dump(mode="json"))
     builder.trainer.code = ensure_code("pace_train")
@@ -138,12 +138,12 @@ def _prepare_teacher(config: PipelineConfig, method: dict[str, Any], warn: Calla
     return {"oracle": inputs, "explorer": ensure_code("explore_structures")}
 
 
-def _check_generator(config: PipelineConfig, count: int, seeds: dict[str, TrajectoryData], setting: str) -> None:
+def _check_generator(config: PipelineConfig, count: int, given: dict[str, TrajectoryData], setting: str) -> None:
     """Raise an error, with the setting that gives the number of structures, if they cannot be generated."""
     try:
         StructureGenerator(config.generator).check(config.elements, count)
-        if seeds:
-            SeedGenerator(config.generator, config.elements, all_frames(seeds)).check(count)
+        if given:
+            VariationGenerator(config.generator, config.elements, all_frames(given)).check(count)
     except ValueError as error:
         raise UserError(f"{setting}: {error}") from error
 
@@ -245,8 +245,8 @@ def _phases(
     potential: Potential, config: PipelineConfig, more: Sequence[StructureSource], warn: Callable[[str], object]
 ) -> dict[str, TrajectoryData]:
     """Return the phases of a config, from the run that made the potential if it has the same structures, and more phases."""
-    stored = previous_seeds(run_of(potential.file), config)
+    stored = previous_given(run_of(potential.file), config)
     own = [] if stored else [source for source in config.structures if source.role == "phase"]
     sources = [*own, *(source.model_copy(update={"role": "phase"}) for source in more)]
-    read = seed_trajectories(sources, config.generator, config.elements, warn)
+    read = given_trajectories(sources, config.generator, config.elements, warn)
     return {**phases_of(stored), **{f"read_{label}": node for label, node in read.items()}}

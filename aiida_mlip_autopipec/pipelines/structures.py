@@ -1,4 +1,4 @@
-"""The user's structures of a run: from files and nodes to the inputs of its processes."""
+"""The given structures of a run: from files and nodes to the inputs of its processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..config.schemas.pipeline import PipelineConfig
 from ..config.schemas.structures import StructureSource
 from ..dataset.dimension import dimensionality_of
 from ..dataset.files.geometry import read_geometries
-from ..dataset.seeds import prepare_seeds
+from ..dataset.given_structures import prepare_given
 from ..dataset.species import elements_of
 from ..dataset.trajectory import to_atoms, to_trajectories
 
@@ -29,8 +29,8 @@ def _ignore(_line: str) -> None:
     """Ignore a warning that was given before."""
 
 
-def load_seeds(sources: Sequence[StructureSource], config: GeneratorConfig, warn: Warn = _ignore) -> list[Atoms]:
-    """Return the user's structures, see :func:`~..dataset.seeds.prepare_seeds`.
+def load_given(sources: Sequence[StructureSource], config: GeneratorConfig, warn: Warn = _ignore) -> list[Atoms]:
+    """Return the user's structures, see :func:`~..dataset.given_structures.prepare_given`.
 
     :raises UserError: naming source, frame and site of a structure that cannot be used.
     """
@@ -38,53 +38,53 @@ def load_seeds(sources: Sequence[StructureSource], config: GeneratorConfig, warn
     for source in sources:
         try:
             frames, origins = _frames_of(source)
-            seeds = prepare_seeds(frames, source, max_atoms=config.max_given_atoms, origins=origins, warn=warn)
-            found += _checked(seeds, source)
+            given = prepare_given(frames, source, max_atoms=config.max_given_atoms, origins=origins, warn=warn)
+            found += _checked(given, source)
         except ValueError as error:
             raise UserError(f"structures: {error}") from error
     return found
 
 
-def _checked(seeds: list[Atoms], source: StructureSource) -> list[Atoms]:
+def _checked(given: list[Atoms], source: StructureSource) -> list[Atoms]:
     """Return structures after checking that phases are crystals.
 
     :raises ValueError: naming the structure that is none.
     """
     if source.role == "phase":
-        for atoms in seeds:
+        for atoms in given:
             if (kind := dimensionality_of(atoms)) != "crystal":
                 raise ValueError(
                     f"{atoms.info['origin']}: is a {kind}, but a phase must be a crystal; give it the role 'seed' or 'as_is'"
                 )
-    return seeds
+    return given
 
 
-def seed_trajectories(
+def given_trajectories(
     sources: Sequence[StructureSource], config: GeneratorConfig, elements: Sequence[str], warn: Warn = _ignore
 ) -> dict[str, TrajectoryData]:
     """Return the user's structures as unstored trajectories by label.
 
-    :raises UserError: as :func:`load_seeds`; also if they have an element that is not among those of the run.
+    :raises UserError: as :func:`load_given`; also if they have an element that is not among those of the run.
     """
-    seeds = load_seeds(sources, config, warn)
-    for atoms in seeds:
+    given = load_given(sources, config, warn)
+    for atoms in given:
         foreign = sorted(set(atoms.get_chemical_symbols()) - set(elements))
         if foreign:
             raise UserError(
                 f"structures: {atoms.info['origin']}: has {', '.join(foreign)}, not among the elements of the run "
                 f"({', '.join(elements)})"
             )
-    return to_trajectories(seeds)
+    return to_trajectories(given)
 
 
-def phases_of(seeds: Mapping[str, TrajectoryData]) -> dict[str, TrajectoryData]:
+def phases_of(given: Mapping[str, TrajectoryData]) -> dict[str, TrajectoryData]:
     """Return the trajectories with a structure of the role `phase`."""
     return {
-        label: node for label, node in seeds.items() if any(atoms.info["role"] == "phase" for atoms in to_atoms(node))
+        label: node for label, node in given.items() if any(atoms.info["role"] == "phase" for atoms in to_atoms(node))
     }
 
 
-def previous_seeds(previous: WorkChainNode | None, config: PipelineConfig) -> dict[str, TrajectoryData]:
+def previous_given(previous: WorkChainNode | None, config: PipelineConfig) -> dict[str, TrajectoryData]:
     """Return the stored structures of a run that is continued with the same structures; their files are not needed again."""
     if previous is None or "seeds" not in previous.inputs:
         return {}
@@ -116,7 +116,7 @@ def with_structures(content: dict[str, Any], files: Iterable[Path], folder: Path
         except ValidationError:
             # The settings are invalid; their own validation gives the error.
             return completed
-        completed["elements"] = elements_of(load_seeds(sources, generator))
+        completed["elements"] = elements_of(load_given(sources, generator))
     return completed
 
 

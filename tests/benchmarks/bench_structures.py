@@ -127,9 +127,9 @@ def pool_of(start: str, labels: int, folder: Path) -> list[Atoms]:
     from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
     from aiida_mlip_autopipec.config.schemas.structures import StructureSource
     from aiida_mlip_autopipec.dataset.files.geometry import read_geometries
-    from aiida_mlip_autopipec.dataset.seeds import prepare_seeds
-    from aiida_mlip_autopipec.generator.seeds.generator import SeedGenerator
+    from aiida_mlip_autopipec.dataset.given_structures import prepare_given
     from aiida_mlip_autopipec.generator.structure import StructureGenerator
+    from aiida_mlip_autopipec.generator.variations.generator import VariationGenerator
 
     config = PipelineConfig(elements=ELEMENTS, generator={"count": labels})
     times, block = config.selection.pool, config.selection.block
@@ -139,8 +139,8 @@ def pool_of(start: str, labels: int, folder: Path) -> list[Atoms]:
     for name, atoms in phases().items():
         path = folder / f"{name}.cif"
         write(path, atoms)
-        seeds += prepare_seeds(read_geometries(path), StructureSource(file=str(path), name=name), max_atoms=200)
-    return SeedGenerator(config.generator, ELEMENTS, seeds).generate_pool(labels, times, block)
+        seeds += prepare_given(read_geometries(path), StructureSource(file=str(path), name=name), max_atoms=200)
+    return VariationGenerator(config.generator, ELEMENTS, seeds).generate_pool(labels, times, block)
 
 
 def fitted(start: str, labels: int, cutoff: float | None, folder: Path) -> tuple[Any, dict[str, float]]:

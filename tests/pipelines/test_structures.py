@@ -17,7 +17,7 @@ from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.config.schemas.structures import StructureSource
 from aiida_mlip_autopipec.dataset.trajectory import all_frames
 from aiida_mlip_autopipec.pipelines.builders import build_one_shot
-from aiida_mlip_autopipec.pipelines.structures import load_seeds, with_structures
+from aiida_mlip_autopipec.pipelines.structures import load_given, with_structures
 from aiida_mlip_autopipec.provenance.queries import trace
 from aiida_mlip_autopipec.report.collect import collect
 
@@ -48,7 +48,7 @@ def test_nodes_and_groups_are_read(aiida_profile: Profile) -> None:
     group.add_nodes(node)
     for identifier in (node.pk, node.uuid, "my phases"):
         config = PipelineConfig(elements=["Al"], structures=[{"node": identifier, "role": "phase"}])
-        (atoms,) = load_seeds(config.structures, GENERATOR)
+        (atoms,) = load_given(config.structures, GENERATOR)
         assert node.uuid in atoms.info["origin"]
         assert atoms.info["role"] == "phase"
 
@@ -59,7 +59,7 @@ def test_nodes_and_groups_are_read(aiida_profile: Profile) -> None:
 )
 def test_missing_files_and_nodes_are_refused(aiida_profile: Profile, item: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        load_seeds(PipelineConfig(elements=["Al"], structures=[item]).structures, GENERATOR)
+        load_given(PipelineConfig(elements=["Al"], structures=[item]).structures, GENERATOR)
 
 
 def test_an_element_outside_the_run_is_refused(aiida_profile: Profile, tmp_path: Path) -> None:
@@ -78,4 +78,4 @@ def test_a_phase_must_be_a_crystal(aiida_profile: Profile, tmp_path: Path) -> No
     write(tmp_path / "water.xyz", molecule("H2O"))
     source = StructureSource(file=str(tmp_path / "water.xyz"), role="phase")
     with pytest.raises(UserError, match=r"water\.xyz, frame 0: is a molecule, but a phase must be a crystal"):
-        load_seeds([source], GENERATOR)
+        load_given([source], GENERATOR)

@@ -12,31 +12,32 @@ from ...config.schemas.generator import GeneratorConfig
 from ...dataset.dimension import dimensionality_of
 from ..distances import keeps_distance
 from ..structure import StructureGenerator, free_atoms
-from .variations import SUITABLE, Variations
+from .kinds import SUITABLE, Variations
 
 _ATTEMPTS = 200
 
 
-class SeedGenerator:
-    """Generates structures from seeds; equal settings and seeds give equal structures.
+class VariationGenerator:
+    """Generates structures from given ones; equal settings and given structures give equal structures.
 
-    :param seeds: structures whose info has `seed` (their name), `origin`, `role` and `weight`.
+    :param given: the given structures, whose info has `seed` (their name), `origin`, `role` and `weight`.
     """
 
-    def __init__(self, config: GeneratorConfig, elements: Sequence[str], seeds: Sequence[Atoms]) -> None:
-        self._config, self._elements, self._seeds = config, sorted(elements), list(seeds)
-        self._varied = [atoms for atoms in seeds if atoms.info.get("role") != "as_is" and atoms.info.get("weight", 1.0)]
+    def __init__(self, config: GeneratorConfig, elements: Sequence[str], given: Sequence[Atoms]) -> None:
+        self._config, self._elements, self._given = config, sorted(elements), list(given)
+        # `as_is` structures are labelled, not varied.
+        self._varied = [atoms for atoms in given if atoms.info.get("role") != "as_is" and atoms.info.get("weight", 1.0)]
 
     def check(self, count: int) -> None:
         """Check the number of structures.
 
         :raises ValueError: if the free atoms and the given structures are not fewer than `count`.
         """
-        fixed = len(self._elements) + len(self._seeds)
+        fixed = len(self._elements) + len(self._given)
         if count <= fixed:
             raise ValueError(
                 f"{count} structures, but at least {fixed + 1} are needed: the free atom of each element "
-                f"({len(self._elements)}), the given structures ({len(self._seeds)}), and one structure more"
+                f"({len(self._elements)}), the given structures ({len(self._given)}), and one structure more"
             )
 
     def generate(self, count: int) -> list[Atoms]:
@@ -46,7 +47,7 @@ class SeedGenerator:
         """
         self.check(count)
         varied = self._number_varied(count)
-        others = count - len(self._seeds) - varied
+        others = count - len(self._given) - varied
         variations = self._variations()
         return [
             *(
@@ -54,7 +55,7 @@ class SeedGenerator:
                 if others == len(self._elements)
                 else StructureGenerator(self._config).generate(self._elements, others)
             ),
-            *(atoms.copy() for atoms in self._seeds),
+            *(atoms.copy() for atoms in self._given),
             *(next(variations) for _ in range(varied)),
         ]
 
@@ -63,14 +64,14 @@ class SeedGenerator:
         self.check(count)
         varied = self._number_varied(count)
         blocks = math.ceil(count / block)
-        others = count - len(self._seeds) - varied
+        others = count - len(self._given) - varied
         if others == len(self._elements):
             pool = [_in_block(atoms, 0) for atoms in free_atoms(self._elements)]
         else:
             pool = StructureGenerator(self._config).generate_pool(
                 self._elements, others, pool_ratio, max(1, math.ceil(others / blocks))
             )
-        pool += [_in_block(atoms.copy(), 0) for atoms in self._seeds]
+        pool += [_in_block(atoms.copy(), 0) for atoms in self._given]
         variations = self._variations()
         for number in range(blocks):
             share = varied * (number + 1) // blocks - varied * number // blocks
@@ -80,37 +81,39 @@ class SeedGenerator:
     def _number_varied(self, count: int) -> int:
         if not self._varied:
             return 0
-        free = count - len(self._elements) - len(self._seeds)
+        free = count - len(self._elements) - len(self._given)
         # StructureGenerator makes the free atoms and at least one more structure; with a share of 1 it is not used.
         return free if self._config.seed_share == 1.0 else min(round(self._config.seed_share * free), free - 1)
 
     def _variations(self) -> Iterator[Atoms]:
-        """Yield variations without end: seeds by their weights, and for each seed its kinds by theirs."""
+        """Yield variations without end: given structures by their weights, and for each its kinds by theirs."""
         maker = Variations(self._config, self._elements, self._varied)
-        seeds = _in_proportion([float(atoms.info.get("weight", 1.0)) for atoms in self._varied])
+        turns = _in_proportion([float(atoms.info.get("weight", 1.0)) for atoms in self._varied])
         kinds = [self._kinds_of(atoms) for atoms in self._varied]
         randoms = [np.random.default_rng([self._config.seed, number]) for number in range(len(self._varied))]
-        for number in seeds:
+        for number in turns:
             yield self._valid(maker, self._varied[number], kinds[number], randoms[number])
 
-    def _kinds_of(self, seed: Atoms) -> Iterator[str]:
+    def _kinds_of(self, given: Atoms) -> Iterator[str]:
         weights = self._config.variations.weights.model_dump()
-        names = [name for name in SUITABLE[dimensionality_of(seed)] if weights[name]]
+        names = [name for name in SUITABLE[dimensionality_of(given)] if weights[name]]
         if not names:
-            raise ValueError(f"{seed.info['seed']}: all variations of a {dimensionality_of(seed)} have the weight zero")
+            raise ValueError(
+                f"{given.info['seed']}: all variations of a {dimensionality_of(given)} have the weight zero"
+            )
         return (names[index] for index in _in_proportion([weights[name] for name in names]))
 
-    def _valid(self, maker: Variations, seed: Atoms, kinds: Iterator[str], random: np.random.Generator) -> Atoms:
+    def _valid(self, maker: Variations, given: Atoms, kinds: Iterator[str], random: np.random.Generator) -> Atoms:
         """Return the next variation with at least one atom and without distances below the shortest allowed one."""
         for _ in range(_ATTEMPTS):
             kind = next(kinds)
-            atoms = maker.make(kind, seed, random)
+            atoms = maker.make(kind, given, random)
             if atoms is not None and len(atoms) and keeps_distance(atoms, self._config.min_distance_fraction):
                 atoms = atoms[np.argsort(atoms.get_chemical_symbols(), kind="stable")]
-                atoms.info = {"family": f"{seed.info['seed']}_{kind}", "origin": seed.info["origin"]}
+                atoms.info = {"family": f"{given.info['seed']}_{kind}", "origin": given.info["origin"]}
                 return atoms
         raise ValueError(
-            f"{seed.info['origin']}: in each of {_ATTEMPTS} variations, two atoms are closer than min_distance_fraction "
+            f"{given.info['origin']}: in each of {_ATTEMPTS} variations, two atoms are closer than min_distance_fraction "
             "allows: lower min_distance_fraction, max_rattle or max_strain"
         )
 

@@ -1,4 +1,4 @@
-"""The user's own structures to start from: prepared, checked, and named by where they come from."""
+"""Given structures, which are the user's own to start from: prepared, checked, and named by where they come from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHORTEST = 0.5
 """Atoms of the user's structures that are closer than this fraction of the sum of their covalent radii overlap."""
 
 
-def prepare_seeds(
+def prepare_given(
     frames: Sequence[Atoms],
     source: StructureSource,
     *,

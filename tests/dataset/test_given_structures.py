@@ -11,7 +11,7 @@ from ase.io import write
 
 from aiida_mlip_autopipec.config.schemas.structures import StructureSource
 from aiida_mlip_autopipec.dataset.files.geometry import read_geometries
-from aiida_mlip_autopipec.dataset.seeds import prepare_seeds
+from aiida_mlip_autopipec.dataset.given_structures import prepare_given
 from aiida_mlip_autopipec.dataset.trajectory import to_atoms, to_trajectories
 
 ROCKSALT = """data_MgO
@@ -86,12 +86,12 @@ def test_error_names_the_file_that_cannot_be_read(tmp_path: Path, name: str, con
 )
 def test_structures_that_cannot_be_labelled_are_refused(atoms: Atoms, message: str) -> None:
     with pytest.raises(ValueError, match=rf"a\.cif, frame 0.*{message}"):
-        prepare_seeds([atoms], StructureSource(file="a.cif"), max_atoms=200)
+        prepare_given([atoms], StructureSource(file="a.cif"), max_atoms=200)
 
 
 def test_a_slab_of_mixed_periodicity_gets_vacuum() -> None:
     lines: list[str] = []
-    (slab,) = prepare_seeds(
+    (slab,) = prepare_given(
         [fcc111("Cu", (1, 1, 3), vacuum=2.0)], StructureSource(file="s.xyz"), max_atoms=9, warn=lines.append
     )
     assert slab.pbc.all()
@@ -99,8 +99,8 @@ def test_a_slab_of_mixed_periodicity_gets_vacuum() -> None:
 
 
 def test_origin_role_and_weight_survive_storage(aiida_profile: object) -> None:
-    seeds = prepare_seeds([bulk("Cu")], StructureSource(file="cu.cif", role="phase", weight=2.0), max_atoms=9)
-    (trajectory,) = to_trajectories([*seeds, bulk("Cu")]).values()
+    given = prepare_given([bulk("Cu")], StructureSource(file="cu.cif", role="phase", weight=2.0), max_atoms=9)
+    (trajectory,) = to_trajectories([*given, bulk("Cu")]).values()
     first, second = to_atoms(trajectory)
-    assert first.info == {**seeds[0].info, "origin": "Cu: cu.cif, frame 0"}
+    assert first.info == {**given[0].info, "origin": "Cu: cu.cif, frame 0"}
     assert "origin" not in second.info
