@@ -10,7 +10,7 @@ from ase import Atoms
 
 from ..config.schemas.properties import ConductivitySettings
 from ..validation.phonons import IMAGINARY, to_ase, to_phonopy
-from .crystals import labels, repeats
+from .crystals import evaluated, repeats
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 
 _DISPLACEMENT = 0.03
@@ -96,7 +96,7 @@ def _forces(cells: list[Any], calculator: Any) -> np.ndarray:
     """Return the forces (c, n, 3) in eV/Å of supercells without their mean; zero for those left out by a cutoff of pairs."""
     size = max(len(cell) for cell in cells if cell is not None)
     displaced = {str(number): to_ase(cell) for number, cell in enumerate(cells) if cell is not None}
-    found = labels(displaced, calculator)
+    found = evaluated(displaced, calculator)
     forces = np.zeros((len(cells), size, 3))
     for number, atoms in found.items():
         force = atoms.get_forces()

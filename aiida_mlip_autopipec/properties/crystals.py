@@ -16,7 +16,8 @@ from ..validation.crystals import ValidationCrystal
 from ..validation.symmetry import standard_primitive
 from .model import NotComputableError
 
-_TOO_MANY_STEPS = 1000
+_MAX_STEPS = 1000
+"""Maximum number of steps of a relaxation of positions."""
 
 
 def reference_crystals(elements: Sequence[str]) -> dict[str, Atoms]:
@@ -53,8 +54,8 @@ def relax_positions(atoms: Atoms, calculator: Any, max_force: float) -> Atoms:
     relaxed = atoms.copy()
     relaxed.calc = calculator
     with FIRE(relaxed, logfile=None) as optimiser:
-        if not optimiser.run(fmax=max_force, steps=_TOO_MANY_STEPS):
-            raise NotComputableError(f"the relaxation of atoms did not converge in {_TOO_MANY_STEPS} steps")
+        if not optimiser.run(fmax=max_force, steps=_MAX_STEPS):
+            raise NotComputableError(f"the relaxation of atoms did not converge in {_MAX_STEPS} steps")
     return relaxed
 
 
@@ -71,8 +72,8 @@ def energy(atoms: Atoms, calculator: Any) -> float:
     return value
 
 
-def labels(structures: Mapping[str, Atoms], calculator: Any) -> dict[str, Atoms]:
-    """Return structures with energies, forces and stresses, as the properties of the validation take them."""
+def evaluated(structures: Mapping[str, Atoms], calculator: Any) -> dict[str, Atoms]:
+    """Return structures with the energies, forces and stresses of a calculator, as the validation takes labels."""
     labelled = {}
     for name, atoms in structures.items():
         copy = atoms.copy()
@@ -82,20 +83,20 @@ def labels(structures: Mapping[str, Atoms], calculator: Any) -> dict[str, Atoms]
     return labelled
 
 
-def supercell(cell: Atoms, min_length: float) -> Atoms:
-    """Return the supercell of which no vector is shorter than a length (Å)."""
-    return cell.repeat(repeats(cell, min_length))
+def supercell(atoms: Atoms, min_length: float) -> Atoms:
+    """Return the smallest supercell of which no vector is shorter than a length (Å)."""
+    return atoms.repeat(repeats(atoms, min_length))
 
 
-def repeats(cell: Atoms, min_length: float) -> tuple[int, int, int]:
-    """Return the repetitions of a cell along its vectors after which none is shorter than a length (Å)."""
-    first, second, third = (math.ceil(min_length / length - 1e-6) for length in cell.cell.lengths())
+def repeats(atoms: Atoms, min_length: float) -> tuple[int, int, int]:
+    """Return the repetitions along the cell vectors after which none is shorter than a length (Å)."""
+    first, second, third = (math.ceil(min_length / length - 1e-6) for length in atoms.cell.lengths())
     return first, second, third
 
 
-def validation_crystal(name: str, cell: Atoms) -> ValidationCrystal:
+def validation_crystal(name: str, atoms: Atoms) -> ValidationCrystal:
     """Return a crystal in the form that the validation uses."""
-    return ValidationCrystal(name, "", cell)
+    return ValidationCrystal(name, "", atoms)
 
 
 def element_energies(structures: Mapping[str, Atoms], calculator: Any) -> dict[str, float]:

@@ -21,6 +21,7 @@ _MELTING_ENERGY = 0.012
 elements, 0.024 for lithium."""
 
 _STRAIN = 0.005
+"""Relative change of the lattice parameters for the estimate of the bulk modulus."""
 
 
 def estimated_melting_point(crystal: Atoms, calculator: Any) -> float:
@@ -30,9 +31,9 @@ def estimated_melting_point(crystal: Atoms, calculator: Any) -> float:
     """
     pressures = []
     for factor in (1 - _STRAIN, 1 + _STRAIN):
-        cell = scaled(crystal, factor)
-        cell.calc = calculator
-        pressures.append(-float(np.mean(cell.get_stress()[:3])))
+        strained = scaled(crystal, factor)
+        strained.calc = calculator
+        pressures.append(-float(np.mean(strained.get_stress()[:3])))
     modulus = (pressures[0] - pressures[1]) / (6 * _STRAIN)
     if not modulus > 0:
         raise NotComputableError("the bulk modulus of the crystal is not positive")

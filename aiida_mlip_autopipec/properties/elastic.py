@@ -11,7 +11,7 @@ from ase import Atoms, units
 from ..config.schemas.properties import ElasticSettings
 from ..validation.elastic import ElasticConstants
 from ..validation.symmetry import cartesian_rotations, independent_constants, symmetrised
-from .crystals import labels, validation_crystal
+from .crystals import evaluated, validation_crystal
 from .model import Property, Result, Value
 
 
@@ -28,7 +28,7 @@ class Elastic(Property):
         """Return the independent constants (GPa), relaxed and clamped, and averages of Voigt, Reuss and Hill."""
         crystal = structures[name]
         constants = ElasticConstants(validation_crystal(name, crystal))
-        found = labels(constants.structures(), calculator)
+        found = evaluated(constants.structures(), calculator)
         rotations = cartesian_rotations(crystal)
         relaxed, clamped = (
             symmetrised(constants.tensor(found, relaxed=flag) / units.GPa, rotations) for flag in (True, False)

@@ -10,7 +10,7 @@ from ase import Atoms
 from ..config.schemas.properties import LatticeSettings
 from ..validation.equation_of_state import LENGTH_STEP, CrystalCurves
 from ..validation.symmetry import conventional, symmetry_of
-from .crystals import labels, validation_crystal
+from .crystals import evaluated, validation_crystal
 from .model import Line, Panel, Plot, Property, Result, Value
 
 FIRST_CUBIC = 195
@@ -27,15 +27,15 @@ class Lattice(Property):
 
     def measure(self, name: str, structures: Mapping[str, Atoms], calculator: Any) -> Result:
         """Return a, b, c (Å) and angles (only a if cubic), volume, energy, bulk modulus (GPa), and the curve."""
-        cell = structures[name]
+        crystal = structures[name]
         n_each_side = max(3, round(self.settings.max_strain / LENGTH_STEP))
-        curves = CrystalCurves([validation_crystal(name, cell)], {"": name}, n_each_side)
-        measured = curves.measure(labels(curves.structures(), calculator))
+        curves = CrystalCurves([validation_crystal(name, crystal)], {"": name}, n_each_side)
+        measured = curves.measure(evaluated(curves.structures(), calculator))
         modulus = next(quantity for quantity in measured.quantities if quantity.kind == "bulk_modulus")
-        lengths, angles = conventional(cell).cell.lengths(), conventional(cell).cell.angles()
-        own = cell.copy()
+        lengths, angles = conventional(crystal).cell.lengths(), conventional(crystal).cell.angles()
+        own = crystal.copy()
         own.calc = calculator
-        symmetry = symmetry_of(cell)
+        symmetry = symmetry_of(crystal)
         values = [Value("space group", symmetry.international, "")]
         if symmetry.number >= FIRST_CUBIC:
             values.append(Value("a", float(lengths[0]), "Å"))
@@ -43,8 +43,8 @@ class Lattice(Property):
             values += [Value(key, float(length), "Å") for key, length in zip("abc", lengths, strict=True)]
             values += [Value(key, float(angle), "°") for key, angle in zip(("α", "β", "γ"), angles, strict=True)]
         values += [
-            Value("volume", cell.get_volume() / len(cell), "Å^3/atom"),
-            Value("energy", own.get_potential_energy() / len(cell), "eV/atom"),
+            Value("volume", crystal.get_volume() / len(crystal), "Å^3/atom"),
+            Value("energy", own.get_potential_energy() / len(crystal), "eV/atom"),
             Value("bulk modulus", modulus.value, "GPa"),
         ]
         plots = [

@@ -19,6 +19,8 @@ _HOT, _ABOVE_MELTING = 3.0, 1.2
 """Temperatures relative to the estimated melting point, at which a crystal melts fast, and of the liquid."""
 
 _EVERY, _BIN = 20, 0.05
+"""Steps between two samples, and width (Å) of the bins of g(r)."""
+
 _G_PER_CM3 = 1.66053906660
 """g/cm^3 per u/Å^3."""
 
@@ -62,13 +64,13 @@ class Liquid(Property):
         return Result(self.name, name, values, [plot], [f"{len(atoms)} atoms"])
 
 
-def grown(cell: Atoms, n_atoms: int) -> Atoms:
+def grown(atoms: Atoms, n_atoms: int) -> Atoms:
     """Return the smallest supercell, of shape as cubic as possible, with at least `n_atoms` atoms."""
-    while len(cell) < n_atoms:
+    while len(atoms) < n_atoms:
         copies = [1, 1, 1]
-        copies[int(np.argmin(cell.cell.lengths()))] = 2
-        cell = cell.repeat(copies)
-    return cell
+        copies[int(np.argmin(atoms.cell.lengths()))] = 2
+        atoms = atoms.repeat(copies)
+    return atoms
 
 
 def radial_distribution(atoms: Atoms, radius: float) -> np.ndarray:

@@ -20,6 +20,8 @@ _HOT = 2.5
 """Temperature, relative to that of the start, at which one half melts."""
 
 _EVERY = 20
+"""Steps between two records of the temperature."""
+
 _CRYSTALLINE = 0.3
 """An atom that moves by less than this part of the interatomic distance between two times is crystalline."""
 

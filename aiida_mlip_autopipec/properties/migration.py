@@ -16,7 +16,8 @@ from ..validation.symmetry import conventional, sites_of
 from .crystals import relax_positions, supercell
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 
-_STEPS = 500
+_MAX_STEPS = 500
+"""Maximum number of steps of the relaxation of a path."""
 
 
 class Migration(Property):
@@ -56,8 +57,8 @@ class Migration(Property):
         for image in images:
             image.calc = calculator
         with FIRE(band, logfile=None) as optimiser:
-            if not optimiser.run(fmax=self.settings.max_force, steps=_STEPS):
-                raise NotComputableError(f"the nudged elastic band did not converge in {_STEPS} steps")
+            if not optimiser.run(fmax=self.settings.max_force, steps=_MAX_STEPS):
+                raise NotComputableError(f"the nudged elastic band did not converge in {_MAX_STEPS} steps")
         steps = [np.linalg.norm(b.positions - a.positions) for a, b in pairwise(images)]
         energies = np.array([image.get_potential_energy() for image in images])
         return np.concatenate([[0.0], np.cumsum(steps)]), energies

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from ..config.schemas.properties import PhononSettings
 from ..validation.phonons import Displacements
-from .crystals import labels, repeats
+from .crystals import evaluated, repeats
 from .model import Line, NotComputableError, Panel, Plot, Property, Result, Value
 
 ACOUSTIC = 1e-3
@@ -21,10 +21,10 @@ _IMAGINARY = -0.05
 """Frequency (THz) below which a mode counts as imaginary: above are numerical errors at the zone centre."""
 
 
-def force_constants(cell: Atoms, calculator: Any, min_length: float) -> Any:
+def force_constants(crystal: Atoms, calculator: Any, min_length: float) -> Any:
     """Return a `Phonopy` object with the force constants of a crystal."""
-    displacements = Displacements(cell, np.diag(repeats(cell, min_length)), "displaced")
-    return displacements.with_forces(labels(displacements.structures(), calculator))
+    displacements = Displacements(crystal, np.diag(repeats(crystal, min_length)), "displaced")
+    return displacements.with_forces(evaluated(displacements.structures(), calculator))
 
 
 class Phonons(Property):

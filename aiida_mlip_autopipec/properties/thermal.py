@@ -14,8 +14,8 @@ from .crystals import energy, relax_positions
 from .model import Line, Panel, Plot, Property, Result, Value
 from .phonons import ACOUSTIC, force_constants
 
-_ROOM = 300.0
-_STEP = 10.0
+_ROOM, _STEP = 300.0, 10.0
+"""Temperature (K) of the listed values, and step (K) of the curves."""
 
 
 class ThermalExpansion(Property):
@@ -62,15 +62,15 @@ class ThermalExpansion(Property):
         temperatures = np.arange(0.0, settings.max_temperature + 3 * _STEP, _STEP)
         volumes, energies, columns = [], [], []
         for strain in np.linspace(-settings.max_strain / 2, settings.max_strain, settings.volumes):
-            cell = scaled(crystal, 1 + float(strain))
-            if len(cell) > 1:
-                cell = relax_positions(cell, calculator, 1e-3)
-            phonopy = force_constants(cell, calculator, settings.min_length)
+            strained = scaled(crystal, 1 + float(strain))
+            if len(strained) > 1:
+                strained = relax_positions(strained, calculator, 1e-3)
+            phonopy = force_constants(strained, calculator, settings.min_length)
             phonopy.run_mesh(settings.mesh)
             phonopy.run_thermal_properties(temperatures=temperatures, cutoff_frequency=ACOUSTIC)
             columns.append(phonopy.get_thermal_properties_dict())
-            volumes.append(cell.get_volume())
-            energies.append(energy(cell, calculator))
+            volumes.append(strained.get_volume())
+            energies.append(energy(strained, calculator))
         free, entropy, heat = (
             np.array([c[key] for c in columns]).T for key in ("free_energy", "entropy", "heat_capacity")
         )
