@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .errors import ProgramError
 
 MARGIN = 30.0
-"""A program stops itself at least this long (s) before the end of its walltime, or 2 % of a long walltime."""
+"""A program stops itself this long (s) before the end of its walltime: at most half of a short walltime, 2 % of a long one."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,15 @@ class Deadline:
     def has_passed(self) -> bool:
         """Return whether the deadline has passed."""
         return time.monotonic() > self.at
+
+    def remaining(self) -> float:
+        """Return the remaining seconds, negative after the deadline."""
+        return self.at - time.monotonic()
+
+    def limit(self, seconds: float | None = None) -> float | None:
+        """Return the shorter of a time limit (s) and the remaining time, at least 0; None if both are unlimited."""
+        shorter = min(self.remaining(), math.inf if seconds is None else seconds)
+        return None if math.isinf(shorter) else max(shorter, 0.0)
 
     def check(self, step: str) -> None:
         """Raise an error if the deadline has passed.

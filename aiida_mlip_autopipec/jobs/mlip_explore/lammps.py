@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,7 +167,6 @@ class Lammps:
             boxed.center(vacuum=1.0)
         write(folder / _START, boxed, format="lammps-data", specorder=_species(atoms), masses=True)
         (folder / _INPUT).write_text(lammps_input(atoms, sampler, self.limits, self.commands))
-        left = max(0.0, self.deadline.at - time.monotonic())
         process = subprocess.Popen(
             [self.program, "-in", _INPUT, "-log", _LOG, "-screen", "none"],
             cwd=folder,
@@ -182,7 +179,7 @@ class Lammps:
             preexec_fn=_die_with_parent,
         )
         try:
-            status = process.wait(None if math.isinf(left) else left)
+            status = process.wait(self.deadline.limit())
         except subprocess.TimeoutExpired as error:
             raise self.deadline.error(str(sampler)) from error
         finally:

@@ -7,17 +7,17 @@ import platform
 import ase
 import numpy as np
 from ase import Atoms
+from mlip_common.deadline import Deadline
 from mlip_common.errors import log
 
-from .clock import Clock
 from .outcome import Outcome
 from .records import Records
 from .worker import Worker
 
 
-def label_all(structures: list[Atoms], method: dict, seconds_per_structure: float | None, clock: Clock) -> dict:
+def label_all(structures: list[Atoms], method: dict, seconds_per_structure: float | None, deadline: Deadline) -> dict:
     """Label all structures that have no recorded result; return the summary."""
-    run = _Run(structures, method, seconds_per_structure, clock)
+    run = _Run(structures, method, seconds_per_structure, deadline)
     try:
         run.label_batches()
         run.label_each()
@@ -36,10 +36,10 @@ def label_all(structures: list[Atoms], method: dict, seconds_per_structure: floa
 class _Run:
     """Labels the structures of a job that have no recorded result, by a worker that is replaced when it crashes or hangs."""
 
-    def __init__(self, structures: list[Atoms], method: dict, seconds: float | None, clock: Clock) -> None:
-        self._structures, self._method, self._seconds, self._clock = structures, method, seconds, clock
+    def __init__(self, structures: list[Atoms], method: dict, seconds: float | None, deadline: Deadline) -> None:
+        self._structures, self._method, self._seconds, self._deadline = structures, method, seconds, deadline
         self._worker: Worker | None = None
-        self.records = Records(clock)
+        self.records = Records(deadline)
         self.unavailable = ""
         self.out_of_time = False
 
@@ -59,7 +59,7 @@ class _Run:
             if worker is None:
                 return
             seconds = None if self._seconds is None else self._seconds * len(batch)
-            outcomes = worker.label_batch([self._structures[index] for index in batch], self._clock.limit(seconds))
+            outcomes = worker.label_batch([self._structures[index] for index in batch], self._deadline.limit(seconds))
             if outcomes is None:
                 return
             if isinstance(outcomes, Outcome):
@@ -78,8 +78,8 @@ class _Run:
             worker = self._ready_worker()
             if worker is None:
                 return
-            outcome = worker.label(index, self._structures[index], self._clock.limit(self._seconds))
-            if outcome.failure == "timeout" and self._clock.remaining() <= 0:
+            outcome = worker.label(index, self._structures[index], self._deadline.limit(self._seconds))
+            if outcome.failure == "timeout" and self._deadline.remaining() <= 0:
                 # The walltime ended before the limit of the structure: it is left for the next job.
                 self.out_of_time = True
                 return
@@ -93,12 +93,12 @@ class _Run:
 
     def _ready_worker(self) -> Worker | None:
         """Return a worker with a calculator; None if there is no time left, or the calculator cannot be created."""
-        if self.unavailable or self.out_of_time or self._clock.remaining() <= 0:
+        if self.unavailable or self.out_of_time or self._deadline.remaining() <= 0:
             self.out_of_time |= not self.unavailable
             return None
         if self._worker is None:
             self._worker = Worker(self._method)
-            outcome = self._worker.started(self._clock.limit(None))
+            outcome = self._worker.started(self._deadline.limit())
             if outcome.failure:
                 self.out_of_time = outcome.failure == "timeout"
                 self.unavailable = "" if self.out_of_time else outcome.reason

@@ -11,9 +11,9 @@ from pathlib import Path
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.trajectory import Trajectory
+from mlip_common.deadline import Deadline
 from mlip_common.errors import log
 
-from .clock import Clock
 from .outcome import Outcome
 
 LABELS_FILE, FAILURES_FILE = Path("labels.traj"), Path("failures.jsonl")
@@ -25,9 +25,9 @@ POLL_SECONDS = 1.0
 """Time between two checks while waiting."""
 
 
-def wait_for_space(clock: Clock) -> None:
+def wait_for_space(deadline: Deadline) -> None:
     """Wait while the disk is full, at most :data:`DISK_SECONDS`: a label that cannot be written is lost."""
-    until = time.monotonic() + min(DISK_SECONDS, clock.remaining())
+    until = time.monotonic() + min(DISK_SECONDS, deadline.remaining())
     while time.monotonic() < until:
         disk = os.statvfs(".")
         # Some network file systems report no sizes.
@@ -39,8 +39,8 @@ def wait_for_space(clock: Clock) -> None:
 class Records:
     """The files of finished structures; each result is appended immediately."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
         self.labelled = self._read_labels()
         self.failed = self._read_failures()
 
@@ -62,7 +62,7 @@ class Records:
 
     def add(self, index: int, atoms: Atoms, outcome: Outcome) -> None:
         """Record the result of a structure."""
-        wait_for_space(self._clock)
+        wait_for_space(self._deadline)
         if outcome.failure:
             self.failed.add(index)
             with FAILURES_FILE.open("a") as handle:
