@@ -15,7 +15,11 @@ from mlip_common.errors import log
 from mlip_common.potential import largest_grade
 
 _RECORDS = 100
+"""Approximate number of records of a run."""
+
 _FRICTION = 0.02
+"""1/fs"""
+
 _HOTTEST = 50.0
 """Temperature, relative to the target, at which a run is stopped."""
 

@@ -15,19 +15,21 @@ SMALLEST, LARGEST, STEP = 0.8, 1.25, 0.015
 """Range of the lattice parameter, relative to the estimate, and logarithmic step."""
 
 _MAX_FORCE, _MAX_STEPS = 0.002, 300
+"""Largest force (eV/Å) at which a relaxation ends, and its maximum number of steps."""
+
 _MAX_STRAIN = 0.15
 """Largest strain of a relaxed cell: with a larger strain, the crystal has transformed into another structure."""
 
 
-def find_minimum(cell: Atoms, calculator: object) -> tuple[float, float] | None:
-    """Return the lattice parameter at the minimum, relative to that of the cell, and the energy (eV/atom), or None.
+def find_minimum(crystal: Atoms, calculator: object) -> tuple[float, float] | None:
+    """Return the lattice parameter at the minimum, relative to that at the start, and the energy (eV/atom), or None.
 
     The shape of the cell is fixed. Of several minima it returns the nearest to the estimate.
     """
 
     def energy(factor: float) -> float:
-        atoms = cell.copy()
-        atoms.set_cell(cell.cell * factor, scale_atoms=True)
+        atoms = crystal.copy()
+        atoms.set_cell(crystal.cell * factor, scale_atoms=True)
         atoms.calc = calculator
         return float(atoms.get_potential_energy()) / len(atoms)
 
@@ -45,23 +47,23 @@ def find_minimum(cell: Atoms, calculator: object) -> tuple[float, float] | None:
     return float(found.x), float(found.fun)
 
 
-def relax(cell: Atoms, factor: float, calculator: object) -> Atoms | None:
+def relax(crystal: Atoms, factor: float, calculator: object) -> Atoms | None:
     """Return a crystal with relaxed cell and positions, in the symmetry at the start, or None if it does not converge.
 
-    :param factor: lattice parameter at the start, relative to that of the cell.
+    :param factor: lattice parameter at which the relaxation starts, relative to that of `crystal`.
     """
-    atoms = cell.copy()
-    atoms.set_cell(cell.cell * factor, scale_atoms=True)
+    atoms = crystal.copy()
+    atoms.set_cell(crystal.cell * factor, scale_atoms=True)
     atoms.calc = calculator
     start = atoms.cell.array.copy()
     try:
         with BFGS(FrechetCellFilter(atoms), logfile=None) as optimiser:
             converged = optimiser.run(fmax=_MAX_FORCE, steps=_MAX_STEPS)
     except (ValueError, RuntimeError, FloatingPointError, np.linalg.LinAlgError) as error:
-        log(f"{cell.info.get('family')}: the relaxation failed: {error}")
+        log(f"{crystal.info.get('family')}: the relaxation failed: {error}")
         return None
     strain = np.linalg.solve(start, atoms.cell.array) - np.eye(3)
     if not converged or not np.isfinite(strain).all() or np.abs(strain).max() > _MAX_STRAIN:
-        log(f"{cell.info.get('family')}: the relaxation does not converge near the given crystal")
+        log(f"{crystal.info.get('family')}: the relaxation does not converge near the given crystal")
         return None
     return atoms

@@ -1,4 +1,4 @@
-"""Energies, forces, stresses and extrapolation grades of structures."""
+"""Energies, forces, stresses and extrapolation grades of structures by the potential."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mlip_common.errors import log
 from mlip_common.potential import largest_grade
 
 
-def label_all(structures: Sequence[Atoms], calculator: Any, graded: bool) -> dict[str, np.ndarray]:
-    """Evaluate structures; values that cannot be computed are NaN.
+def predict(structures: Sequence[Atoms], calculator: Any, graded: bool) -> dict[str, np.ndarray]:
+    """Evaluate the potential on structures; values that cannot be computed are NaN.
 
     :returns: `energies` (s,) eV; `forces` (all atoms, 3) eV/Å, structures concatenated; `stresses` (s, 6) eV/Å^3, NaN
         where a structure is not periodic; `grades` (s,), the largest extrapolation grade of its atoms, NaN if not `graded`.
