@@ -17,7 +17,9 @@ from ase.build import bulk
 from ase.io.trajectory import Trajectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mlip_common.errors import ProgramError
 from mlip_select.basis import generic_basis
+from mlip_select.greedy import REQUIRED
 from mlip_select.select import select
 from mlip_select.settings import METHODS, SelectionSettings
 
@@ -210,3 +212,9 @@ def test_wrong_structures_are_explained(copper: list[Atoms], tmp_path: Path) -> 
         assert not (tmp_path / "selection.json").exists()
     (tmp_path / "candidates.traj").write_text("nothing")
     run_script(tmp_path, {"count": 2})
+
+
+def test_candidates_that_are_all_known_are_explained(copper: list[Atoms]) -> None:
+    crystals = [atoms for atoms in copper if atoms.info["family"] not in REQUIRED][:2]
+    with pytest.raises(ProgramError, match="none of the 2 candidates differs from the known structures"):
+        chosen(crystals, 1, known=crystals)

@@ -26,7 +26,7 @@ def select(
 ) -> dict[str, Any]:
     """Select structures and return the content of :data:`SELECTION`.
 
-    :raises ProgramError: of the kind `bad_input`, if a structure cannot be used.
+    :raises ProgramError: of the kind `bad_input`, if a structure cannot be used, or no candidate is new.
     """
     if not candidates:
         raise ProgramError("bad_input", "there are no candidates")
@@ -63,6 +63,8 @@ def select(
         settings.per_block,
         settings.representative,
     )
+    if not selected:
+        raise ProgramError("bad_input", f"none of the {len(candidates)} candidates differs from the known structures")
     log(
         f"{len(selected)} selected; score of the last {selected[-1].score:.3g}, "
         f"of the best remaining candidate {max(left.values(), default=0):.3g}"
