@@ -19,7 +19,11 @@ CHUNK = 20
 
 @dataclass(frozen=True)
 class Descriptors:
-    """Descriptors of the atoms of each element, (n, m) in single precision, and their mean over all atoms (all m,)."""
+    """Descriptors of the atoms of a structure.
+
+    :ivar environments: for each element, the m functions of its n atoms, (n, m) in single precision.
+    :ivar mean: their mean over all atoms, for the functions of all elements, one element after the other.
+    """
 
     environments: tuple[np.ndarray, ...]
     mean: np.ndarray

@@ -60,9 +60,10 @@ def select_greedily(
     """
     selected: list[Selected] = []
     duplicates = _Duplicates(known, len(candidates.keys))
-    by_score, at_random = (_Queue(candidates, score, duplicates, at_random=drawn) for drawn in (False, True))
+    by_score, at_random = (_Queue(candidates, score, duplicates, at_random=flag) for flag in (False, True))
 
     def take(queue: _Queue, reason: str) -> bool:
+        """Select the next structure of a queue; return whether there was one."""
         found = queue.pop()
         if found is not None:
             duplicates.add(candidates.means[found[0]])
@@ -71,23 +72,23 @@ def select_greedily(
 
     def fill(most: int) -> None:
         """Select by score and at random in turn, so that a larger number only adds structures."""
-        drawn = by = 0
+        n_random = n_by_score = 0
         while len(selected) < most:
-            if drawn + 1 <= representative * (drawn + by + 1):
-                drawn += 1
+            if n_random + 1 <= representative * (n_random + n_by_score + 1):
+                n_random += 1
                 is_left = take(at_random, "random")
             else:
-                by += 1
+                n_by_score += 1
                 is_left = take(by_score, score.reason)
             if not is_left:
                 break
 
     blocks = sorted(set(candidates.blocks))
     for number, block in enumerate(blocks, start=1):
-        in_block = [index for index, of in enumerate(candidates.blocks) if of == block]
-        for kind in REQUIRED:
+        in_block = [index for index, its_block in enumerate(candidates.blocks) if its_block == block]
+        for family in REQUIRED:
             required = _Queue(candidates, score)
-            required.put(index for index in in_block if candidates.families[index] == kind)
+            required.put(index for index in in_block if candidates.families[index] == family)
             while len(selected) < count and take(required, "required"):
                 pass
         others = [index for index in in_block if candidates.families[index] not in REQUIRED]
