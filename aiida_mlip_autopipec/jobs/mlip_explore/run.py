@@ -33,7 +33,12 @@ ALL_STEPS, RELAXED = "all_steps", "relaxed"
 
 @dataclass(frozen=True)
 class SamplerResult:
-    """The result of a sampler; records and frames have `stop_reason` under the key `ended`, as stored nodes do."""
+    """The result of a sampler.
+
+    :ivar stop_reason: such as :data:`ALL_STEPS`; records and frames have it under the key `ended`, as stored nodes do.
+    :ivar reason: the stop reason in words.
+    :ivar steps: number of finished steps.
+    """
 
     sampler: Sampler
     stop_reason: str

@@ -10,7 +10,13 @@ import numpy as np
 from ase import Atoms
 from mlip_common.errors import ProgramError
 
-KINDS = ("md", "melt_quench", "deformation", "relaxation")
+NEEDED = {
+    "md": ("temperature", "timestep"),
+    "melt_quench": ("temperature", "final_temperature", "timestep"),
+    "deformation": ("strain",),
+    "relaxation": (),
+}
+"""Parameters that a sampler needs besides its number of steps and its random seed, by kind."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Limits:
     """Atoms closer than this fraction of the sum of their covalent radii are unphysical."""
 
     hottest: float
-    """Largest temperature, relative to that of the thermostat."""
+    """Largest temperature, relative to that of the thermostat, or to `mlip_explore.monitor.COLDEST` if that is higher."""
 
     expansion: float
     """Largest volume relative to the start; its inverse is the smallest."""
@@ -45,10 +51,13 @@ class Sampler:
 
     number: int
     kind: str
+    """A key of :data:`NEEDED`."""
     family: str
+    """Family of the saved frames."""
     start: Atoms
     steps: int
     seed: int
+    """Seed of the random numbers."""
     temperature: float | None = None
     """K; of the thermostat."""
     pressure: float | None = None
@@ -93,15 +102,9 @@ def read_samplers(frames: list[Atoms]) -> list[Sampler]:
 def _sampler(number: int, atoms: Atoms) -> Sampler:
     info: Mapping[str, Any] = atoms.info
     kind = info.get("kind")
-    if kind not in KINDS:
-        raise ProgramError("bad_input", f"sampler {number} is of the unknown kind {kind!r}; known: {', '.join(KINDS)}")
-    needed = {
-        "md": ("temperature", "timestep"),
-        "melt_quench": ("temperature", "final_temperature", "timestep"),
-        "deformation": ("strain",),
-        "relaxation": (),
-    }[kind]
-    missing = [key for key in ("steps", "seed", *needed) if info.get(key) is None]
+    if kind not in NEEDED:
+        raise ProgramError("bad_input", f"sampler {number} is of the unknown kind {kind!r}; known: {', '.join(NEEDED)}")
+    missing = [key for key in ("steps", "seed", *NEEDED[kind]) if info.get(key) is None]
     if missing:
         raise ProgramError("bad_input", f"sampler {number} ({kind}) lacks {', '.join(missing)}")
     start = atoms.copy()
