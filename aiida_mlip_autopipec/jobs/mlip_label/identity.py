@@ -7,6 +7,8 @@ Prints JSON: `packages` with the version of the package of the calculator, or th
 hash of each file that it reads, by path; and `unknown`, why the identity cannot be known, or null. Files are those named in
 `parameters` and `files`, the weights of a model, and those of the folders in the calculator's own environment variables and in
 ASE's configuration. Nothing is computed.
+
+It imports nothing from this folder: it is sent to the computer as text, before any job is.
 """
 
 from __future__ import annotations
