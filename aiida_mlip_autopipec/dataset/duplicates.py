@@ -124,37 +124,40 @@ class _Search:
         self._fingerprints = fingerprints
         self._tolerance = tolerance
         self._links = links
+        # The structures that each representative stands for, itself included; numbers are places in `_indices`.
         self._covered_by: dict[int, list[int]] = {}
 
     def cover(self, representative: np.ndarray) -> None:
         """Assign each structure to the first one equal to it that is not itself assigned."""
         tree = cKDTree(self._features)
-        free = np.ones(len(self._indices), dtype=bool)
-        for seed in range(len(self._indices)):
-            if not free[seed]:
+        unassigned = np.ones(len(self._indices), dtype=bool)
+        for first in range(len(self._indices)):
+            if not unassigned[first]:
                 continue
-            free[seed] = False
-            covered = [seed]
-            candidates = np.array(tree.query_ball_point(self._features[seed], self._tolerance * _ROUNDING, p=np.inf))
-            for candidate in candidates[free[candidates]] if len(candidates) > 1 else ():
-                if self._equal(seed, candidate, self._tolerance):
-                    free[candidate] = False
+            unassigned[first] = False
+            covered = [first]
+            candidates = np.array(tree.query_ball_point(self._features[first], self._tolerance * _ROUNDING, p=np.inf))
+            for candidate in candidates[unassigned[candidates]] if len(candidates) > 1 else ():
+                if self._equal(first, candidate, self._tolerance):
+                    unassigned[candidate] = False
                     covered.append(int(candidate))
-                    representative[self._indices[candidate]] = self._indices[seed]
-                    self._links.merge(self._indices[seed], self._indices[candidate])
-            self._covered_by[seed] = covered
+                    representative[self._indices[candidate]] = self._indices[first]
+                    self._links.merge(self._indices[first], self._indices[candidate])
+            self._covered_by[first] = covered
 
     def connect(self) -> None:
         """Link two representatives if a structure represented by one equals a structure represented by the other."""
-        seeds = np.array(list(self._covered_by))
-        tree = cKDTree(self._features[seeds])
-        for seed, covered in self._covered_by.items():
+        representatives = np.array(list(self._covered_by))
+        tree = cKDTree(self._features[representatives])
+        for first, covered in self._covered_by.items():
             if len(covered) == 1:
                 continue
             # Two structures within the tolerance of each other and of their representatives: at most three tolerances.
-            near = seeds[tree.query_ball_point(self._features[seed], 3.0 * self._tolerance * _ROUNDING, p=np.inf)]
+            near = representatives[
+                tree.query_ball_point(self._features[first], 3.0 * self._tolerance * _ROUNDING, p=np.inf)
+            ]
             for other in near:
-                if not self._linked(seed, other) and self._equal(seed, other, 3.0 * self._tolerance):
+                if not self._linked(first, other) and self._equal(first, other, 3.0 * self._tolerance):
                     self._connect(covered, self._covered_by[int(other)])
 
     def _connect(self, ours: Sequence[int], theirs: Sequence[int]) -> None:
