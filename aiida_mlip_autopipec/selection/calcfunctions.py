@@ -16,7 +16,7 @@ from ..dataset.trajectory import to_trajectories
 from ..programs.catalogue import SELECT_STRUCTURES
 from ..programs.files import json_file
 
-CANDIDATE, KNOWN = "candidate_", "known_"
+CANDIDATE_PREFIX, KNOWN_PREFIX = "candidate_", "known_"
 """Prefixes of the names of the inputs of :func:`write_selection_files`."""
 
 
@@ -27,7 +27,7 @@ def write_selection_files(count: Int, settings: Dict, **structures: Data) -> dic
     If the only input of candidates is a pool, its file is used unchanged, and `candidates` is not written.
 
     :param settings: a :class:`SelectionConfig` as dictionary.
-    :param structures: trajectories and pools named with the prefix :data:`CANDIDATE` or :data:`KNOWN`.
+    :param structures: trajectories and pools named with the prefix :data:`CANDIDATE_PREFIX` or :data:`KNOWN_PREFIX`.
     """
     config = SelectionConfig.model_validate(settings.get_dict())
     content = {
@@ -39,7 +39,7 @@ def write_selection_files(count: Int, settings: Dict, **structures: Data) -> dic
     }
     names = SELECT_STRUCTURES.files
     files = {"settings": json_file(names["settings"], content)}
-    for name, prefix in (("candidates", CANDIDATE), ("known", KNOWN)):
+    for name, prefix in (("candidates", CANDIDATE_PREFIX), ("known", KNOWN_PREFIX)):
         if nodes := _with_prefix(structures, prefix):
             files[name] = _unlabelled(names[name], nodes)
     return files

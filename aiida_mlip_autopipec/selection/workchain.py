@@ -12,9 +12,9 @@ from ..programs.catalogue import SELECT_STRUCTURES
 from ..programs.program import output_file
 from ..programs.restart import ProgramWorkChain
 from ..programs.settings import validates
-from .calcfunctions import CANDIDATE, KNOWN, take_selected, write_selection_files
+from .calcfunctions import CANDIDATE_PREFIX, KNOWN_PREFIX, take_selected, write_selection_files
 
-JOBS = 2
+MAX_JOBS = 2
 """Maximum number of jobs: the first, and one restart if it is killed."""
 
 
@@ -54,7 +54,7 @@ class SelectionWorkChain(ProgramWorkChain):
             validator=_validate_settings,
             help="Settings of the selection: a `SelectionConfig` as dictionary.",
         )
-        spec.inputs["max_iterations"].default = lambda: Int(JOBS)
+        spec.inputs["max_iterations"].default = lambda: Int(MAX_JOBS)
         spec.output_namespace(
             "selected", valid_type=TrajectoryData, dynamic=True, help="Selected structures: trajectories by name."
         )
@@ -70,8 +70,10 @@ class SelectionWorkChain(ProgramWorkChain):
         # A pool alone is the file that the program reads already.
         only = next(iter(candidates.values())) if len(candidates) == 1 else None
         pool = only if isinstance(only, SinglefileData) else None
-        structures = {} if pool is not None else {f"{CANDIDATE}{label}": node for label, node in candidates.items()}
-        structures |= {f"{KNOWN}{label}": node for label, node in self.inputs.get("known", {}).items()}
+        structures = (
+            {} if pool is not None else {f"{CANDIDATE_PREFIX}{label}": node for label, node in candidates.items()}
+        )
+        structures |= {f"{KNOWN_PREFIX}{label}": node for label, node in self.inputs.get("known", {}).items()}
         files = write_selection_files(count=self.inputs.count, settings=self.inputs.settings, **structures)
         if pool is not None:
             files = {**files, "candidates": pool}
