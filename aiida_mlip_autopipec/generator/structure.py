@@ -1,4 +1,4 @@
-"""Generator of the structures to label, from free atoms to strongly displaced crystals. Pure ASE."""
+"""Generator of the structures to label, from free atoms to strongly displaced crystals; without AiiDA."""
 
 from __future__ import annotations
 

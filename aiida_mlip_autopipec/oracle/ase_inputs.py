@@ -1,4 +1,4 @@
-"""Input of an ASE calculator for each kind of structure. Pure ASE."""
+"""Input of an ASE calculator for each kind of structure; without AiiDA."""
 
 from __future__ import annotations
 

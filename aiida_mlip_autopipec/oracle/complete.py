@@ -1,4 +1,4 @@
-"""The settings of an ASE calculator, completed by its recipe. Pure Python."""
+"""The settings of an ASE calculator, completed by its recipe; without AiiDA."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Convergence of labels with cutoff and k-points: what is computed, its errors, and the cheapest settings. Pure numpy.
+"""Convergence of labels with cutoff and k-points: what is computed, its errors, and the cheapest settings.
 
 Cutoffs are tried at the coarsest k-points, and k-points at the middle cutoff: the errors of both hardly depend on each other.
-The error of a pair is estimated as the sum of both errors, its cost as the product of both costs.
+The error of a pair is estimated as the sum of both errors, its cost as the product of both costs. Without AiiDA.
 """
 
 from __future__ import annotations

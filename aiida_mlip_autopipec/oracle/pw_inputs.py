@@ -1,4 +1,4 @@
-"""Inputs of pw.x for a structure: cell, k-points and parameters. Pure ASE."""
+"""Inputs of pw.x for a structure: cell, k-points and parameters; without AiiDA."""
 
 from __future__ import annotations
 
