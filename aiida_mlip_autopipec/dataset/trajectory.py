@@ -28,7 +28,7 @@ STRUCTURE_KEYS = "structure_keys"
 # The keys of `atoms.info` that are stored in a node: `family`, the kind of structure; `block`, its block of the pool; after
 # curation `split` (`train` or `test`) and `group`, the number of its group of equal structures; `source_uuid` and
 # `source_step`, the trajectory and step that it was made from; `calculation`, the uuid of the calculation that labelled it; for
-# structures from exploration `grade`, the extrapolation grade, and `walker`, the number of the MD run or sampler; for the
+# structures from exploration `grade`, the extrapolation grade, and `walker`, the number of the sampler; for the
 # user's structures and their variations `origin` (name, file or node, frame); for the user's labelled structures `location`
 # (file and frame); for given structures `seed` (their name), `role` and `weight`.
 

@@ -182,6 +182,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
         self.ctx.fit, self.ctx.dataset = _fit_of(start.outputs), dict(start.outputs.dataset)
         self.ctx.curation_report = start.outputs.curation_report
         self.ctx.teacher = AttributeDict(start.outputs.teacher if "teacher" in start.outputs else {})
+        # The number of structures for which the cutoff was optimised last.
         self.ctx.cutoff_of = count_structures(self.ctx.dataset)
         limit = Float(self.config.exploration.select_grade)
         self.ctx.history = begin_history(labelling.outputs.report, start.outputs.metrics, limit)
@@ -231,7 +232,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
             if not exploration.outputs.report["complete"]:
                 self._attach()
                 return self.exit_codes.ERROR_EXPLORATION_FAILED.format(
-                    reason="its jobs were killed before all MD runs and samplers had finished"
+                    reason="its jobs were killed before all samplers had finished"
                 )
             if limit_may_be_lowered(self.ctx.history.get_dict()):
                 self.ctx.history = lower_limit(self.ctx.history)
