@@ -222,6 +222,7 @@ _MAX_RESIDUAL_PER_SPREAD = 0.5
 the first and of the second structure predict) proves nothing; correct labels reach 0.3."""
 
 _MIN_OFFSET_PAIRS, _MIN_OFFSET_FRACTION = 3, 0.02
+"""Minimum number of pairs with such a residual, and minimum fraction of all pairs."""
 
 
 def _offset_issues(
@@ -385,8 +386,15 @@ def _cause_of_atoms(free: np.ndarray, totals: np.ndarray) -> str:
 # Distances
 
 _SAMPLE = 200
+"""Maximum number of structures whose distances are compared."""
+
 _REACH = 6.0
+"""Distance (Å) within which neighbours are searched."""
+
 _LARGE_RATIO, _LARGE_RATIO_QUARTILE, _SMALL_RATIO = 1.5, 1.3, 0.62
+"""Ratios of the shortest distance to the sum of covalent radii: the median and the lower quartile above which distances are
+implausibly large, and the median below which they are implausibly small."""
+
 _CLOSED_SHELL = frozenset({"He", "Ne", "Ar", "Kr", "Xe", "Rn"})
 
 
@@ -431,7 +439,12 @@ def _shortest_distance(atoms: Atoms) -> tuple[float, float, str] | None:
 _MAX_STRESS = 1.5
 """Upper limit (eV/Å^3) of the median of the largest stress component: 240 GPa."""
 
-_MIN_VOLUMES, _MIN_VOLUME_SPREAD, _VOLUME_RANGE, _MAX_CORRELATION = 8, 0.02, 0.2, -0.7
+_MIN_VOLUMES, _MIN_VOLUME_SPREAD, _VOLUME_RANGE = 8, 0.02, 0.2
+"""Minimum number of structures of one composition, minimum standard deviation of their volumes, and largest deviation from the
+median volume, both relative."""
+
+_MAX_CORRELATION = -0.7
+"""Rank correlation of stress and volume below which the stress decreases with the volume."""
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -36,6 +36,8 @@ _GIVEN_STARTS = {
 """For each purpose of samplers, the dimensionality of the user's structures from which every second sampler starts."""
 
 _NEAR_EQUILIBRIUM = (0.9, 1.1)
+"""Range of the volume relative to the estimated equilibrium."""
+
 _ISOTROPIC = 0.6
 """Strain along each axis relative to the size of the strain, if it is isotropic."""
 

@@ -33,6 +33,8 @@ INSTALL = {
     "teacher": _INSTALL_ASE,
     "trainer": "pip install 'python-ace>=0.4.0rc1'",
 }
+"""How to install what the Python of a stage lacks."""
+
 _OVER_SSH = ("core.ssh", "core.ssh_async")
 
 

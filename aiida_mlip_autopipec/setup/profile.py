@@ -20,6 +20,7 @@ AskPassword = Callable[[str], str]
 """Asks the user for the password of the named service."""
 
 _CONNECT_SECONDS = 10
+"""Maximum time (s) for PostgreSQL to answer."""
 
 
 def check_secrets(settings: ProfileConfig, origin: Path) -> None:

@@ -12,6 +12,7 @@ from ..dataset.files.writing import replacing
 from .private import exposure_fault
 
 _SECONDS = 30
+"""Maximum time (s) for `ssh` to print its settings."""
 
 
 def config_file() -> Path:

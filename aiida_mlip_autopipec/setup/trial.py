@@ -23,8 +23,13 @@ from ..pipelines.builders import build_training
 from .check_result import CheckResult, one_line
 
 POLL_SECONDS = 1.0
+"""Time (s) between two looks at a process."""
+
 _BOX = 10.0
+"""Edge (Å) of the box of the labelled atom."""
+
 _LATTICE_CONSTANTS = (3.4, 3.5, 3.6, 3.7, 3.8)
+"""Lattice constants (Å) of the fitted structures of copper."""
 
 
 def label_one(oracle: OracleBase, element: str, resources: ResourcesConfig) -> ProcessBuilder:

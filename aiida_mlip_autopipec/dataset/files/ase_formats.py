@@ -23,7 +23,10 @@ CHECKSUM = "mlip_autopipec_sha256"
 """Name of the checksum in the metadata of a database and in the description of a trajectory."""
 
 _SEARCHABLE = ("family", "split", "group")
+"""Keys of ``atoms.info`` by which the rows of a database can be searched."""
+
 _AMBIGUOUS = ("true", "false", "t", "f", "nan", "inf", "infinity")
+"""Text that ASE would read as a truth value or a number."""
 
 
 def write_database(path: Path, frames: Sequence[Atoms]) -> None:

@@ -21,6 +21,7 @@ _MAX_LINE_BYTES = 1_000_000
 _MAX_COLUMNS = 1000
 _COLUMNS = re.compile(rb'Properties\s*=\s*"?([^\s"]+)', re.IGNORECASE)
 _MASK = "as_it_is_written_"
+"""Prefix that hides the name of a stress or virial from ASE's parser."""
 _XYZ_KEYS = ("Lattice", "Properties", "pbc")
 
 

@@ -17,12 +17,15 @@ from mlip_common.errors import log
 from .outcome import Outcome
 
 LABELS_FILE, FAILURES_FILE = Path("labels.traj"), Path("failures.jsonl")
+
 DISK_SECONDS = 600.0
-"""Longest wait for space on a full disk (s)."""
+"""Longest wait (s) for space on a full disk."""
+
 MIN_FREE_BYTES = 2**20
 """A disk with less free space counts as full."""
+
 POLL_SECONDS = 1.0
-"""Time between two checks while waiting."""
+"""Time (s) between two checks while waiting."""
 
 
 def wait_for_space(deadline: Deadline) -> None:
