@@ -124,6 +124,16 @@ def test_a_killed_job_continues_when_started_again(
     assert finished.summary["labelled"] == 4
 
 
+def test_a_job_killed_while_it_created_the_file_of_labels_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copper: list[Atoms]
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    command = label_command(tmp_path, dimers(copper[1], 2), FAULTY, {"faults": {}})
+    (tmp_path / "labels.traj").touch()
+    done = subprocess.run(command, cwd=tmp_path, timeout=PATIENCE, stdout=subprocess.DEVNULL)
+    assert sorted(read_labelling(tmp_path, done.returncode).labels) == [0, 1]
+
+
 def test_two_copies_in_a_folder_compute_each_structure_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copper: list[Atoms]
 ) -> None:

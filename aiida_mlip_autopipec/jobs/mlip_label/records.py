@@ -49,7 +49,8 @@ class Records:
 
     @staticmethod
     def _read_labels() -> set[int]:
-        if not LABELS_FILE.exists():
+        # A job that was killed, or whose disk was full, when it created the file has left it empty.
+        if not LABELS_FILE.exists() or not LABELS_FILE.stat().st_size:
             return set()
         with Trajectory(str(LABELS_FILE)) as frames:
             return {atoms.info["index"] for atoms in frames}
