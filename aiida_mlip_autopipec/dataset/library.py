@@ -102,7 +102,7 @@ def load_dataset(identifier: str) -> dict[str, orm.TrajectoryData]:
 
 def _group_by_id(identifier: str) -> DatasetGroup | None:
     """Return the dataset with a PK or UUID, None if there is none; a node with the same PK takes precedence."""
-    if not identifier.isdigit():
+    if not identifier.isdecimal():
         try:
             uuid = str(UUID(identifier))
         except ValueError:
