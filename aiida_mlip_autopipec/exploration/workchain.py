@@ -9,7 +9,7 @@ from ..config.schemas.exploration import ExplorationConfig
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..programs.calcfunctions import failed_and_uncached
 from ..programs.catalogue import EXPLORE_STRUCTURES
-from ..programs.failures import EXIT_CODES, RESTARTED, UNEXPECTED
+from ..programs.failures import EXIT_CODES, RESTARTED, UNEXPECTED, reason_of
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from .calcfunctions import (
@@ -99,7 +99,7 @@ class ExplorationWorkChain(WithWorkarounds, WorkChain):
         failures = [self.ctx[part] for part in self._parts if not self.ctx[part].is_finished_ok]
         for node in failures:
             if not found or not _was_killed(node):
-                reason = node.exit_message or node.exception or str(node.process_state)
+                reason = reason_of(node)
                 if node.is_finished:
                     return ExitCode(node.exit_status, reason)
                 return EXPLORE_STRUCTURES.exit_code(self, UNEXPECTED, reason)

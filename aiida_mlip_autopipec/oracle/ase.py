@@ -11,6 +11,7 @@ from aiida.orm import AbstractCode, CalcJobNode, Dict
 from ..config.schemas.oracle import STRUCTURES_PER_JOB, AseOracleConfig
 from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
+from ..programs.failures import reason_of
 from ..programs.resources import job_metadata, parallel_options
 from ..programs.submit_once import called_by_number, submit_once
 from .batches import Batch, FrameIndex, batch_frames, make_batches
@@ -18,12 +19,6 @@ from .calculation import AseLabelCalculation
 from .claims import set_claim
 from .contract import failed_label, merge_reports
 from .slots import SlotsOracleWorkChain
-
-
-def _stop_reason(job: CalcJobNode) -> str:
-    if job.exit_message:
-        return job.exit_message
-    return (job.exception or "").strip() or str(job.process_state.value)
 
 
 class AseOracleWorkChain(SlotsOracleWorkChain):
@@ -147,7 +142,7 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
         if not left:
             return
         finished = report is not None and len(left) < report["asked"]
-        self.report(f"job<{job.pk}> stopped with {len(left)} structures left: {_stop_reason(job)}")
+        self.report(f"job<{job.pk}> stopped with {len(left)} structures left: {reason_of(job)}")
         for frames, attempts in (
             (left[:1], attempts_before + 1),
             (left[1:], 0 if finished else attempts_before + 1),
@@ -161,7 +156,7 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
             self.ctx.batches_to_resubmit.append({"batch": remaining, "attempts": attempts})
 
     def _record_failed(self, frames: list[FrameIndex], job: CalcJobNode, attempts: int) -> None:
-        reason = f"{attempts} jobs stopped before it had a label; the last one: {_stop_reason(job)}"
+        reason = f"{attempts} jobs stopped before it had a label; the last one: {reason_of(job)}"
         for label, step in frames:
             trajectory = self.inputs.structures[label]
             self.ctx.failed_labels.append(

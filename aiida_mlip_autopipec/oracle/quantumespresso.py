@@ -30,6 +30,7 @@ from aiida_pseudo.data.pseudo import UpfData
 from ..config.schemas.oracle import QuantumEspressoOracleConfig
 from ..dataset.identity import method_id, structure_key
 from ..dataset.trajectory import to_atoms
+from ..programs.failures import reason_of
 from ..programs.resources import mpi_job_options
 from ..programs.submit_once import submit_once
 from .batches import FrameIndex
@@ -204,7 +205,7 @@ def _outcome(workchain: WorkChainNode) -> dict[str, Any]:
     ]
     outcome = {"calculation": last.uuid, "wall_time_s": float(sum(times)), "kind": None, "reason": None}
     if not workchain.is_finished_ok:
-        why = last.exit_message or workchain.exit_message or workchain.exception or str(workchain.process_state.value)
+        why = last.exit_message or reason_of(workchain)
         outcome |= {"kind": _failure_kind(last), "reason": f"{why} (pw.x was run {len(jobs)} times; node {last.pk})"}
     return outcome
 

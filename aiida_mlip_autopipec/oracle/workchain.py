@@ -13,6 +13,7 @@ from ..config.oracles import find_oracle
 from ..dataset.frame_files import count_structures
 from ..dataset.identity import method_id
 from ..host.workarounds.lost_connection import WithWorkarounds
+from ..programs.failures import reason_of
 from ..programs.submit_once import submit_once
 from .claims import PROGRESS, claim, owners, release, root_pk, set_claim
 from .contract import TOO_MANY_FAILURES, expose_oracle
@@ -252,7 +253,7 @@ class LabellingWorkChain(WithWorkarounds, WorkChain):
         self.out("report", report)
         for oracle in self.ctx.oracles:
             if not oracle.is_finished_ok and not self._failures_are_allowed(oracle, report):
-                return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=oracle.exit_message or oracle.process_state)
+                return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason_of(oracle))
         return None
 
     def _failures_are_allowed(self, oracle: ProcessNode, report: Dict) -> bool:

@@ -26,7 +26,7 @@ from ..learning.calcfunctions import (
 from ..learning.history import limit_may_be_lowered, target_reached
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.calcfunctions import failed_and_uncached
-from ..programs.failures import failure_of
+from ..programs.failures import failure_of, reason_of
 from ..programs.program import output_file
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
@@ -176,7 +176,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
         """Store dataset, fit and history of the initial potential in the context."""
         start = self.ctx.start
         if not start.is_finished_ok:
-            return self.exit_codes.ERROR_START_FAILED.format(reason=start.exit_message or start.process_state)
+            return self.exit_codes.ERROR_START_FAILED.format(reason=reason_of(start))
         labelling = called_by(start)["label"]
         self._store_labels(labelling, "start")
         self.ctx.fit, self.ctx.dataset = _fit_of(start.outputs), dict(start.outputs.dataset)
@@ -391,7 +391,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
     def _fail(self, code: ExitCode, process: ProcessNode) -> ExitCode:
         """Attach the last potential, which remains usable, and return the exit code with its reason."""
         self._attach()
-        return code.format(reason=process.exit_message or process.process_state)
+        return code.format(reason=reason_of(process))
 
     def _stop_reason(self) -> str | None:
         """Return why no other round follows, or None."""

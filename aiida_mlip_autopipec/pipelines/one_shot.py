@@ -16,6 +16,7 @@ from ..generator.calcfunctions import generate_structures
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.calcfunctions import failed_and_uncached
+from ..programs.failures import reason_of
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from ..selection.workchain import SelectionWorkChain
@@ -168,8 +169,7 @@ class OneShotWorkChain(WithWorkarounds, RunWithTeacher, RunWithFit):
         """Attach the selected structures."""
         selection = self.ctx.selection
         if not selection.is_finished_ok:
-            reason = selection.exit_message or selection.process_state
-            return self.exit_codes.ERROR_SELECTION_FAILED.format(reason=reason)
+            return self.exit_codes.ERROR_SELECTION_FAILED.format(reason=reason_of(selection))
         self.ctx.structures = dict(selection.outputs.selected)
         self.out("structures", self.ctx.structures)
         self.out("selection_report", selection.outputs.report)
@@ -195,8 +195,7 @@ class OneShotWorkChain(WithWorkarounds, RunWithTeacher, RunWithFit):
         if "report" in labelling.outputs:
             self.out("oracle_report", labelling.outputs.report)
         if not labelling.is_finished_ok:
-            reason = labelling.exit_message or labelling.process_state
-            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason)
+            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason_of(labelling))
         labelled = {**labelling.outputs.labelled, **self.inputs.get("initial_dataset", {})}
         return self.curate_into_dataset(config.curation, labelled)
 

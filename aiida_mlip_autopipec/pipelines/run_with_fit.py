@@ -13,6 +13,7 @@ from ..config.schemas.training import TrainingConfig
 from ..dataset.calcfunctions import curate_labels
 from ..dataset.frame_files import count_structures
 from ..programs.calcfunctions import failed_and_uncached
+from ..programs.failures import reason_of
 from ..programs.submit_once import submit_once
 from ..training.workchain import PaceTrainWorkChain
 
@@ -90,6 +91,6 @@ class RunWithFit(WorkChain):
         """Attach the outputs of the fit."""
         trainer = self.ctx.trainer
         if not trainer.is_finished_ok:
-            return self.exit_codes.ERROR_TRAINING_FAILED.format(reason=trainer.exit_message or trainer.process_state)
+            return self.exit_codes.ERROR_TRAINING_FAILED.format(reason=reason_of(trainer))
         self.out_many(self.exposed_outputs(trainer, PaceTrainWorkChain))
         return None

@@ -14,6 +14,7 @@ from ..config.schemas.selection import SelectionConfig
 from ..dataset.frame_files import count_structures
 from ..exploration.workchain import ExplorationWorkChain
 from ..oracle.workchain import LabellingWorkChain
+from ..programs.failures import reason_of
 from ..programs.submit_once import submit_once
 from ..provenance.calls import TEACH
 from ..training.workchain import PaceTrainWorkChain
@@ -110,8 +111,7 @@ class RunWithTeacher(RunWithValidation):
         """Explore with the potential of the teacher."""
         taught, config = self.ctx.taught, self.config
         if not taught.is_finished_ok:
-            reason = taught.exit_message or taught.process_state
-            return self.exit_codes.ERROR_TEACHER_FAILED.format(reason=reason)
+            return self.exit_codes.ERROR_TEACHER_FAILED.format(reason=reason_of(taught))
         node = submit_once(
             self,
             ExplorationWorkChain,
@@ -130,8 +130,7 @@ class RunWithTeacher(RunWithValidation):
         """Attach the results of the teacher, and store its candidates in the context."""
         taught, exploration = self.ctx.taught.outputs, self.ctx.exploration
         if not exploration.is_finished_ok:
-            reason = exploration.exit_message or exploration.process_state
-            return self.exit_codes.ERROR_TEACHER_FAILED.format(reason=reason)
+            return self.exit_codes.ERROR_TEACHER_FAILED.format(reason=reason_of(exploration))
         self.ctx.teacher = AttributeDict(
             {name: taught[name] for name in ("potential_yaml", "metrics", "oracle_report")}
         )

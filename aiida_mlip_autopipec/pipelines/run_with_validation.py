@@ -8,6 +8,7 @@ from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
 from aiida.orm import Bool, Data, Dict, List, Str, TrajectoryData
 
 from ..config.schemas.pipeline import PipelineConfig
+from ..programs.failures import reason_of
 from ..programs.submit_once import submit_once
 from ..validation.workchain import ValidationWorkChain
 from .structures import phases_of
@@ -68,7 +69,6 @@ class RunWithValidation(WorkChain):
         """Attach the verdict; a negative verdict is no failure of the run."""
         validation = self.ctx.validation
         if not validation.is_finished_ok:
-            reason = validation.exit_message or validation.process_state
-            return self.exit_codes.ERROR_NOT_VALIDATED.format(reason=reason)
+            return self.exit_codes.ERROR_NOT_VALIDATED.format(reason=reason_of(validation))
         self.out("validation", validation.outputs.validation)
         return None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from aiida.orm import CalcJobNode
+from aiida.orm import CalcJobNode, ProcessNode
 
 UNEXPECTED, KILLED, OUT_OF_TIME = "unexpected", "killed", "out_of_time"
 
@@ -68,6 +68,11 @@ def _failure_by_status(dirpath: Path, program: str) -> dict[str, str]:
             "message": f"{program} was killed by signal {status - 128}; the end of its log:\n{tail}",
         }
     return {"kind": UNEXPECTED, "message": f"{program} ended with status {status}; the end of its log:\n{tail}"}
+
+
+def reason_of(process: ProcessNode) -> str:
+    """Return why a process failed: its exit message, else its exception, else its state, such as `killed`."""
+    return process.exit_message or (process.exception or "").strip() or str(process.process_state.value)
 
 
 def failure_of(job: CalcJobNode) -> tuple[str, str]:

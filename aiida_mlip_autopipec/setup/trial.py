@@ -20,6 +20,7 @@ from ..dataset.trajectory import to_trajectories
 from ..oracle.prepare import prepare_oracle
 from ..oracle.workchain import LabellingWorkChain
 from ..pipelines.builders import build_training
+from ..programs.failures import reason_of
 from .check_result import CheckResult, one_line
 
 POLL_SECONDS = 1.0
@@ -78,8 +79,7 @@ def run_trial(name: str, builder: ProcessBuilder, seconds: float) -> CheckResult
     jobs = [child for child in node.called_descendants if isinstance(child, orm.CalcJobNode)]
     if node.is_finished_ok and jobs:
         return CheckResult(name, "ok", f"job {jobs[-1].get_job_id()}, {time.monotonic() - begun:.0f} s")
-    reason = node.exit_message or (node.exception or "").strip() or "killed"
-    return CheckResult(name, "failed", " ".join(reason.split())[:300], f"verdi process report {node.pk}")
+    return CheckResult(name, "failed", " ".join(reason_of(node).split())[:300], f"verdi process report {node.pk}")
 
 
 def try_out(name: str, make: Callable[[], ProcessBuilder], seconds: float) -> CheckResult:
