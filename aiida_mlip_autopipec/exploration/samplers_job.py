@@ -34,15 +34,14 @@ class SamplersWorkChain(ProgramWorkChain):
         spec.output("report", valid_type=SinglefileData, required=False, help="Results of the finished samplers.")
 
     def write_files(self) -> None:
-        """Set the files of the job, which exist already."""
-        nodes = {
+        """Set the files of the job: inputs of this WorkChain, so that none are written."""
+        files = {
             "settings": self.inputs.settings,
             "walkers": self.inputs.samplers,
             "yaml": self.inputs.potential_yaml,
             "asi": self.inputs.active_set,
         }
-        arguments = [*limit_options(self.inputs.resources), *(f"{{{name}}}" for name in nodes)]
-        self.set_job(nodes, arguments, [FRAMES, REPORT])
+        self.set_job(files, limit_options(self.inputs.resources), [FRAMES, REPORT])
 
     @process_handler(priority=600)
     def keep_finished(self, node: CalcJobNode) -> ProcessHandlerReport | None:

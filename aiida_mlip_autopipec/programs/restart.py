@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from aiida.common import AttributeDict
@@ -68,8 +69,14 @@ class ProgramWorkChain(WithWorkarounds, BaseRestartWorkChain):
         """Write the files of the job, and set `ctx.inputs` by :meth:`set_job`."""
         raise NotImplementedError
 
-    def set_job(self, nodes: dict[str, Data], arguments: list[str], outputs: list[str]) -> None:
-        """Set the inputs of the job."""
+    def set_job(self, files: Mapping[str, Data], options: list[str], outputs: list[str]) -> None:
+        """Set the inputs of the job; its command line has the options, then the files.
+
+        :param files: by the names of `program.files`; others are ignored.
+        :param outputs: names of the files that become outputs.
+        """
+        nodes = {name: files[name] for name in self.program.files if name in files}
+        arguments = [*options, *(f"{{{name}}}" for name in nodes)]
         job = self.program.job(self.inputs.code, self.inputs.resources, nodes, arguments, outputs)
         self.ctx.inputs = AttributeDict(job)
 

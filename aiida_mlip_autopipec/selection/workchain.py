@@ -79,8 +79,7 @@ class SelectionWorkChain(ProgramWorkChain):
             files = {**files, "candidates": pool}
         resources = ResourcesConfig.model_validate(self.inputs.resources.get_dict())
         options = [] if resources.cores is None else ["--workers", str(resources.cores)]
-        nodes = {name: files[name] for name in self.program.files if name in files}
-        self.set_job(nodes, [*options, *(f"{{{name}}}" for name in nodes)], list(self.program.results))
+        self.set_job(files, options, list(self.program.results))
 
     def results(self) -> None:
         """Attach the structures that the last job selected."""

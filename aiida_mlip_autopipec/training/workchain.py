@@ -67,9 +67,7 @@ class PaceTrainWorkChain(ProgramWorkChain):
             return self.program.exit_code(self, "bad_input", node.exit_message)
         if "teacher" in self.inputs:
             files = {**files, "teacher": self.inputs.teacher}
-        nodes = {name: files[name] for name in self.program.files if name in files}
-        arguments = [*limit_options(self.inputs.resources), *(f"{{{name}}}" for name in nodes)]
-        self.set_job(nodes, arguments, [*OUTPUTS.values(), *self.program.results])
+        self.set_job(files, limit_options(self.inputs.resources), [*OUTPUTS.values(), *self.program.results])
         return None
 
     def results(self) -> None:
