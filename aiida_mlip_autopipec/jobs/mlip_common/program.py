@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 import traceback
@@ -14,6 +15,11 @@ from .errors import EXIT_STATUSES, ProgramError, log
 from .folder_lock import folder_lock
 
 FAILURE = Path("failure.json")
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use, 1 where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def run_program(work: Callable[[], None], result: str, walltime: float | None = None) -> int:
