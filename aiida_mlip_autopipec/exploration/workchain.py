@@ -7,9 +7,8 @@ from aiida.orm import Dict, Float, Int, List, ProcessNode, TrajectoryData
 
 from ..config.schemas.exploration import ExplorationConfig
 from ..host.workarounds.lost_connection import WithWorkarounds
-from ..programs.calcfunctions import failed_and_uncached
 from ..programs.catalogue import EXPLORE_STRUCTURES
-from ..programs.failures import EXIT_CODES, RESTARTED, UNEXPECTED, reason_of
+from ..programs.failures import EXIT_CODES, RESTARTED, UNEXPECTED, failed_and_uncached, reason_of
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from .calcfunctions import (

@@ -25,8 +25,7 @@ from ..learning.calcfunctions import (
 )
 from ..learning.history import limit_may_be_lowered, target_reached
 from ..oracle.workchain import LabellingWorkChain
-from ..programs.calcfunctions import failed_and_uncached
-from ..programs.failures import failure_of, reason_of
+from ..programs.failures import failed_and_uncached, failure_of, reason_of
 from ..programs.program import output_file
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once

@@ -15,8 +15,7 @@ from ..dataset.frame_files import count_structures
 from ..generator.calcfunctions import generate_structures
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..oracle.workchain import LabellingWorkChain
-from ..programs.calcfunctions import failed_and_uncached
-from ..programs.failures import reason_of
+from ..programs.failures import failed_and_uncached, reason_of
 from ..programs.settings import validates
 from ..programs.submit_once import submit_once
 from ..selection.workchain import SelectionWorkChain

@@ -12,8 +12,7 @@ from ..config.schemas.curation import CurationConfig
 from ..config.schemas.training import TrainingConfig
 from ..dataset.calcfunctions import curate_labels
 from ..dataset.frame_files import count_structures
-from ..programs.calcfunctions import failed_and_uncached
-from ..programs.failures import reason_of
+from ..programs.failures import failed_and_uncached, reason_of
 from ..programs.submit_once import submit_once
 from ..training.workchain import PaceTrainWorkChain
 

@@ -1,4 +1,4 @@
-"""Failure of a job of a portable program: from the message that it wrote, else from its exit status."""
+"""Failures of processes; of a portable program, from the message that it wrote, else from its exit status."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from aiida.orm import CalcJobNode, ProcessNode
+from aiida.orm import CalcFunctionNode, CalcJobNode, ProcessNode
 
 UNEXPECTED, KILLED, OUT_OF_TIME = "unexpected", "killed", "out_of_time"
 
@@ -79,3 +79,11 @@ def failure_of(job: CalcJobNode) -> tuple[str, str]:
     """Return failure kind and message of a job of a portable program."""
     failure = job.outputs.failure.get_dict() if "failure" in job.outputs else {}
     return failure.get("kind", ""), str(failure.get("message") or job.exit_message or job.exception)
+
+
+def failed_and_uncached(function: CalcFunctionNode) -> bool:
+    """Return whether a calcfunction failed; if so, exclude its node from AiiDA's caching."""
+    if function.is_finished_ok:
+        return False
+    function.base.caching.is_valid_cache = False
+    return True

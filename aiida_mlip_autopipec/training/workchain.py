@@ -6,8 +6,8 @@ from aiida.engine import ExitCode, ProcessSpec
 from aiida.orm import Dict, SinglefileData, TrajectoryData
 
 from ..config.schemas.training import TrainingConfig
-from ..programs.calcfunctions import failed_and_uncached
 from ..programs.catalogue import PACE_TRAIN
+from ..programs.failures import failed_and_uncached
 from ..programs.program import output_file
 from ..programs.resources import limit_options
 from ..programs.restart import ProgramWorkChain

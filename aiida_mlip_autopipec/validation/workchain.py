@@ -19,9 +19,8 @@ from ..config.schemas.validation import ValidationConfig
 from ..dataset.frame_files import count_structures
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..oracle.workchain import LabellingWorkChain
-from ..programs.calcfunctions import failed_and_uncached
 from ..programs.catalogue import VALIDATE_POTENTIAL
-from ..programs.failures import failure_of
+from ..programs.failures import failed_and_uncached, failure_of
 from ..programs.program import output_file
 from ..programs.resources import validate_resources
 from ..programs.settings import validates
