@@ -1,4 +1,4 @@
-"""Labels of one structure by an ASE calculator."""
+"""Labels by an ASE calculator: of one structure, or of a batch at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels of all structures of a job, one after the other."""
+"""Labels of all structures of a job, in batches if the calculator can, then one after the other."""
 
 from __future__ import annotations
 
