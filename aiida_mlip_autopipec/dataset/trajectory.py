@@ -37,6 +37,16 @@ _SOURCES, _CALCULATIONS = "sources", "calculations"
 _UUID_ARRAYS = ((_SOURCES, "source_uuid"), (_CALCULATIONS, "calculation"))
 """Array of indices into the list of uuids in the attribute of the same name, and key in ``atoms.info``."""
 
+_COMPLETE_ARRAYS: tuple[tuple[str, str, type], ...] = (
+    ("blocks", "block", np.int32),
+    ("source_steps", "source_step", np.int32),
+    ("splits", "split", str),
+    ("groups", "group", np.int32),
+)
+"""Array, key in ``atoms.info`` and type of data that either all frames of a trajectory have, or none.
+
+In this order they are in the files of jobs: another order would change the content of the files, and AiiDA's hash of them."""
+
 _OPTIONAL_ARRAYS: tuple[tuple[str, str, float | int | str], ...] = (
     ("grades", "grade", np.nan),
     ("walkers", "walker", -1),
@@ -149,15 +159,9 @@ def _set_info_arrays(node: TrajectoryData, frames: Sequence[Atoms]) -> None:
             position = {uuid: index for index, uuid in enumerate(uuids)}
             node.base.attributes.set(name, uuids)
             node.set_array(name, np.array([position[atoms.info[key]] for atoms in frames], dtype=np.int32))
-    if all("source_step" in atoms.info for atoms in frames):
-        steps = np.array([atoms.info["source_step"] for atoms in frames], dtype=np.int32)
-        node.set_array("source_steps", steps)
-    if all("block" in atoms.info for atoms in frames):
-        node.set_array("blocks", np.array([atoms.info["block"] for atoms in frames], dtype=np.int32))
-    if all("split" in atoms.info for atoms in frames):
-        node.set_array("splits", np.array([str(atoms.info["split"]) for atoms in frames]))
-    if all("group" in atoms.info for atoms in frames):
-        node.set_array("groups", np.array([atoms.info["group"] for atoms in frames], dtype=np.int32))
+    for name, key, kind in _COMPLETE_ARRAYS:
+        if all(key in atoms.info for atoms in frames):
+            node.set_array(name, np.array([atoms.info[key] for atoms in frames], dtype=kind))
     for name, key, absent in _OPTIONAL_ARRAYS:
         if any(key in atoms.info for atoms in frames):
             values = [atoms.info.get(key, absent) for atoms in frames]
@@ -201,12 +205,7 @@ def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -
     for name, key in _UUID_ARRAYS:
         if name in arrays:
             info[key] = np.array(trajectory.base.attributes.get(name))[arrays[name]]
-    for name, key in (
-        ("blocks", "block"),
-        ("source_steps", "source_step"),
-        ("splits", "split"),
-        ("groups", "group"),
-    ):
+    for name, key, _ in _COMPLETE_ARRAYS:
         if name in arrays:
             info[key] = arrays[name]
     return info
