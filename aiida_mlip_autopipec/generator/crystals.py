@@ -146,6 +146,7 @@ def _at_mean_volume(atoms: Atoms, factor: float = 1.0) -> Atoms:
 
 
 def _symbols(composition: dict[str, float], n_atoms: int) -> list[str]:
+    """Return the symbols (n_atoms,) of a composition, at least one of each of its elements if there are enough atoms."""
     symbols: list[str] = []
     for element, share in composition.items():
         symbols += [element] * max(1, round(share * n_atoms))

@@ -15,6 +15,8 @@ from ase.neighborlist import neighbor_list
 from .distances import close_packed_distance
 
 _SHELLS = 2
+"""Number of shells of neighbours whose pairs are considered."""
+
 STEPS = 150
 """Number of exchanges; cells of 16 to 32 atoms need no more."""
 

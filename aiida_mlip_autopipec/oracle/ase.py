@@ -53,8 +53,8 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
         self.ctx.failed_labels = []
         self.ctx.unavailable = None
         self.open_slots()
-        frames = sum(node.numsteps for node in self.inputs.structures.values())
-        self.report(f"{frames} structures in {len(self._batches)} jobs")
+        n_structures = sum(node.numsteps for node in self.inputs.structures.values())
+        self.report(f"{n_structures} structures in {len(self._batches)} jobs")
 
     @cached_property
     def _batches(self) -> list[Batch]:

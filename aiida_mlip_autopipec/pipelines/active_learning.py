@@ -377,6 +377,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
 
     @property
     def _round(self) -> int:
+        """The number of the current round; the start is round 0 of the history."""
         return len(self.ctx.history["rounds"])
 
     def _store_labels(self, labelling: ProcessNode, name: str) -> None:
@@ -402,6 +403,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
         return "budget" if history["asked"] >= config.learning.max_labels_for(config.elements) else None
 
     def _attach(self, stop_reason: str | None = None) -> None:
+        """Attach all outputs: the last potential, the dataset, and the reports; without a stop reason, the run has failed."""
         self.out_many(self.ctx.fit)
         self.out("dataset", self.ctx.dataset)
         self.out("curation_report", self.ctx.curation_report)
@@ -414,4 +416,5 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
 
 
 def _fit_of(outputs: Mapping[str, Data]) -> AttributeDict:
+    """Return those outputs that belong to the fit."""
     return AttributeDict({name: outputs[name] for name in (*OUTPUTS, "metrics")})

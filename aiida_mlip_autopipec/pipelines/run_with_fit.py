@@ -45,11 +45,11 @@ class RunWithFit(WorkChain):
 
     @property
     def prior(self) -> dict[str, Any]:
-        """Further inputs of the fit."""
+        """The input of the fit with a prior; empty without one."""
         return {}
 
     def curate_into_dataset(self, settings: CurationConfig, labelled: Mapping[str, Data]) -> ExitCode | None:
-        """Curate labelled structures into the dataset.
+        """Curate labelled structures into the dataset, and attach it with its report.
 
         :param labelled: trajectories and files by name.
         """

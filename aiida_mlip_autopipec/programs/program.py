@@ -22,8 +22,8 @@ class Program:
     :ivar name: name of its launcher, which is also the label of its code.
     :ivar modules: the folders of modules that are uploaded with it.
     :ivar files: names of its input files, by the name of their node.
-    :ivar results: files of which one exists if the job succeeded, each with the output for its JSON content as a
-        `Dict`, or None if the content is not an output.
+    :ivar results: names of files of which one exists if the job succeeded, each with the name of the output that holds its JSON
+        content as a `Dict`, or None if there is no such output.
     :ivar failures: the failure kinds that it reports.
     """
 
