@@ -60,7 +60,7 @@ class PotentialCalculator(Calculator):
         "expected_energy_error",
         "expected_force_errors",
     ]
-    _of_grades: ClassVar[frozenset[str]] = frozenset({"grades", "expected_energy_error", "expected_force_errors"})
+    _needing_grades: ClassVar[frozenset[str]] = frozenset({"grades", "expected_energy_error", "expected_force_errors"})
 
     def __init__(self, fast: Any, graded: Any, metrics: dict[str, Any]) -> None:
         """Create the calculator.
@@ -90,7 +90,7 @@ class PotentialCalculator(Calculator):
             raise UserError(
                 f"the potential has no element {', '.join(unknown)}; its elements are {', '.join(self._free_atoms)}"
             )
-        with_grades = bool(self._of_grades & set(properties))
+        with_grades = bool(self._needing_grades & set(properties))
         calculator = self._graded if with_grades else self._fast
         # python-ace knows only structures that are periodic in all directions or in none.
         copy = in_periodic_cell(self.atoms, calculator.cutoff) if self.atoms.pbc.any() else self.atoms.copy()

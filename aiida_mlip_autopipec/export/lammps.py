@@ -63,6 +63,9 @@ def _crystal(elements: Sequence[str]) -> Atoms:
     return supercell(elemental_crystals(elements[0], (prototype,))[0].atoms, MAX_ATOMS)
 
 
+# Each of these functions returns lines before all others, the pair style, and lines before `run`.
+
+
 def _pace(species: str) -> tuple[str, str, str]:
     return "", f"pair_style pace\npair_coeff * * {POTENTIAL}.yace {species}", ""
 

@@ -47,7 +47,7 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
         spec.exit_code(410, "ERROR_CALCULATOR_UNAVAILABLE", message="{reason}")
 
     def divide_into_batches(self) -> None:
-        """Divide the structures into batches, one for each job; the largest structures first, so that none is computed last."""
+        """Begin without jobs; each job labels one of :attr:`_batches`."""
         self.ctx.batches_to_resubmit = []
         self.ctx.batch_of_job = {}
         self.ctx.failed_labels = []
@@ -58,7 +58,10 @@ class AseOracleWorkChain(SlotsOracleWorkChain):
 
     @cached_property
     def _batches(self) -> list[Batch]:
-        """The batches in the order of their submission; not in the context, which is written after each step."""
+        """The batches in the order of their submission, those with most atoms first, so that no large one is computed last.
+
+        Not in the context, which is written after each step.
+        """
         structures = self.inputs.structures
         frames = [(label, step) for label in sorted(structures) for step in range(structures[label].numsteps)]
         sizes = {label: len(node.symbols) for label, node in structures.items()}

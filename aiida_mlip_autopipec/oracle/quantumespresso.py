@@ -66,7 +66,7 @@ class QuantumEspressoOracleWorkChain(SlotsOracleWorkChain):
         )
 
     def order_by_cost(self) -> None:
-        """Order the structures by cost."""
+        """Begin without calculations; the structures follow in the order of :attr:`_frames`, by cost."""
         self.ctx.cells, self.ctx.frames = {}, {}
         self.ctx.ended, self.ctx.parts = [], []
         self.open_slots()

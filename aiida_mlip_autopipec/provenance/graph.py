@@ -38,6 +38,7 @@ def draw(origin: Provenance, path: Path) -> None:
 
 
 def _title(process: ProcessSummary) -> str:
+    """Return the text in the box of some processes: their number and name, and below it codes and computers."""
     name = process.label.split("<")[0] if process.label.startswith("ShellJob") else process.label
     inside = process.label.partition("<")[2].partition("@")[0].rstrip(">")
     where = f" on {', '.join(process.computers)}" if process.computers else ""

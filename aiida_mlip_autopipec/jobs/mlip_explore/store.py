@@ -57,7 +57,7 @@ class Store:
         return mark.stat().st_size if mark.exists() else 0
 
     def mark_start(self, number: int) -> None:
-        """Record that a sampler starts."""
+        """Record that a sampler starts, by one more character in a file."""
         _path(number, "begun").write_text("+" * (self.interruptions(number) + 1))
 
     def forget_start(self, number: int) -> None:
