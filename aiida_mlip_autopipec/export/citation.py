@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _WIDTH = 100
+"""Characters in a line of the text."""
 
 EXPLORATION = "write_exploration_files"
 """Process behind a potential that was made by active learning."""

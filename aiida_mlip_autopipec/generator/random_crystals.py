@@ -40,6 +40,8 @@ _MIN_DISTANCE = 0.75
 """Shortest distance relative to the sum of covalent radii."""
 
 _ATTEMPTS = 5000
+"""Maximum number of attempts to make a structure without atoms that are too close."""
+
 _N_GROUPS, _N_SETTINGS = 230, 530
 """Numbers of space groups, and of their settings in spglib (Hall numbers)."""
 

@@ -15,6 +15,7 @@ from .distances import keeps_distance
 from .families import Families, in_box
 
 _ATTEMPTS = 200
+"""Maximum number of attempts to make a structure without atoms that are too close."""
 
 
 class StructureGenerator:

@@ -33,7 +33,10 @@ LABEL_LOG_FILE = "log.txt"
 """Log of a job of labels by ASE, which is no ShellJob."""
 
 _LAST_LINES = 30
+"""Number of lines of a log in a message."""
+
 _CANNOT_START = (126, 127)
+"""Exit statuses of a shell that cannot run a command."""
 
 
 def read_failure(dirpath: Path, program: str, results: Iterable[str]) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from .queries import ProcessSummary, Provenance
 
 _WIDTH, _HEIGHT, _GAP = 5.2, 0.62, 0.34
+"""Width and height of a box, and gap between boxes, in inches."""
 
 
 def draw(origin: Provenance, path: Path) -> None:

@@ -19,6 +19,7 @@ from ..training.pacemaker_input import DATASET, INPUT, input_yaml
 from .database import DatabaseManager
 
 _TAIL_LINES = 30
+"""Number of lines of the log in the message of a failed fit."""
 
 
 class TrainingFailedError(RuntimeError):

@@ -19,6 +19,8 @@ from .frames import FrameError, RawFrame, raw_frame
 _MAX_LINE_BYTES = 1_000_000
 """Bytes; a file without line ends must not exhaust the memory."""
 _MAX_COLUMNS = 1000
+"""Largest number of columns of a frame that is read."""
+
 _COLUMNS = re.compile(rb'Properties\s*=\s*"?([^\s"]+)', re.IGNORECASE)
 _MASK = "as_it_is_written_"
 """Prefix that hides the name of a stress or virial from ASE's parser."""

@@ -12,6 +12,7 @@ from typing import Any
 from ase import Atoms
 
 _MAX_LISTED = 10
+"""Maximum number of steps that a message lists; the rest is counted."""
 
 
 @dataclass(frozen=True)

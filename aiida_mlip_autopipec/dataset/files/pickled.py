@@ -20,9 +20,12 @@ from .pickled_frame import read_columns
 logger = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
+"""Bytes unpacked at a time."""
+
 _MAX_RATIO = 100
 """Maximum ratio of unpacked to packed size for content above :data:`_ALLOWED_BYTES`; numbers compress far less."""
 _ALLOWED_BYTES = 1 << 28
+"""Unpacked size that is allowed whatever the packed size."""
 
 
 def write_pickle(path: Path, frames: Sequence[Atoms]) -> None:

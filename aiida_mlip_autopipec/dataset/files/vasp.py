@@ -34,6 +34,8 @@ from .frames import RawFrame, SkippedStep, raw_frame, split_runs
 
 _KBAR = 0.1 * GPa
 _DEFAULT_NELM = 60
+"""Maximum number of electronic steps, if the file names none."""
+
 _CUT_OFF = SkippedStep("cut off before the end of the step")
 _STOPPED = SkippedStep("stopped before its electronic steps had converged")
 _MACHINE_LEARNED = SkippedStep("without an electronic step, so not calculated by DFT (a machine-learned force field?)")

@@ -15,6 +15,7 @@ from ..structure import StructureGenerator, free_atoms
 from .kinds import SUITABLE, Variations
 
 _ATTEMPTS = 200
+"""Maximum number of attempts to make a structure without atoms that are too close."""
 
 
 class VariationGenerator:

@@ -29,6 +29,8 @@ GRADE_INTERVAL = 10
 """Steps between two computations of the grade, which make a step several times as expensive."""
 
 _SECONDS_TO_ANSWER = 60.0
+"""Maximum time (s) in which LAMMPS must list its styles."""
+
 _DAMPING, _BAROSTAT_TIME = 0.05, 0.5
 """ps"""
 
