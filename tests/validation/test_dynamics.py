@@ -48,6 +48,24 @@ def test_the_same_seed_gives_the_same_run(start: Atoms, record: dict[str, Any]) 
     assert np.array_equal(again["total_energy"], record["total_energy"])
 
 
+def test_all_steps_are_run_if_the_interval_divides_neither_number_of_steps(start: Atoms) -> None:
+    from mlip_evaluate.dynamics import run_dynamics
+
+    computed: list[int] = []
+
+    class CountingEMT(EMT):
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            super().calculate(*arguments, **options)
+            computed.append(len(computed))
+
+    settings = {**CONFIG.dynamics.model_dump(), "nvt_steps": 206, "nve_steps": 103, "timestep": 2.0}
+    record = run_dynamics(start, CountingEMT(), settings, 1, graded=False)
+    assert len(computed) == 1 + 206 + 103
+    nvt, nve = (record["time"][record["constant_energy"] == stage] for stage in (0, 1))
+    assert (nvt[0], nvt[-1], nve[0], nve[-1]) == pytest.approx((0.0, 0.412, 0.412, 0.618))
+    assert np.diff(nve)[:-1] == pytest.approx(0.006) and 0 < np.diff(nve)[-1] <= 0.006
+
+
 def test_collapse_energy_drift_and_large_grade_fail(start: Atoms, record: dict[str, Any]) -> None:
     spoilt = {
         **record,

@@ -48,7 +48,7 @@ class _Recorder:
 
 
 def run_dynamics(start: Atoms, calculator: Any, settings: Mapping[str, Any], seed: int, graded: bool) -> dict[str, Any]:
-    """Run NVT and then NVE dynamics, and record them.
+    """Run NVT and then NVE dynamics; record them at regular intervals, and at the last step of each.
 
     :param settings: `temperature` (K), `timestep` (fs), `nvt_steps`, `nve_steps`.
     :param graded: whether the calculator gives extrapolation grades.
@@ -77,12 +77,14 @@ def run_dynamics(start: Atoms, calculator: Any, settings: Mapping[str, Any], see
     interval = max(1, (settings["nvt_steps"] + settings["nve_steps"]) // _RECORDS)
     try:
         for dynamics, key in stages:
-            for step in range(0, settings[key] + 1, interval):
-                if step:
-                    dynamics.run(interval)
+            done, last = 0, settings[key]
+            for step in (*range(0, last, interval), last):
+                if step > done:
+                    dynamics.run(step - done)
+                done = step
                 time = (before + step) * settings["timestep"] / 1000
                 recorder.record(time, key == "nve_steps")
-            before += settings[key]
+            before += last
     except (_StoppedError, ValueError, RuntimeError, FloatingPointError) as error:
         stopped = str(error) or type(error).__name__
         log(f"dynamics stopped: {stopped}")
