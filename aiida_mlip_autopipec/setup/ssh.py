@@ -23,7 +23,7 @@ def config_file() -> Path:
 def ssh_settings(name: str) -> dict[str, list[str]]:
     """Return the effective SSH settings of a host name: values by keyword in lower case.
 
-    :raises UserError: if there is no `ssh`, or its settings cannot be read.
+    :raises UserError: if there is no `ssh`, its settings cannot be read, or it does not end.
     """
     path = config_file()
     # With -F as in AiiDA: by default ssh ignores $HOME, and reads the settings of the machine too.
@@ -32,6 +32,10 @@ def ssh_settings(name: str) -> dict[str, list[str]]:
         run = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except FileNotFoundError as error:
         raise UserError("there is no `ssh` on the PATH: install it (apt-get install openssh-client)") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(
+            f"`{' '.join(command)}` has not ended after {_SECONDS} s: does a command of `Match exec` in {path} hang?"
+        ) from error
     if run.returncode != 0:
         raise UserError(f"{path} cannot be used by ssh: {run.stderr.strip()}")
     found: dict[str, list[str]] = {}

@@ -9,6 +9,7 @@ import pytest
 
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.setup import ComputerConfig
+from aiida_mlip_autopipec.setup import ssh
 from aiida_mlip_autopipec.setup.ssh import check_key, config_file, ensure_entry, private_keys, ssh_settings
 
 OTHER = "# mine\nCompression yes\n\nHost other\n  User somebody\n"
@@ -66,6 +67,13 @@ def test_overriding_entry_for_all_hosts_is_an_error_and_is_not_changed(home: Pat
     with pytest.raises(UserError, match="overrides these settings"):
         ensure_entry(hpc(user="me"))
     assert config_file().read_text() == before
+
+
+def test_command_in_the_settings_that_hangs_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_SECONDS", 1)
+    write('Match exec "sleep 5"\n  User somebody\n')
+    with pytest.raises(UserError, match=r"has not ended after 1 s.*Match exec"):
+        ensure_entry(hpc())
 
 
 def test_key_must_exist_and_be_readable_only_by_its_owner(home: Path) -> None:
