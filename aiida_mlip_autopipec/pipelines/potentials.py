@@ -43,13 +43,9 @@ def stored_potential(node: orm.Node) -> Potential:
 def potential_from_file(path: Path) -> Potential:
     """Store a `.yace` file, and its `.yaml` and `.asi` files if both are in the same folder; reuse stored files.
 
-    :raises UserError: if the file cannot be read or is no potential.
+    :raises UserError: if a file cannot be read, or the `.yace` file is no potential.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-    elements = elements_of_potential(content, str(path))
+    elements = elements_of_potential(_read(path), str(path))
     companions = {suffix: path.with_suffix(f".{suffix}") for suffix in ("yaml", "asi")}
     complete = all(companion.is_file() for companion in companions.values())
     active_set = {suffix: _stored(companion, elements) for suffix, companion in companions.items()} if complete else {}
@@ -100,8 +96,15 @@ def _active_set_of(potential: orm.SinglefileData) -> dict[str, orm.SinglefileDat
     return {suffix: fit.outputs[name] for suffix, name in names.items()}
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
 def _stored(path: Path, elements: tuple[str, ...]) -> orm.SinglefileData:
-    content = path.read_bytes()
+    content = _read(path)
     query = orm.QueryBuilder().append(orm.SinglefileData, filters={"attributes.filename": path.name}, project=["*"])
     for (node,) in query.iterall():
         if node.get_content(mode="rb") == content:

@@ -171,6 +171,13 @@ def test_file_that_is_not_a_potential_is_refused(config: PipelineConfig, tmp_pat
         potential_from_file(tmp_path / "missing.yace")
     with pytest.raises(UserError, match="names no elements"):
         elements_of_potential(b"something else", "a.yace")
+    graded = tmp_path / "graded.yace"
+    graded.write_text("elements: [Cu]\n")
+    graded.with_suffix(".yaml").touch()
+    # A file that not even root can read.
+    graded.with_suffix(".asi").symlink_to("/proc/self/mem")
+    with pytest.raises(UserError, match=r"graded\.asi: cannot be read: "):
+        potential_from_file(graded)
     broken = tmp_path / "broken.yace"
     broken.write_text("elements: [Cu]\nfunctions: none\n")
     node = validate(potential_from_file(broken), config, level="quick")
