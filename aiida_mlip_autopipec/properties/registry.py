@@ -33,7 +33,7 @@ _BUILT_IN = {
 
 
 def chosen_properties(config: PropertiesConfig) -> list[Property]:
-    """Return the properties that the settings name, with their settings.
+    """Return the properties that the settings name, with their settings. Those of the user replace built-in ones.
 
     :raises UserError: if a name is unknown, a file has no property, or settings are wrong.
     """
@@ -78,8 +78,10 @@ def _find(name: str, known: dict[str, type[Property]]) -> type[Property]:
 
 
 def _with_settings(found: type[Property], config: PropertiesConfig) -> Property:
-    if found.name in PropertiesConfig.model_fields and found.name in _BUILT_IN:
-        return found(getattr(config, found.name))
+    section = getattr(config, found.name) if found.name in _BUILT_IN else None
+    # A property of the user that replaces a built-in one has settings of its own, unless it inherits from it.
+    if found.Settings is type(section):
+        return found(section)
     return found(parse_settings(found.Settings, config.settings.get(found.name, {}), f"settings.{found.name}"))
 
 

@@ -69,6 +69,26 @@ def test_property_from_a_file_of_the_user(own: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("base", "content", "setting", "value"),
+    [
+        ("Property", {"settings": {"lattice": {"factor": 2.0}}}, "factor", 2.0),
+        ("Lattice", {"lattice": {"max_strain": 0.1}}, "max_strain", 0.1),
+    ],
+)
+def test_own_property_with_the_name_of_a_built_in_one_has_its_own_settings(
+    tmp_path: Path, base: str, content: dict, setting: str, value: float
+) -> None:
+    text = OWN.replace('"density"', '"lattice"').replace("(Property)", f"({base})")
+    if base == "Lattice":
+        text = text.replace("    Settings = DensitySettings\n", "")
+        text = f"from aiida_mlip_autopipec.properties.lattice import Lattice\n{text}"
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    (found,) = chosen_properties(PropertiesConfig(properties=["lattice"], own=[str(path)], **content))
+    assert type(found).__name__ == "Density" and getattr(found.settings, setting) == value
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ({"properties": ["elasticity"]}, "'elasticity' is unknown; allowed: lattice, elastic"),
