@@ -20,7 +20,7 @@ from ..dataset.frame_files import count_structures
 from ..host.workarounds.lost_connection import WithWorkarounds
 from ..oracle.workchain import LabellingWorkChain
 from ..programs.catalogue import VALIDATE_POTENTIAL
-from ..programs.failures import failed_and_uncached, failure_of
+from ..programs.failures import failed_and_uncached, failure_of, reason_of
 from ..programs.program import output_file
 from ..programs.resources import validate_resources
 from ..programs.settings import validates
@@ -160,8 +160,7 @@ class ValidationWorkChain(WithWorkarounds, WorkChain):
         predicted = attach_predictions(output_file(evaluation, LABELS), **self.ctx.structures)
         self.out("predicted", predicted)
         if not labelled:
-            reason = labelling.exit_message or labelling.process_state
-            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason)
+            return self.exit_codes.ERROR_ORACLE_FAILED.format(reason=reason_of(labelling))
         if not labelling.is_finished_ok:
             self.report(f"some labels failed: {labelling.exit_message}")
         inputs = {f"{POTENTIAL}{label}": node for label, node in predicted.items()}

@@ -206,6 +206,16 @@ def test_check_without_label_of_the_oracle_fails_with_the_reason(poor: Potential
     assert not missing["passed"] and missing["reason"] == "oracle: 'Cu fcc vacancy' has no label"
 
 
+def test_labelling_that_excepts_gives_its_exception_as_reason(poor: Potential, config: PipelineConfig) -> None:
+    content = config.model_dump(mode="json")
+    content["validation"] = {"level": "quick", "parts": ["equation_of_state"]}
+    builder = build_validation(poor, PipelineConfig.model_validate(content))
+    builder.type = orm.Str("unknown")
+    _, node = run_get_node(builder)
+    assert node.exit_status == ValidationWorkChain.exit_codes.ERROR_ORACLE_FAILED.status
+    assert "there is no oracle of the type 'unknown'" in node.exit_message
+
+
 def test_a_potential_that_could_not_be_validated_is_kept(
     run: orm.WorkChainNode, config: PipelineConfig, tmp_path: Path
 ) -> None:
