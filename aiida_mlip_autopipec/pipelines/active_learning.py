@@ -194,7 +194,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
         self.ctx.reports = AttributeDict({"previous": previous.oracle_report})
         self.ctx.fit, self.ctx.history = _fit_of(previous.fit), previous.history
         self.ctx.teacher = AttributeDict(previous.get("teacher", {}))
-        self.ctx.cutoff_of = count_structures(self.ctx.labelled)
+        self.ctx.cutoff_of = _size_of_fit(previous.fit["metrics"])
         return self.curate()
 
     def should_continue(self) -> bool:
@@ -418,3 +418,9 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
 def _fit_of(outputs: Mapping[str, Data]) -> AttributeDict:
     """Return those outputs that belong to the fit."""
     return AttributeDict({name: outputs[name] for name in (*OUTPUTS, "metrics")})
+
+
+def _size_of_fit(metrics: Dict) -> int:
+    """Return the number of training and test structures of a fit."""
+    parts = metrics["train"], metrics.get("test_with_overlap") or metrics["test"]
+    return sum(int(part["n_structures"]) for part in parts if part)

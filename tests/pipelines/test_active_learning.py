@@ -141,6 +141,17 @@ def test_run_continues_from_the_state_of_an_earlier_run(reached: orm.WorkChainNo
         build_learning(configured(oracle={"calculator": "lj"}), previous=reached)
 
 
+def test_continued_run_keeps_the_cutoff_of_a_fit_with_an_initial_dataset(reached: orm.WorkChainNode) -> None:
+    builder = build_learning(configured(training={"cutoff": "auto"}), previous=reached)
+    first, *others = sorted(builder.previous["labelled"].items(), key=lambda item: item[1].numsteps)
+    builder.previous["labelled"] = dict([first])
+    builder.initial_dataset = dict(others)
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    trainer = next(called for called in node.called if called.process_label == "PaceTrainWorkChain")
+    assert trainer.inputs.settings["cutoff"] == reached.outputs.metrics["cutoff_A"]
+
+
 def test_run_stops_at_the_target_and_validates_its_last_potential(reached: orm.WorkChainNode) -> None:
     history = reached.outputs.learning.get_dict()
     assert history["ended"] == "target"
