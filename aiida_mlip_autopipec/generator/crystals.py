@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii
+from ase.neighborlist import neighbor_list
 
 from .compositions import compositions, dilute_compositions
 from .distances import close_packed_distance
@@ -41,6 +42,11 @@ class Crystal:
     def close_packed_distance(self) -> float:
         """Nearest-neighbour distance (Å) of close packing at the volume per atom of this crystal."""
         return close_packed_distance(self.atoms)
+
+
+def neighbour_distance(atoms: Atoms) -> float:
+    """Return the shortest distance (Å) between two atoms, periodic images included; 6 if there is none below 6 Å."""
+    return float(neighbor_list("d", atoms, 6.0).min(initial=6.0))
 
 
 @lru_cache

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atom, Atoms
 
 from ..config.schemas.properties import DefectSettings
-from ..validation.crystals import neighbour_distance
+from ..generator.crystals import neighbour_distance
 from ..validation.symmetry import conventional, sites_of
 from .crystals import element_energies, energy, relax_positions, supercell
 from .model import NotComputableError, Property, Result, Value

@@ -176,11 +176,3 @@ def scaled(cell: Atoms, factor: float) -> Atoms:
     grown = cell.copy()
     grown.set_cell(cell.cell * factor, scale_atoms=True)
     return grown
-
-
-def neighbour_distance(cell: Atoms) -> float:
-    """Return the smallest interatomic distance (Å) of a crystal, including periodic images."""
-    from ase.neighborlist import neighbor_list
-
-    reach = float((2 * cell.get_volume() / len(cell)) ** (1 / 3)) * 1.3
-    return float(neighbor_list("d", cell, reach).min())

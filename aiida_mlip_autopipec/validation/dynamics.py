@@ -9,9 +9,9 @@ import numpy as np
 from ase import Atoms
 
 from ..config.schemas.validation import ValidationConfig
-from ..generator.crystals import supercell
+from ..generator.crystals import neighbour_distance, supercell
 from .checks import Check, within
-from .crystals import ValidationCrystal, neighbour_distance
+from .crystals import ValidationCrystal
 from .measurement import Curve
 
 Record = Mapping[str, np.ndarray]

@@ -12,12 +12,12 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 
 from aiida_mlip_autopipec.config.schemas.validation import ValidationConfig
+from aiida_mlip_autopipec.generator.crystals import neighbour_distance
 from aiida_mlip_autopipec.validation.crystals import (
     SIZE_STEP,
     at_equilibrium,
     best_compounds,
     estimated_crystals,
-    neighbour_distance,
     references,
 )
 from aiida_mlip_autopipec.validation.plan import Plan

@@ -6,18 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from scipy.spatial import Voronoi
 
 from ..crystals import supercell
 
 _SIZES = (4, 8, 16, 32)
 """Numbers of atoms of supercells, as far as `max_atoms` allows."""
-
-
-def neighbour_distance(atoms: Atoms) -> float:
-    """Return the shortest distance (Å) between two atoms, periodic images included; 6 if there is none below 6 Å."""
-    return float(neighbor_list("d", atoms, 6.0).min(initial=6.0))
 
 
 def strained(atoms: Atoms, largest: float, along: np.ndarray, random: np.random.Generator) -> Atoms:

@@ -9,7 +9,7 @@ from ase import Atoms
 
 from ...config.schemas.generator import GeneratorConfig
 from ...dataset.dimension import BOX_MARGIN, connected_directions, dimensionality_of
-from ..crystals import at_volume
+from ..crystals import at_volume, neighbour_distance
 from . import crystals, cuts, molecules
 
 _SOLIDS = ("strain", "rattle", "hot", "vacancy", "antisite")
@@ -29,7 +29,7 @@ class Variations:
 
     def __init__(self, config: GeneratorConfig, elements: Sequence[str], structures: Sequence[Atoms]) -> None:
         self._config, self._elements, self._structures = config, elements, structures
-        self._spacings = {id(atoms): crystals.neighbour_distance(atoms) for atoms in structures}
+        self._spacings = {id(atoms): neighbour_distance(atoms) for atoms in structures}
         self._kinds: dict[str, _Make] = {
             "volume": self._volume,
             "strain": self._strain,
