@@ -38,11 +38,11 @@ def make_crystals(elements: List, settings: Dict, **phases: TrajectoryData) -> S
         crystals = _crystals(elements, settings, phases)
     except NotMeasurableError as error:
         return ExitCode(310, f"phases: {error}")
-    cells = {}
+    structures = {}
     for crystal in crystals:
-        cells[crystal.name] = crystal.cell.copy()
-        cells[crystal.name].info = {"relax": crystal.given}
-    return _structures_file("structures", cells)
+        structures[crystal.name] = crystal.atoms.copy()
+        structures[crystal.name].info = {"relax": crystal.given}
+    return _structures_file("structures", structures)
 
 
 @calcfunction
@@ -142,7 +142,7 @@ def _plan(elements: List, settings: Dict, equilibrium: Dict, phases: Mapping[str
     energies = {name: minimum["energy"] for name, minimum in found.items()}
     relaxed = {
         crystal.name: Atoms(
-            crystal.cell.numbers,
+            crystal.atoms.numbers,
             positions=found[crystal.name]["positions"],
             cell=found[crystal.name]["cell"],
             pbc=True,

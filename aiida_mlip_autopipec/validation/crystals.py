@@ -28,33 +28,33 @@ class ValidationCrystal:
 
     :param name: elements and prototype, e.g. `Cu fcc`.
     :param prototype: fcc, bcc, ..., b1, l1_2.
-    :param cell: the primitive cell.
+    :param atoms: the primitive cell.
     :param energy: energy by the potential at its minimum (eV/atom), NaN if there is none.
     :param given: whether it is a phase given by the user.
     """
 
     name: str
     prototype: str
-    cell: Atoms
+    atoms: Atoms
     energy: float = math.nan
     given: bool = False
 
     @property
     def elements(self) -> tuple[str, ...]:
         """The elements, sorted."""
-        return tuple(sorted(set(self.cell.get_chemical_symbols())))
+        return tuple(sorted(set(self.atoms.get_chemical_symbols())))
 
     @property
     def lattice_constant(self) -> float:
         """Lattice constant a (Å) of the conventional cell."""
-        return float(self.cell.cell.get_bravais_lattice().vars()["a"])
+        return float(self.atoms.cell.get_bravais_lattice().vars()["a"])
 
     def conventional(self) -> Atoms:
         """Return the conventional cell of a phase, the cubic one of elemental fcc, bcc and diamond, else the cell itself."""
         if self.given:
-            return conventional(self.cell)
+            return conventional(self.atoms)
         if self.prototype not in ("fcc", "bcc", "diamond") or len(self.elements) > 1:
-            return self.cell.copy()
+            return self.atoms.copy()
         return bulk(self.elements[0], self.prototype, a=self.lattice_constant, cubic=True)
 
 
@@ -120,22 +120,26 @@ def at_equilibrium(
     sized = []
     for crystal in crystals:
         if relaxed is not None and crystal.name in relaxed:
-            cell = _rounded(crystal.cell, relaxed[crystal.name])
-            sized.append(replace(crystal, cell=cell, energy=energies.get(crystal.name, math.nan)))
+            atoms = _rounded(crystal.atoms, relaxed[crystal.name])
+            sized.append(replace(crystal, atoms=atoms, energy=energies.get(crystal.name, math.nan)))
             continue
         factor = factors.get(crystal.name, 1.0)
         rounded = math.exp(SIZE_STEP * round(math.log(factor) / SIZE_STEP))
-        sized.append(replace(crystal, cell=scaled(crystal.cell, rounded), energy=energies.get(crystal.name, math.nan)))
+        sized.append(
+            replace(crystal, atoms=scaled(crystal.atoms, rounded), energy=energies.get(crystal.name, math.nan))
+        )
     return sized
 
 
-def _rounded(cell: Atoms, relaxed: Atoms) -> Atoms:
-    """Return a relaxed cell whose logarithmic strain from a cell in standard orientation is rounded, in its symmetry."""
+def _rounded(atoms: Atoms, relaxed: Atoms) -> Atoms:
+    """Return a relaxed crystal whose logarithmic strain from one in standard orientation is rounded, in its symmetry."""
     from scipy.linalg import expm, logm
 
-    strain = np.real(logm(np.linalg.solve(cell.cell.array, relaxed.cell.array)))
+    strain = np.real(logm(np.linalg.solve(atoms.cell.array, relaxed.cell.array)))
     rounded = relaxed.copy()
-    rounded.set_cell(cell.cell.array @ expm(SIZE_STEP * np.rint((strain + strain.T) / 2 / SIZE_STEP)), scale_atoms=True)
+    rounded.set_cell(
+        atoms.cell.array @ expm(SIZE_STEP * np.rint((strain + strain.T) / 2 / SIZE_STEP)), scale_atoms=True
+    )
     return standard_primitive(rounded, _GIVEN_SYMMETRY)
 
 
@@ -160,7 +164,7 @@ def best_compounds(crystals: Sequence[ValidationCrystal]) -> list[ValidationCrys
     compounds = [crystal for crystal in crystals if len(crystal.elements) > 1 and not crystal.given]
 
     def formation(crystal: ValidationCrystal) -> float:
-        mixed = float(np.mean([pure[symbol] for symbol in crystal.cell.get_chemical_symbols()]))
+        mixed = float(np.mean([pure[symbol] for symbol in crystal.atoms.get_chemical_symbols()]))
         return _energy_or_inf(crystal) - mixed
 
     pairs = sorted({crystal.elements for crystal in compounds})
@@ -171,8 +175,8 @@ def _energy_or_inf(crystal: ValidationCrystal) -> float:
     return crystal.energy if math.isfinite(crystal.energy) else math.inf
 
 
-def scaled(cell: Atoms, factor: float) -> Atoms:
-    """Return a cell with all lengths multiplied by a factor."""
-    grown = cell.copy()
-    grown.set_cell(cell.cell * factor, scale_atoms=True)
+def scaled(atoms: Atoms, factor: float) -> Atoms:
+    """Return a crystal with all lengths multiplied by a factor."""
+    grown = atoms.copy()
+    grown.set_cell(atoms.cell * factor, scale_atoms=True)
     return grown

@@ -41,10 +41,10 @@ class Vacancies:
 
     @cached_property
     def _perfect(self) -> Atoms:
-        cell = self.crystal.conventional()
-        if len(cell) > self.max_atoms:
-            cell = self.crystal.cell
-        return supercell(cell, self.max_atoms)
+        atoms = self.crystal.conventional()
+        if len(atoms) > self.max_atoms:
+            atoms = self.crystal.atoms
+        return supercell(atoms, self.max_atoms)
 
     @property
     def _perfect_name(self) -> str:
@@ -120,7 +120,7 @@ class Surfaces:
 
     @cached_property
     def _slabs(self) -> dict[str, Atoms]:
-        crystal, config = conventional(self.crystal.cell), self.config
+        crystal, config = conventional(self.crystal.atoms), self.config
         indices = miller_indices(config.max_miller_index)
         found = {}
         for first in sorted(set(equivalent_directions(crystal, indices))):

@@ -37,15 +37,15 @@ class ElasticConstants:
 
     @cached_property
     def _displacements(self) -> Displacements | None:
-        if len(self.crystal.cell) == 1:
+        if len(self.crystal.atoms) == 1:
             return None
-        return Displacements(self.crystal.cell, np.eye(3, dtype=int), f"{self.crystal.name} displaced")
+        return Displacements(self.crystal.atoms, np.eye(3, dtype=int), f"{self.crystal.name} displaced")
 
     def structures(self) -> dict[str, Atoms]:
         """Return 12 strained cells; if the cell has several atoms, cells with a displaced atom; and the cell of a phase."""
-        found = {equilibrium_name(self.crystal): self.crystal.cell.copy()} if self.crystal.given else {}
+        found = {equilibrium_name(self.crystal): self.crystal.atoms.copy()} if self.crystal.given else {}
         found |= {
-            self._name(index, sign): strained(self.crystal.cell, index, sign * STRAIN)
+            self._name(index, sign): strained(self.crystal.atoms, index, sign * STRAIN)
             for index in range(6)
             for sign in (-1, 1)
         }
@@ -56,7 +56,7 @@ class ElasticConstants:
 
     def measure(self, labels: Labels) -> Measurement:
         """Return the independent constants (GPa), and the lattice parameters at zero stress of phases that are not cubic."""
-        rotations = cartesian_rotations(self.crystal.cell)
+        rotations = cartesian_rotations(self.crystal.atoms)
         reason, undefined = None, False
         try:
             constants = symmetrised(self.tensor(labels) / units.GPa, rotations)
@@ -82,7 +82,7 @@ class ElasticConstants:
         The strain is the linear response to the stress and the forces in the unstrained cell, with an error of second order in
         the strain.
         """
-        cell = conventional(self.crystal.cell).cell
+        cell = conventional(self.crystal.atoms).cell
         lengths, angles = cell.lengths(), cell.angles()
         free = [n for n in range(3) if not any(abs(lengths[n] / lengths[m] - 1) < _SMALL for m in range(n))]
         tilted = [n for n in range(3) if min(abs(angles[n] - 90), abs(angles[n] - 120)) > _SMALL]
@@ -130,12 +130,12 @@ class ElasticConstants:
         stress, force = self._responses(labels)
         if relaxed and self._displacements is not None:
             inverse = np.linalg.pinv(self._hessian(labels), rcond=1e-6)
-            stress = stress - force.T @ inverse @ force / self.crystal.cell.get_volume()
+            stress = stress - force.T @ inverse @ force / self.crystal.atoms.get_volume()
         return (stress + stress.T) / 2
 
     def _responses(self, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
         """Return the derivatives of the stress (6, 6) in eV/Å^3 and of the forces (3 n, 6) in eV/Å by the strain."""
-        stress, force = np.empty((6, 6)), np.empty((3 * len(self.crystal.cell), 6))
+        stress, force = np.empty((6, 6)), np.empty((3 * len(self.crystal.atoms), 6))
         for index in range(6):
             lower, upper = (label_of(labels, self._name(index, sign)) for sign in (-1, 1))
             if "stress" not in lower.calc.results or "stress" not in upper.calc.results:
@@ -150,18 +150,18 @@ class ElasticConstants:
         """Return the force constants (3 n, 3 n) of the cell in eV/Å^2."""
         assert self._displacements is not None
         blocks = np.array(self._displacements.with_forces(labels).force_constants)
-        size = 3 * len(self.crystal.cell)
+        size = 3 * len(self.crystal.atoms)
         return blocks.transpose(0, 2, 1, 3).reshape(size, size)
 
 
-def strained(cell: Atoms, index: int, strain: float) -> Atoms:
-    """Return a cell under one strain in Voigt notation (a shear strain is twice the tensor element)."""
+def strained(atoms: Atoms, index: int, strain: float) -> Atoms:
+    """Return a crystal under one strain in Voigt notation (a shear strain is twice the tensor element)."""
     tensor = np.zeros((3, 3))
     i, j = _VOIGT[index]
     if i == j:
         tensor[i, i] = strain
     else:
         tensor[i, j] = tensor[j, i] = strain / 2
-    deformed = cell.copy()
-    deformed.set_cell(cell.cell.array @ (np.eye(3) + tensor), scale_atoms=True)
+    deformed = atoms.copy()
+    deformed.set_cell(atoms.cell.array @ (np.eye(3) + tensor), scale_atoms=True)
     return deformed

@@ -55,14 +55,14 @@ class CrystalCurves:
     def structures(self) -> dict[str, Atoms]:
         """Return each crystal at 2 `n_each_side` + 1 volumes and at those of the search range, by name."""
         found = {
-            eos_name(crystal, step): scaled(crystal.cell, math.exp(LENGTH_STEP * step))
+            eos_name(crystal, step): scaled(crystal.atoms, math.exp(LENGTH_STEP * step))
             for crystal in self.crystals
             for step in self._steps
         }
         if self.search_range is not None:
             for crystal in self.crystals:
                 for sign in (-1, 1):
-                    found[_far_name(crystal, sign)] = scaled(crystal.cell, math.exp(sign * self.search_range))
+                    found[_far_name(crystal, sign)] = scaled(crystal.atoms, math.exp(sign * self.search_range))
         return found
 
     @property
@@ -100,11 +100,11 @@ class CrystalCurves:
 
     def _curve(self, crystal: ValidationCrystal, labels: Labels) -> list[Curve]:
         energies = np.array([energy_or_nan(labels, eos_name(crystal, step)) for step in self._steps]) / len(
-            crystal.cell
+            crystal.atoms
         )
         if np.isnan(energies).all():
             return []
-        x = np.array([scaled(crystal.cell, math.exp(LENGTH_STEP * step)).get_volume() for step in self._steps])
+        x = np.array([scaled(crystal.atoms, math.exp(LENGTH_STEP * step)).get_volume() for step in self._steps])
         y = energies - np.nanmin(energies)
         return [
             Curve(
@@ -112,7 +112,7 @@ class CrystalCurves:
                 "equation_of_state",
                 "volume (Å^3/atom)",
                 "energy above the minimum (eV/atom)",
-                x / len(crystal.cell),
+                x / len(crystal.atoms),
                 y,
             )
         ]
@@ -128,8 +128,8 @@ class CrystalCurves:
         if int(np.argmin(energies)) in (0, len(energies) - 1):
             self._check_for_minimum(crystal, labels, energies)
             raise NotMeasurableError(
-                f"no energy minimum between {min(volumes) / len(crystal.cell):.2f} and "
-                f"{max(volumes) / len(crystal.cell):.2f} Å^3/atom, the range around the minimum of the potential"
+                f"no energy minimum between {min(volumes) / len(crystal.atoms):.2f} and "
+                f"{max(volumes) / len(crystal.atoms):.2f} Å^3/atom, the range around the minimum of the potential"
             )
         try:
             with warnings.catch_warnings():
@@ -139,7 +139,7 @@ class CrystalCurves:
             raise NotMeasurableError(f"no equation of state fits the energies: {error}") from error
         if not min(volumes) < volume < max(volumes) or modulus <= 0:
             raise NotMeasurableError("the fitted equation of state has no minimum among the volumes")
-        return _Minimum(volume, energy / len(crystal.cell), modulus / units.GPa)
+        return _Minimum(volume, energy / len(crystal.atoms), modulus / units.GPa)
 
     def _check_for_minimum(self, crystal: ValidationCrystal, labels: Labels, energies: list[float]) -> None:
         """Raise an UndefinedError if the energy is lowest at an end of the points and still lower at the end of the range."""
@@ -162,7 +162,7 @@ class CrystalCurves:
             _quantity("lattice_constant", name, *_length(crystal, volume), reasons.get(name)),
             _quantity("bulk_modulus", name, "B", "GPa", modulus, reasons.get(name)),
         ]
-        symbols = crystal.cell.get_chemical_symbols()
+        symbols = crystal.atoms.get_chemical_symbols()
         if name in self.references.values() or not self.references.keys() >= set(symbols):
             return quantities
         references = [self.references[symbol] for symbol in symbols]
@@ -191,7 +191,7 @@ class CrystalCurves:
         if len(phases) < 2:
             return []
         known = [crystal for crystal in phases if crystal.name in minima]
-        values = energies_above_hull([c.cell for c in known], [minima[c.name].energy for c in known])
+        values = energies_above_hull([c.atoms for c in known], [minima[c.name].energy for c in known])
         above = {crystal.name: value for crystal, value in zip(known, values, strict=True)}
         return [
             _quantity(
@@ -216,13 +216,13 @@ def _quantity(
 def _length(crystal: ValidationCrystal, volume: float) -> tuple[str, str, float]:
     """Return name, unit and value of the lattice constant of a crystal at the volume (Å^3) of its cell."""
     if not crystal.given:
-        return "a", "Å", crystal.lattice_constant * (volume / crystal.cell.get_volume()) ** (1 / 3)
-    cell = crystal.conventional()
-    lengths = cell.cell.lengths()
-    if np.allclose(lengths, lengths[0]) and np.allclose(cell.cell.angles(), 90):
-        return "a", "Å", float(lengths[0]) * (volume / crystal.cell.get_volume()) ** (1 / 3)
+        return "a", "Å", crystal.lattice_constant * (volume / crystal.atoms.get_volume()) ** (1 / 3)
+    conventional = crystal.conventional()
+    lengths = conventional.cell.lengths()
+    if np.allclose(lengths, lengths[0]) and np.allclose(conventional.cell.angles(), 90):
+        return "a", "Å", float(lengths[0]) * (volume / crystal.atoms.get_volume()) ** (1 / 3)
     # The shape of the cell is that of the potential; its lattice parameters follow from stresses.
-    return "(V/atom)^(1/3)", "Å", (volume / len(crystal.cell)) ** (1 / 3)
+    return "(V/atom)^(1/3)", "Å", (volume / len(crystal.atoms)) ** (1 / 3)
 
 
 def eos_name(crystal: ValidationCrystal, step: int) -> str:

@@ -35,19 +35,19 @@ class Displacements:
     :param prefix: prefix of the names of the supercells.
     """
 
-    def __init__(self, cell: Atoms, repeats: np.ndarray, prefix: str) -> None:
+    def __init__(self, atoms: Atoms, repeats: np.ndarray, prefix: str) -> None:
         from phonopy import Phonopy
 
-        self._phonopy = Phonopy(to_phonopy(cell), supercell_matrix=repeats, primitive_matrix=np.eye(3))
+        self._phonopy = Phonopy(to_phonopy(atoms), supercell_matrix=repeats, primitive_matrix=np.eye(3))
         self._phonopy.generate_displacements(distance=DISPLACEMENT)
         self._prefix = prefix
 
     def structures(self) -> dict[str, Atoms]:
         """Return the displaced supercells by name."""
-        return {self._name(number): to_ase(cell) for number, cell in enumerate(self._cells)}
+        return {self._name(number): to_ase(supercell) for number, supercell in enumerate(self._supercells)}
 
     @property
-    def _cells(self) -> list[Any]:
+    def _supercells(self) -> list[Any]:
         return [cell for cell in self._phonopy.supercells_with_displacements or [] if cell is not None]
 
     def _name(self, number: int) -> str:
@@ -58,7 +58,7 @@ class Displacements:
 
         :raises NotMeasurableError: if a label is missing.
         """
-        forces = [label_of(labels, self._name(number)).get_forces() for number in range(len(self._cells))]
+        forces = [label_of(labels, self._name(number)).get_forces() for number in range(len(self._supercells))]
         if not np.isfinite(forces).all():
             raise NotMeasurableError(f"forces of '{self._prefix}' are not finite")
         # The mean force of a supercell is no restoring force; removing it keeps the acoustic sum rule.
@@ -83,7 +83,7 @@ class Phonons:
     @cached_property
     def _supercells(self) -> list[tuple[Displacements, dict[str, np.ndarray]]]:
         """The displaced supercells, and the points at which they give exact frequencies."""
-        special = self.crystal.cell.cell.bandpath(npoints=2).special_points
+        special = self.crystal.atoms.cell.bandpath(npoints=2).special_points
         boundary = {name: q for name, q in special.items() if np.abs(q).max() > 0}
         centre = {"Γ": np.zeros(3)}
         if self._repeats is not None:
@@ -92,12 +92,12 @@ class Phonons:
         found: list[tuple[Displacements, dict[str, np.ndarray]]] = []
         for name, q in boundary.items():
             repeats = np.diag([_denominator(value) for value in q])
-            if len(found) < self.n_points and np.linalg.det(repeats) * len(self.crystal.cell) <= self.max_atoms + 0.5:
+            if len(found) < self.n_points and np.linalg.det(repeats) * len(self.crystal.atoms) <= self.max_atoms + 0.5:
                 found.append((self._displacements(repeats, f" {name}"), {name: q}))
         return found or [(self._displacements(np.eye(3, dtype=int), ""), centre)]
 
     def _displacements(self, repeats: np.ndarray, which: str) -> Displacements:
-        return Displacements(self.crystal.cell, repeats, f"{self.crystal.name} phonon{which}")
+        return Displacements(self.crystal.atoms, repeats, f"{self.crystal.name} phonon{which}")
 
     @cached_property
     def _repeats(self) -> np.ndarray | None:
@@ -106,10 +106,10 @@ class Phonons:
         It is twice the conventional cell or, with too many atoms, twice the cell along each direction, so that points of the
         zone boundary are commensurate.
         """
-        cell, conventional = self.crystal.cell, self.crystal.conventional()
+        atoms, conventional = self.crystal.atoms, self.crystal.conventional()
         if 8 * len(conventional) <= self.max_atoms:
-            return np.rint(2 * conventional.cell.array @ np.linalg.inv(cell.cell.array)).astype(int)
-        return np.eye(3, dtype=int) * 2 if 8 * len(cell) <= self.max_atoms else None
+            return np.rint(2 * conventional.cell.array @ np.linalg.inv(atoms.cell.array)).astype(int)
+        return np.eye(3, dtype=int) * 2 if 8 * len(atoms) <= self.max_atoms else None
 
     def structures(self) -> dict[str, Atoms]:
         """Return the displaced supercells by name."""
@@ -161,7 +161,7 @@ class Phonons:
         return Measurement(quantities, curves)
 
     def _dispersion(self, phonopy: Phonopy) -> list[Curve]:
-        path = self.crystal.cell.cell.bandpath(npoints=_PATH_POINTS)
+        path = self.crystal.atoms.cell.bandpath(npoints=_PATH_POINTS)
         frequencies, x = _frequencies(phonopy, path.kpts), path.get_linear_kpoint_axis()[0]
         x_label = f"wave vector along {path.path}"
         return [
@@ -199,6 +199,6 @@ def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
     )
 
 
-def to_ase(cell: PhonopyAtoms) -> Atoms:
+def to_ase(crystal: PhonopyAtoms) -> Atoms:
     """Return a crystal of phonopy or phono3py."""
-    return Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
+    return Atoms(crystal.symbols, cell=crystal.cell, scaled_positions=crystal.scaled_positions, pbc=True)

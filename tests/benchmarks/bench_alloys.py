@@ -134,10 +134,10 @@ def checks(elements: Sequence[str], potential: Path) -> list[Check]:
     config = ValidationConfig()
     calculator = load(potential)
     crystals = estimated_crystals(elements, config)
-    minima = {crystal.name: find_minimum(crystal.cell, calculator) for crystal in crystals}
+    minima = {crystal.name: find_minimum(crystal.atoms, calculator) for crystal in crystals}
     free = json.loads((potential.parent / "metrics.json").read_text())["reference_energies_eV"]
     energies = {
-        crystal.name: minimum[1] - float(np.mean([free[symbol] for symbol in crystal.cell.symbols]))
+        crystal.name: minimum[1] - float(np.mean([free[symbol] for symbol in crystal.atoms.symbols]))
         for crystal in crystals
         if (minimum := minima[crystal.name]) is not None
     }

@@ -21,7 +21,7 @@ def sized_by_emt(elements: list[str], config: ValidationConfig) -> list[Validati
     from mlip_evaluate.equilibrium import find_minimum
 
     crystals = estimated_crystals(elements, config)
-    minima = {crystal.name: find_minimum(crystal.cell, EMT()) for crystal in crystals}
+    minima = {crystal.name: find_minimum(crystal.atoms, EMT()) for crystal in crystals}
     found = {name: minimum for name, minimum in minima.items() if minimum is not None}
     return at_equilibrium(
         crystals, {name: factor for name, (factor, _) in found.items()}, {name: e for name, (_, e) in found.items()}

@@ -51,14 +51,14 @@ def test_estimated_lattice_constant_is_used_without_an_energy_minimum() -> None:
     assert find_minimum(bulk("Cu"), Repulsion()) is None
     crystals = estimated_crystals(["Cu"], ValidationConfig())
     for crystal, sized in zip(crystals, at_equilibrium(crystals, {}, {}), strict=True):
-        assert np.allclose(crystal.cell.cell, sized.cell.cell)
+        assert np.allclose(crystal.atoms.cell, sized.atoms.cell)
 
 
 def test_lattice_constants_are_rounded_to_common_values() -> None:
     crystals = estimated_crystals(["Cu"], ValidationConfig(level="quick"))
-    near = [at_equilibrium(crystals, {"Cu fcc": factor}, {})[0].cell for factor in (0.9942, 0.9944)]
+    near = [at_equilibrium(crystals, {"Cu fcc": factor}, {})[0].atoms for factor in (0.9942, 0.9944)]
     assert np.array_equal(near[0].cell, near[1].cell)
-    size = math.log((near[0].get_volume() / crystals[0].cell.get_volume()) ** (1 / 3)) / SIZE_STEP
+    size = math.log((near[0].get_volume() / crystals[0].atoms.get_volume()) ** (1 / 3)) / SIZE_STEP
     assert size == pytest.approx(round(size))
 
 
@@ -67,7 +67,7 @@ def test_reference_is_the_crystal_structure_of_the_element(element: str, prototy
     crystals = estimated_crystals([element], ValidationConfig())
     assert [crystal.prototype for crystal in references(crystals)] == [prototype]
     assert len(crystals) == 5
-    assert neighbour_distance(references(crystals)[0].cell) == pytest.approx(
+    assert neighbour_distance(references(crystals)[0].atoms) == pytest.approx(
         {"Cu": 2.55, "Fe": 2.48, "Mg": 3.2, "Si": 2.35}[element], abs=0.03
     )
 

@@ -34,7 +34,7 @@ def test_vacancy_energy_in_a_small_cell_agrees_with_a_larger_one(
 def test_the_surface_energy_is_that_of_a_thicker_slab(copper_crystals: dict[str, ValidationCrystal]) -> None:
     crystal = copper_crystals["fcc"]
     wanted = Surfaces(crystal, ValidationConfig())
-    labels = {**labelled(wanted.structures()), equilibrium_name(crystal): label_by_emt(crystal.cell)}
+    labels = {**labelled(wanted.structures()), equilibrium_name(crystal): label_by_emt(crystal.atoms)}
     values = values_of(wanted.measure(labels))
 
     def slab_energy(layers: int) -> tuple[float, float]:

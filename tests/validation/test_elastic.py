@@ -15,27 +15,27 @@ from aiida_mlip_autopipec.validation.elastic import ElasticConstants, strained
 from .conftest import Measure, labelled, values_of
 
 
-def energy(cell: Atoms, deformation: np.ndarray) -> float:
-    atoms = cell.copy()
-    atoms.set_cell(cell.cell.array @ deformation, scale_atoms=True)
+def energy(crystal: Atoms, deformation: np.ndarray) -> float:
+    atoms = crystal.copy()
+    atoms.set_cell(crystal.cell.array @ deformation, scale_atoms=True)
     atoms.calc = EMT()
     return float(atoms.get_potential_energy())
 
 
-def curvature(cell: Atoms, direction: np.ndarray, step: float = 0.004) -> float:
+def curvature(crystal: Atoms, direction: np.ndarray, step: float = 0.004) -> float:
     """Return the second derivative (GPa) of the energy density along a strain."""
-    energies = [energy(cell, np.eye(3) + amount * direction) for amount in (-step, 0, step)]
-    return (energies[0] - 2 * energies[1] + energies[2]) / step**2 / cell.get_volume() / units.GPa
+    energies = [energy(crystal, np.eye(3) + amount * direction) for amount in (-step, 0, step)]
+    return (energies[0] - 2 * energies[1] + energies[2]) / step**2 / crystal.get_volume() / units.GPa
 
 
 def test_constants_of_copper_agree_with_energies_of_strained_cells(
     copper_crystals: dict[str, ValidationCrystal], measure: Measure
 ) -> None:
     values = values_of(measure(ElasticConstants(copper_crystals["fcc"])))
-    cell = bulk("Cu", a=copper_crystals["fcc"].lattice_constant)
-    c11 = curvature(cell, np.diag([1.0, 0.0, 0.0]))
-    c44 = curvature(cell, np.array([[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]]))
-    c11_c12 = curvature(cell, np.diag([1.0, -1.0, 0.0])) / 2
+    crystal = bulk("Cu", a=copper_crystals["fcc"].lattice_constant)
+    c11 = curvature(crystal, np.diag([1.0, 0.0, 0.0]))
+    c44 = curvature(crystal, np.array([[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]]))
+    c11_c12 = curvature(crystal, np.diag([1.0, -1.0, 0.0])) / 2
     assert values["Cu fcc C11"] == pytest.approx(c11, rel=0.02)
     assert values["Cu fcc C44"] == pytest.approx(c44, rel=0.02)
     assert values["Cu fcc C11"] - values["Cu fcc C12"] == pytest.approx(c11_c12, rel=0.02)
@@ -46,7 +46,7 @@ def test_internal_relaxation_is_included(copper_crystals: dict[str, ValidationCr
     values = values_of(measure(ElasticConstants(crystal)))
 
     def stress(index: int, amount: float, relax: bool) -> np.ndarray:
-        atoms = strained(crystal.cell, index, amount)
+        atoms = strained(crystal.atoms, index, amount)
         atoms.calc = EMT()
         if relax:
             BFGS(atoms, logfile=None).run(fmax=1e-6)

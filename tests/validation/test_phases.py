@@ -48,10 +48,10 @@ def sized(phases: list[Atoms], config: ValidationConfig) -> list[ValidationCryst
     crystals = crystals_of([], config, phases)
     factors, energies, relaxed = {}, {}, {}
     for phase in crystals:
-        minimum = find_minimum(phase.cell, EMT())
+        minimum = find_minimum(phase.atoms, EMT())
         assert minimum is not None
         factors[phase.name], energies[phase.name] = minimum
-        if (found := relax(phase.cell, minimum[0], EMT())) is not None:
+        if (found := relax(phase.atoms, minimum[0], EMT())) is not None:
             relaxed[phase.name], energies[phase.name] = found, found.get_potential_energy() / len(found)
     return at_equilibrium(crystals, factors, energies, relaxed)
 
@@ -110,7 +110,7 @@ def test_a_tetragonal_phase_is_relaxed_and_its_lattice_parameters_are_compared(
     assert values["c"] == pytest.approx(c, rel=1e-3)
     # The same lattice parameters from another cell, by the response to its stress.
     phase = next(phase for phase in plan.crystals if phase.name == "CuAu")
-    moved = phase.cell.copy()
+    moved = phase.atoms.copy()
     moved.set_cell(moved.cell.array @ np.diag([1.004, 1.004, 0.994]), scale_atoms=True)
     other = ElasticConstants(ValidationCrystal("CuAu", "", moved, given=True))
     again = values_of(other.measure(labelled(other.structures())))
@@ -135,7 +135,7 @@ def test_constants_of_a_crystal_of_low_symmetry_are_those_of_relaxed_cells() -> 
         assert len([name for name in names if name.startswith("C")]) == 13
 
     def stress(index: int, amount: float) -> np.ndarray:
-        moved = strained(phase.cell, index, amount)
+        moved = strained(phase.atoms, index, amount)
         moved.calc = EMT()
         BFGS(moved, logfile=None).run(fmax=1e-6, steps=400)
         return np.asarray(moved.get_stress()) / units.GPa
@@ -196,7 +196,7 @@ def test_oracle_without_minimum_is_not_comparable_and_a_distant_minimum_fails(pl
     repelling, shifted = {}, {}
     for name, atoms in labelled(alone.structures()).items():
         volume = atoms.get_volume() / len(atoms)
-        larger = (volume / (1.05**3 * phase.cell.get_volume())) ** (1 / 3) - 1
+        larger = (volume / (1.05**3 * phase.atoms.get_volume())) ** (1 / 3) - 1
         repelling[name] = attach_labels(atoms.copy(), {"energy": 10 * len(atoms) / volume})
         shifted[name] = attach_labels(atoms.copy(), {"energy": 50 * larger**2 * len(atoms)})
     verdict = validation_report(alone, labels, repelling, {})
@@ -229,4 +229,4 @@ def test_equal_names_get_numbers_and_few_digits_keep_the_symmetry() -> None:
     rough.set_cell(np.round(rough.cell.array, 3), scale_atoms=True)
     first, second = given_crystals([*named(Mg=rough), *named(Mg=bulk("Mg"))])
     assert (first.name, second.name) == ("Mg", "Mg 2")
-    assert np.allclose(first.cell.cell.lengths()[0], first.cell.cell.lengths()[1], atol=1e-12)
+    assert np.allclose(first.atoms.cell.lengths()[0], first.atoms.cell.lengths()[1], atol=1e-12)
