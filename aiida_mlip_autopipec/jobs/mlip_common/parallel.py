@@ -22,10 +22,12 @@ def shared() -> Any:
 
 
 @contextlib.contextmanager
-def worker_pool(workers: int, share: Any) -> Iterator[MapFunction]:
+def worker_pool(workers: int, share: Any, tasks: int | None = None) -> Iterator[MapFunction]:
     """Yield a function like `map`, with results in order, that runs in worker processes.
 
+    :param workers: number of processes; if it is 1, the function runs in this process.
     :param share: data that the workers read by :func:`shared`.
+    :param tasks: number of tasks, to start no more processes than needed: a single task runs beside this process.
     :raises ProgramError: of the kind `killed`, if a worker is killed.
     """
     _SHARED.append(share)
@@ -33,7 +35,7 @@ def worker_pool(workers: int, share: Any) -> Iterator[MapFunction]:
         if workers == 1:
             yield map
             return
-        executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+        executor = ProcessPoolExecutor(min(workers, tasks or workers), mp_context=multiprocessing.get_context("fork"))
         try:
             yield executor.map
         except BrokenProcessPool as error:

@@ -139,7 +139,7 @@ def train(
     progress.begin(ACTIVE_SET)
     active_set = out / "potential.asi"
     # Another process writes the active set, while this one fits without a fold and computes the active set of that fit.
-    with worker_pool(min(2, workers), (basis_set, training, solution.has_prior)) as mapped:
+    with worker_pool(workers, (basis_set, training, solution.has_prior), tasks=1) as mapped:
         written = mapped(_write_active_set, [active_set])
         held_out = hold_out_errors(solution, training, reference)
         list(written)
