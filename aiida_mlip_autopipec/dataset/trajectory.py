@@ -1,8 +1,8 @@
 """Structures as AiiDA nodes: ``list[ase.Atoms]`` to ``{label: TrajectoryData}`` and back.
 
 A ``TrajectoryData`` holds one list of symbols and one ``pbc`` for all its frames, so structures are grouped: the label
-of a group is the formula plus the periodicity (``Cu2_000``, ``Cu32_111``), its atoms are sorted by species. Other
-modules use only the arrays `splits` and `origins` by name.
+of a group is the formula plus the periodicity (``Cu2_000``, ``Cu32_111``), its atoms are sorted by species. Only
+this module knows the names of the arrays that it adds to those of AiiDA.
 
 Other data of a structure are in ``atoms.info`` (see the comment above :data:`_OPTIONAL_ARRAYS`); its labels are in a
 ``SinglePointCalculator`` of ASE. Units: Å, eV, eV/Å, eV/Å^3 (ASE's sign; Voigt order xx yy zz yz xz xy).
@@ -209,6 +209,22 @@ def _info_arrays(trajectory: TrajectoryData, arrays: Mapping[str, np.ndarray]) -
         if name in arrays:
             info[key] = arrays[name]
     return info
+
+
+def is_labelled(trajectory: TrajectoryData) -> bool:
+    """Tell whether the frames of a trajectory have labels."""
+    return "energies" in trajectory.get_arraynames()
+
+
+def splits_of(trajectory: TrajectoryData) -> list[str]:
+    """Return `train` or `test` for each frame of a curated trajectory."""
+    splits: list[str] = trajectory.get_array("splits").tolist()
+    return splits
+
+
+def origins_of(trajectory: TrajectoryData) -> set[str]:
+    """Return the origins (name, file or node, frame) of the frames that are, or were made from, structures of the user."""
+    return set(trajectory.get_array("origins").tolist()) - {""} if "origins" in trajectory.get_arraynames() else set()
 
 
 def all_frames(trajectories: Mapping[str, TrajectoryData]) -> list[Atoms]:

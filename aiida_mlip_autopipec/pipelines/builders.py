@@ -17,7 +17,7 @@ from ..config.schemas.structures import StructureSource
 from ..dataset.frame_files import labelled_file
 from ..dataset.intake import check_stored
 from ..dataset.library import OWN_METHOD, find_datasets, load_dataset
-from ..dataset.trajectory import METHOD, all_frames
+from ..dataset.trajectory import METHOD, all_frames, is_labelled
 from ..generator.structure import StructureGenerator
 from ..generator.variations.generator import VariationGenerator
 from ..host.computers import prepare_resources
@@ -182,7 +182,7 @@ def _check_method(trajectory: TrajectoryData, name: str, *methods: dict[str, Any
     label_method = trajectory.base.attributes.get(METHOD, None)
     # Labels of version 0.1.0 have no identity of the code; naming such a dataset is the user's decision.
     allowed = [*methods, {key: value for key, value in methods[0].items() if key != IDENTITY}]
-    if "energies" not in trajectory.get_arraynames() or label_method not in allowed:
+    if not is_labelled(trajectory) or label_method not in allowed:
         raise UserError(
             f"{name} has labels of the method {label_method}, the run uses {methods[0]}; they cannot be mixed"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from aiida import orm
 
 
@@ -15,9 +14,11 @@ def origins_of_given_structures(generators: Sequence[int]) -> tuple[str, ...]:
     """
     if not generators:
         return ()
+    # Commands that show runs import this module, and the import of ASE is slow.
+    from ..dataset.trajectory import origins_of
+
     query = orm.QueryBuilder()
     query.append(orm.CalculationNode, filters={"id": {"in": list(generators)}}, tag="maker")
     query.append(orm.TrajectoryData, with_outgoing="maker", project=["*"])
     nodes = {node.uuid: node for (node,) in query.iterall()}
-    arrays = [node.get_array("origins") for node in nodes.values() if "origins" in node.get_arraynames()]
-    return tuple(str(origin) for origin in np.unique(np.concatenate(arrays))) if arrays else ()
+    return tuple(sorted({origin for node in nodes.values() for origin in origins_of(node)}))

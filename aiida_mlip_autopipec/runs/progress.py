@@ -319,8 +319,10 @@ def _training_dataset(run: orm.ProcessNode) -> Stage:
     curation = next(iter(run.inputs.dataset.values())).creator
     if curation is not None and "report" in curation.outputs:
         return Stage("dataset", "done", _split_counts(curation.outputs.report.get_dict()))
-    trajectories = run.inputs.dataset.values()
-    splits = [split for node in trajectories for split in node.get_array("splits").tolist()]
+    # Few runs need it, and the import of ASE is slow.
+    from ..dataset.trajectory import splits_of
+
+    splits = [split for node in run.inputs.dataset.values() for split in splits_of(node)]
     return Stage("dataset", "done", f"{splits.count('train')} training, {splits.count('test')} test")
 
 

@@ -12,7 +12,10 @@ from aiida_mlip_autopipec.dataset.trajectory import (
     METHOD,
     frames_with_source,
     group_label,
+    is_labelled,
+    origins_of,
     sort_by_species,
+    splits_of,
     to_atoms,
     to_trajectories,
 )
@@ -28,6 +31,18 @@ def test_groups_are_named_by_formula_and_periodicity(copper: list[Atoms]) -> Non
         "Cu8_111": 1,
     }
     assert count_structures(trajectories) == len(copper)
+
+
+def test_labels_splits_and_origins_of_a_trajectory(labelled_copper: list[Atoms]) -> None:
+    frames = [atoms for atoms in labelled_copper if group_label(atoms) == "Cu_111"]
+    for atoms, split in zip(frames, ("train", "test"), strict=True):
+        atoms.info["split"] = split
+    frames[0].info["origin"] = "mine, cu.cif, frame 1"
+    (labelled,) = to_trajectories(frames).values()
+    assert is_labelled(labelled) and splits_of(labelled) == ["train", "test"]
+    assert origins_of(labelled) == {"mine, cu.cif, frame 1"}
+    (unlabelled,) = to_trajectories([bulk("Cu")]).values()
+    assert not is_labelled(unlabelled) and origins_of(unlabelled) == set()
 
 
 def test_geometry_labels_and_info_are_read_back_exactly(labelled_copper: list[Atoms]) -> None:
