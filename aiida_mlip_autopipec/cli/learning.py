@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..config.errors import UserError
-from .common import check_writable, load_profile, load_run, output_option, warn
+from .common import check_writable, load_run, output_option, warn
 from .submitting import (
+    check_input,
     complete_structures,
     config_arguments,
     origin_of,
+    prepare,
     read_config,
     submit_to_daemon,
     teacher_option,
@@ -73,10 +75,7 @@ def _learn(
     """
     from ..config.read import parse_settings
 
-    if config_file is None and not elements and not structures and previous is None:
-        raise click.UsageError(
-            "name a CONFIG.yaml, an --element or --structures, e.g. mlip-auto learn --element Cu --output cu"
-        )
+    check_input("learn", config_file, elements, structures, previous)
     content = read_config(config_file, may_be_empty=bool(elements or structures or previous))
     if output is not None:
         if detach:
@@ -84,8 +83,7 @@ def _learn(
                 "--detach returns before there are results; `mlip-auto watch PK --output DIR` writes them"
             )
         check_writable(output)
-    click.echo("Preparing the run", err=True)
-    load_profile(profile)
+    prepare(profile)
     run = None if previous is None else _load_learning(previous)
     if run is not None:
         content = {**run.inputs.config.get_dict(), **content}

@@ -27,7 +27,15 @@ from .common import (
     warn_of_implausible_labels,
     write_text,
 )
-from .submitting import config_arguments, load_config, submit_run, submit_to_daemon, teacher_option, without_reuse
+from .submitting import (
+    config_arguments,
+    load_config,
+    prepare,
+    submit_run,
+    submit_to_daemon,
+    teacher_option,
+    without_reuse,
+)
 from .watching import watch as watch_run
 
 if TYPE_CHECKING:
@@ -128,8 +136,7 @@ def train(
         check_writable(output)
     structures = _read_train_and_test(data, test, trust_pickle, keys)
     warn_of_implausible_labels(structures)
-    click.echo("Preparing the run", err=True)
-    load_profile(profile)
+    prepare(profile)
     from ..pipelines.builders import build_training
 
     submitted = submit_to_daemon(lambda: build_training(structures, config, data.name))
@@ -185,8 +192,7 @@ def validate(
     content = read_yaml(config_file) if config_file is not None else None
     if output is not None:
         check_writable(output)
-    click.echo("Preparing the run", err=True)
-    load_profile(profile)
+    prepare(profile)
     from ..config.schemas.structures import StructureSource
     from ..pipelines.builders import build_validation
     from ..pipelines.potentials import potential_from_file, stored_potential

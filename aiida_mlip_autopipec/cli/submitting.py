@@ -56,6 +56,17 @@ _STRUCTURE_FILES = re.compile(
 """Names of files with structures, which are not settings."""
 
 
+def check_input(command: str, *given: object) -> None:
+    """Check that a command is given something from which a run can start, e.g. a config, elements or structures.
+
+    :raises click.UsageError: if not, with `command` in its example.
+    """
+    if not any(given):
+        raise click.UsageError(
+            f"name a CONFIG.yaml, an --element or --structures, e.g. mlip-auto {command} --element Cu --output cu"
+        )
+
+
 def read_config(config_file: Path | None, *, may_be_empty: bool) -> dict[str, Any]:
     """Return the settings in a CONFIG.yaml, none without a file.
 
@@ -117,10 +128,7 @@ def load_config(
     from ..config.read import parse_settings
     from ..config.schemas.pipeline import PipelineConfig
 
-    if config_file is None and not elements and not structures:
-        raise click.UsageError(
-            "name a CONFIG.yaml, an --element or --structures, e.g. mlip-auto run --element Cu --output cu"
-        )
+    check_input("run", config_file, elements, structures)
     content = read_config(config_file, may_be_empty=bool(elements or structures))
     if elements:
         content["elements"] = list(elements)
@@ -158,13 +166,18 @@ def without_reuse(config: PipelineConfig) -> PipelineConfig:
     return config.model_copy(update=update)
 
 
+def prepare(profile: str | None) -> None:
+    """Load the profile of a new run, and print that the run is being prepared, since this takes seconds."""
+    click.echo("Preparing the run", err=True)
+    load_profile(profile)
+
+
 def submit_run(config: PipelineConfig, profile: str | None, *, validate: bool) -> orm.WorkChainNode:
     """Load the profile and submit a run from elements to a potential to its daemon.
 
     :param validate: whether to validate the potential.
     """
-    click.echo("Preparing the run", err=True)
-    load_profile(profile)
+    prepare(profile)
     from ..pipelines.builders import build_one_shot
 
     run = submit_to_daemon(lambda: build_one_shot(config, validate=validate, warn=warn))
