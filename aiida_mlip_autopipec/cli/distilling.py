@@ -33,8 +33,9 @@ def _distill(
     the errors of the potential against the teacher on structures that are not in the training set, and the time per atom of
     both. CONFIG.yaml has the settings of `mlip-auto run`, without the section `oracle`.
     """
-    oracle = {"type": "ase", "calculator": teacher}
-    config = load_config(config_file, elements, no_reuse, structures, profile, oracle=oracle)
+    from ..config.schemas.oracle import ase_oracle
+
+    config = load_config(config_file, elements, no_reuse, structures, profile, oracle=ase_oracle(teacher))
     if output is not None:
         check_writable(output)
     run = submit_run(config, profile, validate=validate)

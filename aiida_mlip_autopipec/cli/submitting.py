@@ -151,10 +151,12 @@ def with_teacher(content: dict[str, Any], teacher: str | None, config_file: Path
     """
     if teacher is None:
         return content
+    from ..config.schemas.oracle import ase_oracle
+
     section = content.get("teacher") or {}
     if not isinstance(section, dict) or "oracle" in section:
         raise UserError(f"{config_file}: names a teacher, and so does --teacher; remove one of them")
-    return {**content, "teacher": {**section, "oracle": {"type": "ase", "calculator": teacher}}}
+    return {**content, "teacher": {**section, "oracle": ase_oracle(teacher)}}
 
 
 def without_reuse(config: PipelineConfig) -> PipelineConfig:

@@ -12,7 +12,7 @@ from ase.calculators.calculator import names as ase_names
 from ..config.errors import UserError, shown
 from ..config.oracles import find_oracle, oracle_types
 from ..config.recipes import Recipe, find_recipe, recipe_names
-from ..config.schemas.oracle import EMT_ELEMENTS, AseOracleConfig
+from ..config.schemas.oracle import EMT_ELEMENTS, AseOracleConfig, ase_oracle
 from .complete import complete
 
 PW = {"type": "quantumespresso", "pseudo_family": "SSSP/1.3/PBEsol/efficiency"}
@@ -49,7 +49,7 @@ def example_config(name: str | None, elements: Sequence[str]) -> Example:
     if recipe is not None:
         return _of_recipe(name, recipe, elements)
     if name in ase_names:
-        return Example({"elements": list(elements) or ["Cu"], "oracle": {"type": "ase", "calculator": name}})
+        return Example({"elements": list(elements) or ["Cu"], "oracle": ase_oracle(name)})
     if name in oracle_types() and name != "ase":
         model = find_oracle(name).settings
         return Example({"elements": list(elements) or ["Cu"], "oracle": {"type": name}}, needs=model.__doc__ or name)
@@ -60,7 +60,7 @@ def example_config(name: str | None, elements: Sequence[str]) -> Example:
 def _of_recipe(name: str, recipe: Recipe, elements: Sequence[str]) -> Example:
     content = {key: value for key, value in recipe.example.items() if key not in ("elements", "oracle")}
     wanted = list(elements) or list(recipe.example["elements"])
-    given = {"type": "ase", "calculator": name, **recipe.example.get("oracle", {})}
+    given = {**ase_oracle(name), **recipe.example.get("oracle", {})}
     full = complete(AseOracleConfig.model_validate(given), wanted)
     oracle = {**given, **recipe.settings}
     if recipe.levels:

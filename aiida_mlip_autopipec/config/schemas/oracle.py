@@ -60,6 +60,14 @@ class OracleBase(StrictSettings):
         return None
 
 
+def ase_oracle(calculator: str) -> dict[str, Any]:
+    """Return the section `oracle` of a config for an ASE calculator or a recipe.
+
+    :param calculator: its name, or the import path of a calculator.
+    """
+    return {"type": "ase", "calculator": calculator}
+
+
 class AseOracleConfig(OracleBase):
     """Any ASE calculator, run in batches by the portable program `label_structures`."""
 

@@ -13,7 +13,7 @@ from .curation import CurationConfig
 from .exploration import ExplorationConfig
 from .generator import GeneratorConfig
 from .learning import LearningConfig
-from .oracle import EMT_ELEMENTS
+from .oracle import EMT_ELEMENTS, ase_oracle
 from .resources import ResourcesConfig
 from .selection import SelectionConfig
 from .structures import StructureSource
@@ -120,7 +120,7 @@ class PipelineConfig(StrictSettings):
     @field_validator("teacher", mode="before")
     @classmethod
     def _calculator_alone(cls, teacher: Any) -> Any:
-        return {"oracle": {"type": "ase", "calculator": teacher}} if isinstance(teacher, str) else teacher
+        return {"oracle": ase_oracle(teacher)} if isinstance(teacher, str) else teacher
 
     @model_validator(mode="after")
     def _methods_support_the_elements(self) -> PipelineConfig:
@@ -148,7 +148,7 @@ class PipelineConfig(StrictSettings):
             # The elements are invalid; their own validation gives the error.
             return {**data, "oracle": {"type": "ase"}}
         if elements and EMT_ELEMENTS.issuperset(elements):
-            return {**data, "oracle": {"type": "ase", "calculator": "emt"}}
+            return {**data, "oracle": ase_oracle("emt")}
         if not elements or not atomic_numbers.keys() >= set(elements):
             return {**data, "oracle": {"type": "ase"}}
         unknown = ", ".join(element for element in elements if element not in EMT_ELEMENTS)
