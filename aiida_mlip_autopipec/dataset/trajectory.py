@@ -10,12 +10,14 @@ Other data of a structure are in ``atoms.info`` (see the comment above :data:`_O
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from aiida.orm import TrajectoryData
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import atomic_numbers
 
 from .identity import method_id, structure_key
 
@@ -57,6 +59,9 @@ _OPTIONAL_ARRAYS: tuple[tuple[str, str, float | int | str], ...] = (
     ("weights", "weight", np.nan),
 )
 """Array, key in ``atoms.info`` and fill value for data that only some frames of a trajectory may have."""
+
+
+_KIND = re.compile(r"([A-Z][a-z]?)[_-]?\d+$")
 
 
 def group_label(atoms: Atoms) -> str:
@@ -172,14 +177,16 @@ def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> 
     """Return the frames of a trajectory, with their labels and ``atoms.info``.
 
     :param steps: indices of the frames to return, in this order; all by default.
+    :raises ValueError: if the trajectory, of another program, has a kind of atom that is no element.
     """
     indices = range(trajectory.numsteps) if steps is None else steps
     arrays = {name: trajectory.get_array(name) for name in trajectory.get_arraynames()}
     info_of = _info_arrays(trajectory, arrays)
-    symbols, pbc = trajectory.symbols, trajectory.pbc
+    symbols, pbc = [_element_of(name) for name in trajectory.symbols], trajectory.pbc
     frames = []
     for index in indices:
-        atoms = Atoms(symbols, positions=arrays["positions"][index], cell=arrays["cells"][index], pbc=pbc)
+        cell = arrays["cells"][index] if "cells" in arrays else None
+        atoms = Atoms(symbols, positions=arrays["positions"][index], cell=cell, pbc=pbc)
         atoms.info = {key: values[index].item() for key, values in info_of.items()}
         atoms.info |= {
             key: arrays[name][index].item()
@@ -193,6 +200,18 @@ def to_atoms(trajectory: TrajectoryData, steps: Sequence[int] | None = None) -> 
             attach_labels(atoms, labels)
         frames.append(atoms)
     return frames
+
+
+def _element_of(kind: str) -> str:
+    """Return the element of a kind of atom, which other programs name by a symbol and a number, such as Fe1."""
+    if kind in atomic_numbers:
+        return kind
+    found = _KIND.match(kind)
+    if found is None or found[1] not in atomic_numbers:
+        raise ValueError(
+            f"the kind of atom '{kind}' is neither the symbol of an element nor a symbol followed by a number"
+        )
+    return found[1]
 
 
 def _is_absent(value: object, absent: float | int | str) -> bool:

@@ -156,7 +156,11 @@ def _nodes_of(identifier: str) -> list[Node]:
 def _frames_of_node(node: Node) -> list[tuple[Atoms, str]]:
     title = f"node {node.uuid}"
     if isinstance(node, TrajectoryData):
-        return [(atoms, f"{title}, frame {step}") for step, atoms in enumerate(to_atoms(node))]
+        try:
+            frames = to_atoms(node)
+        except ValueError as error:
+            raise ValueError(f"{title}: {error}") from error
+        return [(atoms, f"{title}, frame {step}") for step, atoms in enumerate(frames)]
     if isinstance(node, StructureData):
         for kind in node.kinds:
             if kind.is_alloy or kind.has_vacancies:

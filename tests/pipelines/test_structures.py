@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
@@ -51,6 +52,20 @@ def test_nodes_and_groups_are_read(aiida_profile: Profile) -> None:
         (atoms,) = load_given(config.structures, GENERATOR)
         assert node.uuid in atoms.info["origin"]
         assert atoms.info["role"] == "phase"
+
+
+def test_trajectories_of_other_programs_are_read(aiida_profile: Profile) -> None:
+    magnetic, molecules, unknown = orm.TrajectoryData(), orm.TrajectoryData(), orm.TrajectoryData()
+    crystal = bulk("Fe", cubic=True)
+    magnetic.set_trajectory(["Fe1", "Fe2"], crystal.positions[None], cells=crystal.cell.array[None])
+    molecules.set_trajectory(["H", "H"], np.array([[[0, 0, 0], [0, 0, 0.74]]]))
+    unknown.set_trajectory(["Qq1"], np.zeros((1, 1, 3)))
+    sources = [StructureSource(node=node.store().uuid) for node in (magnetic, molecules)]
+    iron, hydrogen = load_given(sources, GENERATOR)
+    assert iron.get_chemical_formula() == "Fe2" and iron.pbc.all()
+    assert hydrogen.get_chemical_formula() == "H2" and hydrogen.get_distance(0, 1) == pytest.approx(0.74)
+    with pytest.raises(UserError, match=r"node .*: the kind of atom 'Qq1' is neither"):
+        load_given([StructureSource(node=unknown.store().uuid)], GENERATOR)
 
 
 @pytest.mark.parametrize(
