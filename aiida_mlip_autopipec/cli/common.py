@@ -260,9 +260,10 @@ def read_structures(path: Path, split: Split | None, trust_pickle: bool, keys: L
 def read_crystals(path: Path) -> Mapping[str, Atoms]:
     """Return the structures of a file, by name.
 
-    :raises UserError: if it cannot be read, or has disordered sites.
+    :raises UserError: if it cannot be read, or has disordered sites or overlapping atoms.
     """
     from ..dataset.files.geometry import read_geometries
+    from ..dataset.given_structures import overlap
 
     try:
         frames = read_geometries(path)
@@ -270,6 +271,8 @@ def read_crystals(path: Path) -> Mapping[str, Atoms]:
         raise UserError(str(error)) from error
     names: dict[str, Atoms] = {}
     for number, atoms in enumerate(frames):
+        if (found := overlap(atoms)) is not None:
+            raise UserError(f"{path}, frame {number}: {found}")
         name = str(atoms.info.get("name") or atoms.info.get("family") or atoms.get_chemical_formula())
         names[name if name not in names else f"{name} {number}"] = atoms
     return names

@@ -65,15 +65,15 @@ def _prepared(atoms: Atoms, origin: str, max_atoms: int, warn: Callable[[str], o
         raise ValueError(f"{origin}: {error}") from error
     for change in repaired.changes:
         warn(f"{origin}: {change}")
-    if (overlap := _overlap(repaired.atoms)) is not None:
-        raise ValueError(f"{origin}: {overlap}")
+    if (found := overlap(repaired.atoms)) is not None:
+        raise ValueError(f"{origin}: {found}")
     usable = repaired.atoms
     if not usable.pbc.any():
         usable.center(vacuum=BOX_MARGIN)
     return sort_by_species(usable)
 
 
-def _overlap(atoms: Atoms) -> str | None:
+def overlap(atoms: Atoms) -> str | None:
     """Return which two atoms overlap, or None."""
     first, second, distances = neighbor_list("ijd", atoms, list(covalent_radii[atoms.numbers] * SHORTEST))
     if not len(distances):

@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE
 
+from ..dataset.dimension import dimensionality_of
 from ..dataset.trajectory import attach_labels
 from ..generator.crystals import elemental_crystals, reference_prototype
 from ..validation.crystals import ValidationCrystal
@@ -35,8 +36,8 @@ def relax_crystal(atoms: Atoms, calculator: Any, max_force: float, max_steps: in
     :param max_force: largest force (eV/Å) at which the relaxation ends.
     :raises NotComputableError: if the structure is no crystal, or does not converge.
     """
-    if not atoms.pbc.all():
-        raise NotComputableError("the structure is not periodic along all directions")
+    if (kind := dimensionality_of(atoms)) != "crystal":
+        raise NotComputableError(f"the structure is a {kind}, not a crystal")
     relaxed = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
     relaxed.calc = calculator
     with BFGS(FrechetCellFilter(relaxed), logfile=None) as optimiser:

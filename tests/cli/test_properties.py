@@ -71,4 +71,11 @@ def test_wrong_structures_and_property_names_give_a_message(
     assert mixed.exit_code == 1 and "mixed.cif: frame 0, site Cu1: occupancy 0.5" in mixed.output
     write(tmp_path / "cluster.extxyz", Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]]))
     done = mlip_auto("properties", pk, "lattice", "--structures", "cluster.extxyz")
-    assert done.exit_code == 0 and "not periodic along all directions" in done.output
+    assert done.exit_code == 0 and "is a molecule, not a crystal" in done.output
+    slab = bulk("Cu", cubic=True)
+    slab.center(vacuum=8.0, axis=0)
+    write(tmp_path / "slab.extxyz", slab)
+    assert "is a slab, not a crystal" in mlip_auto("properties", pk, "lattice", "--structures", "slab.extxyz").output
+    write(tmp_path / "overlap.extxyz", Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 0.01]], cell=[3.6] * 3, pbc=True))
+    overlap = mlip_auto("properties", pk, "lattice", "--structures", "overlap.extxyz")
+    assert overlap.exit_code == 1 and "overlap.extxyz, frame 0: Cu (atom 0) and Cu (atom 1) overlap" in overlap.output
