@@ -21,8 +21,8 @@ class LearningConfig(StrictSettings):
     """
 
     start: PositiveInt | Literal["auto"] = "auto"
-    """Structures labelled before the first exploration, or `auto`: 40 for each element. They are made with the settings of
-    `generator`, except `count`."""
+    """Structures labelled before the first exploration, or `auto`: 40 for each element, at most `max_labels`. They are made
+    with the settings of `generator`, except `count`."""
 
     labels_per_round: PositiveInt = 20
     """Maximum number of structures labelled in a round."""
@@ -40,7 +40,9 @@ class LearningConfig(StrictSettings):
 
     def start_for(self, elements: Sequence[str]) -> int:
         """Return the number of structures labelled before the first exploration."""
-        return _START_PER_ELEMENT * len(elements) if self.start == "auto" else self.start
+        if self.start != "auto":
+            return self.start
+        return min(_START_PER_ELEMENT * len(elements), self.max_labels_for(elements))
 
     def max_labels_for(self, elements: Sequence[str]) -> int:
         """Return the budget of labels, including those of the start."""
