@@ -211,11 +211,12 @@ def _describe(model: type[BaseModel], content: Any, detail: dict[str, Any], list
         return key, message
     hint = ""
     if isinstance(detail["input"], bool) and detail["type"] != "bool_parsing" and location[0] == "elements":
-        hint = " (YAML reads No as false: put the symbol in quotes)"
+        hint = " (YAML reads No as false, and Yes as true: write symbols in quotes, such as ['No'])"
     field = parent.model_fields.get(location[-1])
     if field is not None and detail["type"].endswith(_TYPE_AND_LIMIT_ERRORS) and (allowed_value := expected(field)):
-        is_list = allowed_value == "a list" and isinstance(detail["input"], str | int | float)
-        message = f"must be {allowed_value}" + (f": write [{detail['input']}]" if is_list else "")
+        given = detail["input"]
+        is_list = allowed_value == "a list" and isinstance(given, str | int | float) and not isinstance(given, bool)
+        message = f"must be {allowed_value}" + (f": write [{given}]" if is_list else "")
     return key, f"{shown(detail['input'])} is not allowed: {message}{hint}"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.read import parse_settings, read_yaml
+from aiida_mlip_autopipec.config.schemas.learning import LearningConfig
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 
 
@@ -61,7 +62,13 @@ def test_every_error_is_reported_at_once() -> None:
 
 def test_message_explains_unknown_elements_and_no_as_false() -> None:
     assert "'Xx' is not allowed: not a chemical element" in error_of({"elements": ["Xx"]})
-    assert "put the symbol in quotes" in error_of({"elements": [False]})
+    assert "write symbols in quotes, such as ['No']" in error_of({"elements": [False]})
+    assert "must be a list (YAML reads No as false" in error_of({"elements": False})
+
+
+def test_start_of_active_learning_is_within_its_budget() -> None:
+    assert LearningConfig().start_for(["Cu"]) == 40
+    assert LearningConfig(max_labels=12).start_for(["Cu", "Au"]) == 12
 
 
 def test_message_for_elements_without_default_oracle_names_choices() -> None:
