@@ -38,10 +38,16 @@ def measure_properties(
         files = {key: folder / f"{key}.py" for key in sorted(own)}
         for key, path in files.items():
             path.write_bytes(own[key].get_content(mode="rb"))
-        (folder / "potential.yace").write_bytes(potential.get_content(mode="rb"))
-        calculator = load_calculator(folder / "potential.yace")
+        calculator = _load(potential, folder)
         complete = config.model_copy(update={"own": tuple(str(path) for path in files.values())})
         return Dict({"results": compute_properties(frames, complete, calculator, show)})
+
+
+def _load(potential: SinglefileData, folder: Path) -> Any:
+    """Return the calculator of a potential, which is copied to a folder."""
+    path = folder / "potential.yace"
+    path.write_bytes(potential.get_content(mode="rb"))
+    return load_calculator(path, potential.filename)
 
 
 def run_properties(
@@ -53,7 +59,10 @@ def run_properties(
     """Compute properties in this process, and store them with their provenance.
 
     :returns: the results, and their node.
+    :raises UserError: if the potential cannot be loaded.
     """
+    with tempfile.TemporaryDirectory() as name:
+        _load(potential, Path(name))
     frames = []
     for name, atoms in structures.items():
         frames.append(Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc))

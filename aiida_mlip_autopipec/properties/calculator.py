@@ -8,9 +8,10 @@ from typing import Any
 from ..config.errors import UserError
 
 
-def load_calculator(path: Path) -> Any:
+def load_calculator(path: Path, title: str | None = None) -> Any:
     """Return python-ace's calculator of a `.yace` or `.yaml` file.
 
+    :param title: name of the file in messages; by default its path.
     :raises UserError: if python-ace is missing, or cannot read the file.
     """
     try:
@@ -22,4 +23,4 @@ def load_calculator(path: Path) -> Any:
         recursive = path.suffix == ".yace"
         return PyACECalculator(str(path), recursive_evaluator=recursive, recursive=recursive)
     except Exception as error:  # python-ace raises any kind of error
-        raise UserError(f"{path}: cannot be loaded as a potential: {error or type(error).__name__}") from error
+        raise UserError(f"{title or path}: cannot be loaded as a potential: {error or type(error).__name__}") from error

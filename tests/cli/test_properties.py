@@ -72,6 +72,10 @@ def test_wrong_structures_and_property_names_give_a_message(
     write(tmp_path / "cluster.extxyz", Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]]))
     done = mlip_auto("properties", pk, "lattice", "--structures", "cluster.extxyz")
     assert done.exit_code == 0 and "is a molecule, not a crystal" in done.output
+    content = finished_run.outputs.potential.get_content(mode="rb")
+    (tmp_path / "cut.yace").write_bytes(content[: len(content) // 2])
+    cut = mlip_auto("properties", "cut.yace", "lattice")
+    assert cut.exit_code == 1 and "cut.yace: cannot be loaded as a potential" in cut.output
     slab = bulk("Cu", cubic=True)
     slab.center(vacuum=8.0, axis=0)
     write(tmp_path / "slab.extxyz", slab)

@@ -53,7 +53,7 @@ def test_property_from_a_file_of_the_user(own: str, tmp_path: Path) -> None:
     lines: list[str] = []
     results = compute_properties(structures, config, EMT(), lines.append)
     failed, density = results
-    assert (failed["property"], failed["structure"]) == ("relaxation", "molecule") and "not periodic" in failed[
+    assert (failed["property"], failed["structure"]) == ("relaxation", "molecule") and "not a crystal" in failed[
         "reason"
     ]
     assert density["values"][0]["value"] == pytest.approx(9.1, abs=0.2)
@@ -113,7 +113,7 @@ def test_results_have_provenance(
 
     from aiida_mlip_autopipec.properties import calcfunctions
 
-    monkeypatch.setattr(calcfunctions, "load_calculator", lambda path: EMT())
+    monkeypatch.setattr(calcfunctions, "load_calculator", lambda path, title: EMT())
     (tmp_path / "potential.yace").write_text("elements: [Cu]\n")
     potential = SinglefileData(tmp_path / "potential.yace").store()
     config = PropertiesConfig(properties=["density"], own=[own])
