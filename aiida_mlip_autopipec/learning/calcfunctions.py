@@ -71,7 +71,7 @@ def add_failed_round(history: Dict, exploration_report: Dict, oracle_report: Dic
 
 @calcfunction
 def lower_limit(history: Dict) -> Dict:
-    """Return the history with half the limit, at least `MIN_LIMIT`, and one more exploration without candidates."""
+    """Return the history with half the limit, at least `MIN_LIMIT`, and one more exploration without new structures."""
     return Dict(rounds.halve_limit(history.get_dict()))
 
 

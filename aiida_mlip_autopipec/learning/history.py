@@ -28,7 +28,7 @@ def initial_history(oracle: Mapping[str, Any], metrics: Mapping[str, Any], limit
     :param limit: first limit of the extrapolation grade.
     :returns: `rounds`, of which the first is the start; `points`, grade and error of each new label; `select_grade`, the next
         limit; `asked`, the number of labels used of the budget. Later also `idle`, the number of explorations that found
-        no structure above the limit.
+        no new structure above the limit.
     """
     start = {"round": 0, **_label_counts(oracle), **_fit_summary(metrics), "total": oracle["asked"]}
     return {"rounds": [start], "points": [], "select_grade": limit, "asked": oracle["asked"]}
@@ -107,7 +107,7 @@ def limit_may_be_lowered(history: Mapping[str, Any]) -> bool:
 
 
 def halve_limit(history: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the history with half the limit, at least `MIN_LIMIT`, after an exploration that found no structure above it."""
+    """Return the history with half the limit, at least `MIN_LIMIT`, after an exploration without new structures."""
     limit = max(MIN_LIMIT, history["select_grade"] / 2)
     return {**history, "select_grade": limit, "idle": history.get("idle", 0) + 1}
 

@@ -208,7 +208,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
         node = submit_once(
             self,
             ExplorationWorkChain,
-            f"explore_{self._round}{f'_{idle}' if idle else ''}",
+            self._label_of("explore"),
             potential_yaml=self.ctx.fit["potential_yaml"],
             active_set=self.ctx.fit["active_set"],
             elements=List(sorted(self.config.elements)),
@@ -227,18 +227,8 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
         if not exploration.is_finished_ok:
             return self._fail(self.exit_codes.ERROR_EXPLORATION_FAILED, exploration)
         self.ctx.candidates = dict(exploration.outputs.candidates) if "candidates" in exploration.outputs else {}
-        if not self.ctx.candidates:
-            if not exploration.outputs.report["complete"]:
-                self._attach()
-                return self.exit_codes.ERROR_EXPLORATION_FAILED.format(
-                    reason="its jobs were killed before all samplers had finished"
-                )
-            if limit_may_be_lowered(self.ctx.history.get_dict()):
-                self.ctx.history = lower_limit(self.ctx.history)
-            else:
-                self.ctx.ended = "explored"
         self.report(f"round {self._round}: {count_structures(self.ctx.candidates)} candidates saved by the exploration")
-        return None
+        return None if self.ctx.candidates else self._lower_limit_or_stop()
 
     def has_candidates(self) -> bool:
         """Tell whether exploration has saved structures."""
@@ -252,7 +242,7 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
         node = submit_once(
             self,
             SelectionWorkChain,
-            f"select_{self._round}",
+            self._label_of("select"),
             candidates=self.ctx.candidates,
             known=self.ctx.dataset,
             count=Int(min(config.learning.labels_per_round, remaining)),
@@ -262,9 +252,13 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
         )
         return ToContext(selection=node)
 
-    def label(self) -> ToContext | ExitCode:
-        """Compute the labels that do not exist yet."""
+    def label(self) -> ToContext | ExitCode | None:
+        """Compute the labels that do not exist yet; if all candidates are known, lower the limit or stop."""
         selection, config = self.ctx.selection, self.config
+        if selection.exit_status == SelectionWorkChain.exit_codes.ERROR_NOTHING_NEW.status:
+            self.report(f"round {self._round}: {selection.exit_message}")
+            self.ctx.candidates = {}
+            return self._lower_limit_or_stop()
         if not selection.is_finished_ok:
             return self._fail(self.exit_codes.ERROR_SELECTION_FAILED, selection)
         node = submit_once(
@@ -280,6 +274,10 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
 
     def inspect_labels(self) -> ExitCode | None:
         """Store the new labels in the context; all may fail, because exploration finds unusual structures."""
+        if not self.ctx.candidates:
+            # All were known: there is no labelling, or only that of an earlier round.
+            self.ctx.fresh = {}
+            return None
         labelling = self.ctx.labelling
         if "report" not in labelling.outputs:
             return self._fail(self.exit_codes.ERROR_ORACLE_FAILED, labelling)
@@ -379,6 +377,24 @@ class ActiveLearningWorkChain(WithWorkarounds, RunWithValidation):
     def _round(self) -> int:
         """The number of the current round; the start is round 0 of the history."""
         return len(self.ctx.history["rounds"])
+
+    def _label_of(self, step: str) -> str:
+        """Return the label of the call of a step that a round may repeat, with another limit."""
+        idle = self.ctx.history.get_dict().get("idle", 0)
+        return f"{step}_{self._round}{f'_{idle}' if idle else ''}"
+
+    def _lower_limit_or_stop(self) -> ExitCode | None:
+        """Lower the limit, or stop, after an exploration without new structures; fail if samplers did not finish."""
+        if not self.ctx.exploration.outputs.report["complete"]:
+            self._attach()
+            return self.exit_codes.ERROR_EXPLORATION_FAILED.format(
+                reason="its jobs were killed before all samplers had finished"
+            )
+        if limit_may_be_lowered(self.ctx.history.get_dict()):
+            self.ctx.history = lower_limit(self.ctx.history)
+        else:
+            self.ctx.ended = "explored"
+        return None
 
     def _store_labels(self, labelling: ProcessNode, name: str) -> None:
         """Store labels and report of a labelling in the context."""

@@ -27,7 +27,7 @@ SELECT_STRUCTURES = Program(
     modules=("mlip_common", "mlip_train", "mlip_select"),
     files={"settings": "settings.json", "candidates": "candidates.traj", "known": "known.traj"},
     results={"selection.json": None},
-    failures=("bad_input", KILLED, "not_installed"),
+    failures=("bad_input", "nothing_new", KILLED, "not_installed"),
 )
 
 EXPLORE_STRUCTURES = Program(

@@ -20,6 +20,7 @@ EXIT_CODES = {
     KILLED: (506, "ERROR_KILLED"),
     "potential_unusable": (507, "ERROR_POTENTIAL_UNUSABLE"),
     "unphysical": (508, "ERROR_UNPHYSICAL"),
+    "nothing_new": (509, "ERROR_NOTHING_NEW"),
     UNEXPECTED: (510, "ERROR_UNEXPECTED"),
 }
 """Status and label of the exit code of a WorkChain by failure kind of its job."""

@@ -15,13 +15,16 @@ from aiida_mlip_autopipec.config.errors import UserError
 from aiida_mlip_autopipec.config.schemas.pipeline import PipelineConfig
 from aiida_mlip_autopipec.dataset.trajectory import all_frames
 from aiida_mlip_autopipec.learning import history as rounds
+from aiida_mlip_autopipec.oracle.workchain import LabellingWorkChain
 from aiida_mlip_autopipec.pipelines.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipec.pipelines.builders import build_learning
 from aiida_mlip_autopipec.pipelines.learning_state import learning_state
+from aiida_mlip_autopipec.provenance.calls import called_by
 from aiida_mlip_autopipec.report.collect import collect
 from aiida_mlip_autopipec.report.page import render
 from aiida_mlip_autopipec.runs.control import restart_builder
 from aiida_mlip_autopipec.runs.stages import stages
+from aiida_mlip_autopipec.selection.workchain import SelectionWorkChain
 
 WALKERS = {
     "nvt": 1,
@@ -177,6 +180,50 @@ def test_run_stops_when_exploration_saves_no_frames(aiida_profile: Profile, monk
     assert history["last_exploration"]["candidates"] == 0
     # An uncalibrated limit is lowered twice before the run stops.
     assert (history["select_grade"], history["idle"]) == (3e8, 3)
+
+
+def learn_from_known_candidates(reached: orm.WorkChainNode, learned: orm.WorkChainNode) -> orm.WorkChainNode:
+    """Run `learned` again with an initial dataset that holds all structures that its first exploration saved."""
+    builder = build_learning(configured(), previous=reached)
+    labels, labelling = run_get_node(
+        LabellingWorkChain,
+        structures=called_by(learned)["explore_2"].outputs.candidates,
+        type=orm.Str("ase"),
+        oracle=builder.oracle,
+    )
+    assert labelling.is_finished_ok, labelling.exit_message
+    builder.initial_dataset = labels["labelled"]
+    _, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    assert called_by(node)["select_2"].exit_status == SelectionWorkChain.exit_codes.ERROR_NOTHING_NEW.status
+    return node
+
+
+def test_run_ends_when_exploration_saves_only_known_structures(
+    reached: orm.WorkChainNode, learned: orm.WorkChainNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "MIN_LIMIT", 1e9)
+    node = learn_from_known_candidates(reached, learned)
+    history = node.outputs.learning.get_dict()
+    assert (history["ended"], labels_asked(node)) == ("explored", 18)
+    assert history["last_exploration"]["candidates"] > 0
+    assert "no new structure above the limit" in stages(node)[-1].detail
+    # A run that continues from here uses other samplers.
+    assert history["idle"] == 1
+
+
+@pytest.mark.slow
+def test_limit_is_lowered_when_exploration_saves_only_known_structures(
+    reached: orm.WorkChainNode, learned: orm.WorkChainNode
+) -> None:
+    node = learn_from_known_candidates(reached, learned)
+    history, called = node.outputs.learning.get_dict(), called_by(node)
+    assert (history["ended"], labels_asked(node)) == ("budget", 21)
+    first, second = (called[name].inputs.select_grade for name in ("explore_2", "explore_2_1"))
+    assert second.value == max(rounds.MIN_LIMIT, first.value / 2)
+    assert called["select_2_1"].is_finished_ok
+    # Only the labels of the second exploration are new.
+    assert history["rounds"][-1]["asked"] == 3
 
 
 @pytest.mark.slow

@@ -216,5 +216,6 @@ def test_wrong_structures_are_explained(copper: list[Atoms], tmp_path: Path) -> 
 
 def test_candidates_that_are_all_known_are_explained(copper: list[Atoms]) -> None:
     crystals = [atoms for atoms in copper if atoms.info["family"] not in REQUIRED][:2]
-    with pytest.raises(ProgramError, match="none of the 2 candidates differs from the known structures"):
+    with pytest.raises(ProgramError, match="none of the 2 candidates differs from the known structures") as caught:
         chosen(crystals, 1, known=crystals)
+    assert caught.value.kind == "nothing_new"

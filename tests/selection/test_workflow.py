@@ -150,6 +150,13 @@ def test_exit_message_for_candidates_that_cannot_be_used(resources: orm.Dict, co
     assert "periodic in some directions only" in node.exit_message
 
 
+def test_exit_message_for_candidates_that_are_all_known(resources: orm.Dict, code: orm.PortableCode) -> None:
+    crystal = bulk("Cu", cubic=True)
+    node = run_selection([crystal], resources, code, known=[crystal])
+    assert node.exit_status == SelectionWorkChain.exit_codes.ERROR_NOTHING_NEW.status
+    assert "none of the 1 candidates differs from the known structures" in node.exit_message
+
+
 def test_exit_message_without_python_ace_says_what_to_install(
     pool: list[Atoms], resources: orm.Dict, code: orm.PortableCode, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ EXIT_STATUSES = {
     "potential_unusable": 17,
     "unphysical": 18,
     "unexpected": 19,
+    "nothing_new": 20,
 }
 """Exit status of a program, by failure kind."""
 

@@ -26,7 +26,7 @@ def select(
 ) -> dict[str, Any]:
     """Select structures and return the content of :data:`SELECTION`.
 
-    :raises ProgramError: of the kind `bad_input`, if a structure cannot be used, or no candidate is new.
+    :raises ProgramError: of the kind `bad_input`, if a structure cannot be used, or `nothing_new`, if all candidates are known.
     """
     if not candidates:
         raise ProgramError("bad_input", "there are no candidates")
@@ -64,7 +64,7 @@ def select(
         settings.representative,
     )
     if not selected:
-        raise ProgramError("bad_input", f"none of the {len(candidates)} candidates differs from the known structures")
+        raise ProgramError("nothing_new", f"none of the {len(candidates)} candidates differs from the known structures")
     log(
         f"{len(selected)} selected; score of the last {selected[-1].score:.3g}, "
         f"of the best remaining candidate {max(left.values(), default=0):.3g}"
