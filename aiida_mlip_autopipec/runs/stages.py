@@ -34,8 +34,8 @@ def _learning(run: orm.WorkChainNode) -> list[Stage]:
     found = [_finished_round(row) for row in rows]
     if not rows:
         found = [_initial_potential(called.get("start"))]
-    elif f"explore_{len(rows)}" in called and "learning" not in run.outputs:
-        found.append(_current_round(len(rows), called, state_of(run)))
+    elif "learning" not in run.outputs and (steps := _steps_of_round(len(rows), called)):
+        found.append(_current_round(len(rows), *steps[-1], state_of(run)))
     if "learning" in run.outputs:
         ended = run.outputs.learning["ended"]
         found.append(Stage("learned", "failed" if ended == "failed" else "done", STOP_REASONS[ended]))
@@ -53,13 +53,18 @@ def _initial_potential(start: orm.WorkChainNode | None) -> Stage:
     return _with_step("start", state_of(start), current)
 
 
-def _current_round(number: int, called: dict[str, Any], state: str) -> Stage:
-    """Return the stage of the current round."""
+def _steps_of_round(number: int, called: dict[str, orm.WorkChainNode]) -> list[tuple[str, orm.WorkChainNode]]:
+    """Return the steps of a round as name and process, in order; labels of repeated ones end with another number."""
+    parts = [(label.split("_"), node) for label, node in called.items()]
+    steps = [(name, node) for (name, *numbers), node in parts if numbers[:1] == [str(number)]]
+    return sorted(steps, key=lambda step: int(step[1].pk))
+
+
+def _current_round(number: int, step: str, process: orm.WorkChainNode, state: str) -> Stage:
+    """Return the stage of the current round, of which a step is being executed."""
+    stage_of = {"train": fit_stage, "label": labels_stage, "select": selection_stage}
     name = f"round {number}"
-    for step, stage_of in (("train", fit_stage), ("label", labels_stage), ("select", selection_stage)):
-        if f"{step}_{number}" in called:
-            return _with_step(name, state, stage_of(called[f"{step}_{number}"]))
-    return Stage(name, state, "exploring")
+    return _with_step(name, state, stage_of[step](process)) if step in stage_of else Stage(name, state, "exploring")
 
 
 def _with_step(name: str, state: str, step: Stage) -> Stage:
