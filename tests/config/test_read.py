@@ -66,6 +66,13 @@ def test_message_explains_unknown_elements_and_no_as_false() -> None:
     assert "must be a list (YAML reads No as false" in error_of({"elements": False})
 
 
+def test_empty_sections_have_their_defaults() -> None:
+    content = {"elements": ["Cu"], "generator": None, "training": {"n_functions": 20}, "exploration": {"walkers": None}}
+    config = parse_settings(PipelineConfig, content, "test")
+    assert config.generator == PipelineConfig(elements=["Cu"]).generator and config.training.n_functions == 20
+    assert "None is not allowed" in error_of({"elements": ["Cu"], "generator": {"min_distance_fraction": None}})
+
+
 def test_start_of_active_learning_is_within_its_budget() -> None:
     assert LearningConfig().start_for(["Cu"]) == 40
     assert LearningConfig(max_labels=12).start_for(["Cu", "Au"]) == 12

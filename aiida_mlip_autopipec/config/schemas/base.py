@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ..errors import shown
 
@@ -76,6 +76,14 @@ class StrictSettings(BaseModel):
         extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_sections(cls, data: Any) -> Any:
+        """Leave out sections without keys, which YAML reads as None: they have their defaults."""
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None or not _is_section(cls, key)}
+
     @field_validator("*", mode="before")
     @classmethod
     def _reject_wrong_types(cls, value: Any, info: ValidationInfo) -> Any:
@@ -96,6 +104,11 @@ class StrictSettings(BaseModel):
         if _any_item(value, lambda item: _has_control_characters(item, kept)):
             raise ValueError("control characters" + ("" if kept else ", line ends and tabs") + " are not allowed")
         return value
+
+
+def _is_section(model: type[BaseModel], key: Any) -> bool:
+    annotation = model.model_fields[key].annotation if key in model.model_fields else None
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _types_in(annotation: Any) -> set[Any]:
