@@ -96,7 +96,7 @@ def test_thermal_expansion(crystals: dict[str, Atoms]) -> None:
 
 
 def test_molecule_is_refused_as_a_crystal() -> None:
-    with pytest.raises(NotComputableError, match="not periodic"):
+    with pytest.raises(NotComputableError, match="is a molecule, not a crystal"):
         relax_crystal(Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2]]), EMT(), 0.01, 10)
 
 
