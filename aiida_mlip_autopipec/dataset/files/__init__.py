@@ -79,13 +79,19 @@ def write_file(path: Path, frames: Sequence[Atoms]) -> None:
 
 
 def read_file(
-    path: Path, keys: LabelKeys | None = None, *, trust_pickle: bool = False, require_labels: bool = False
+    path: Path,
+    keys: LabelKeys | None = None,
+    *,
+    trust_pickle: bool = False,
+    require_labels: bool = False,
+    with_labels: bool = True,
 ) -> ReadResult:
     """Read structures and their labels.
 
     :param keys: names of the labels in the file; by default all common names are searched.
     :param trust_pickle: whether to unpickle ``.pckl.gzip`` without restrictions, which runs any code in the file.
     :param require_labels: whether a structure without energy or forces is an error.
+    :param with_labels: whether labels are read; otherwise faults in them are no error.
     :raises FileNotFoundError: if the file does not exist.
     :raises ValueError: if the suffix is unknown; the file is damaged; a structure has non-finite numbers, or different
         values of one label under several names; a required label is missing; or no step of a calculation has labels.
@@ -98,10 +104,12 @@ def read_file(
         raise ValueError(f"{path}: is not a regular file")
     format_ = _format_of(path)
     read = partial(pickled.read_pickle, trust=True) if trust_pickle and format_ is _WRITTEN[PICKLE] else format_.read
-    return _read(path, read, keys, require_labels)
+    if not with_labels and read is extxyz.read_extxyz:
+        read = partial(extxyz.read_extxyz, with_labels=False)
+    return _read(path, read, keys, require_labels, with_labels)
 
 
-def _read(path: Path, read: _Read, keys: LabelKeys, require_labels: bool) -> ReadResult:
+def _read(path: Path, read: _Read, keys: LabelKeys, require_labels: bool, with_labels: bool) -> ReadResult:
     frames: list[Atoms] = []
     skipped: dict[int, str] = {}
     notes = _Notes()
@@ -111,8 +119,9 @@ def _read(path: Path, read: _Read, keys: LabelKeys, require_labels: bool) -> Rea
             if isinstance(item, SkippedStep):
                 skipped[number] = item.reason
             else:
-                frames.append(_structure(item, keys, require_labels))
-                notes.add(item, frames[-1])
+                frames.append(_structure(item, keys, require_labels, with_labels))
+                if with_labels:
+                    notes.add(item, frames[-1])
             number += 1
     except ForeignObjectError as error:
         raise ValueError(
@@ -138,10 +147,10 @@ def _read(path: Path, read: _Read, keys: LabelKeys, require_labels: bool) -> Rea
     return ReadResult(frames, skipped, notes.lines())
 
 
-def _structure(frame: RawFrame, keys: LabelKeys, require_labels: bool) -> Atoms:
+def _structure(frame: RawFrame, keys: LabelKeys, require_labels: bool, with_labels: bool) -> Atoms:
     atoms = copy_geometry(frame.atoms, plain_info(frame.atoms.info, keys))
     fault = number_fault(atoms)
-    if fault is None:
+    if fault is None and with_labels:
         labels = labels_of(frame, keys)
         fault = missing_labels(frame, labels) if require_labels else None
         fault = fault or number_fault(_with_labels(atoms, labels))
@@ -190,18 +199,18 @@ def _with_labels(atoms: Atoms, results: dict[str, Any]) -> Atoms:
 
 
 def _written_format(path: Path) -> _Format | None:
-    return next((format_ for suffix, format_ in _WRITTEN.items() if path.name.endswith(suffix)), None)
+    return next((format_ for suffix, format_ in _WRITTEN.items() if path.name.lower().endswith(suffix)), None)
 
 
 def _format_of(path: Path) -> _Format:
     format_ = _written_format(path)
     if format_ is not None:
         return format_
-    if path.suffix == ".xml":
+    if path.suffix.lower() == ".xml":
         return _Format(None, vasp.read_vasprun)
-    if "OUTCAR" in path.name:
+    if "OUTCAR" in path.name.upper():
         return _Format(None, vasp.read_outcar)
-    if path.suffix in _PROGRAM_SUFFIXES:
+    if path.suffix.lower() in _PROGRAM_SUFFIXES:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace")
         found = [(head.find(start), format_) for start, format_ in _PROGRAMS.items() if start in head]

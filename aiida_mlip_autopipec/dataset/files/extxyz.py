@@ -15,6 +15,7 @@ from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from .frames import FrameError, RawFrame, raw_frame
+from .keys import is_label_name
 
 _MAX_LINE_BYTES = 1_000_000
 """Bytes; a file without line ends must not exhaust the memory."""
@@ -22,6 +23,7 @@ _MAX_COLUMNS = 1000
 """Largest number of columns of a frame that is read."""
 
 _COLUMNS = re.compile(rb'Properties\s*=\s*"?([^\s"]+)', re.IGNORECASE)
+_LATTICE = re.compile(rb"""(?<![^\s])(lattice)\s*=\s*["'{\[]\s*[-+.\d]""", re.IGNORECASE)
 _MASK = "as_it_is_written_"
 """Prefix that hides the name of a stress or virial from ASE's parser."""
 _XYZ_KEYS = ("Lattice", "Properties", "pbc")
@@ -38,9 +40,10 @@ def write_extxyz(path: Path, frames: Sequence[Atoms]) -> None:
                 file.write(f"{symbol} {_digits(row)}\n")
 
 
-def read_extxyz(path: Path) -> Iterator[RawFrame]:
+def read_extxyz(path: Path, *, with_labels: bool = True) -> Iterator[RawFrame]:
     """Yield the frames of a file.
 
+    :param with_labels: whether labels in the comment line are read; otherwise it may contain words such as "forces".
     :raises ValueError: if the file is truncated, or a line belongs to no frame.
     """
     with path.open("rb") as file:
@@ -48,7 +51,8 @@ def read_extxyz(path: Path) -> Iterator[RawFrame]:
     if n_frames == 0:
         return
     read = 0
-    frames = iread(path, index=":", format="extxyz", do_not_split_by_at_sign=True, properties_parser=_parse_comment)
+    parse = _parse_comment if with_labels else _parse_geometry
+    frames = iread(path, index=":", format="extxyz", do_not_split_by_at_sign=True, properties_parser=parse)
     for atoms in frames:
         read += 1
         yield raw_frame(atoms)
@@ -67,6 +71,14 @@ def _parse_comment(comment: str) -> dict[str, Any]:
         if key in values and np.size(values[key]) == 9:
             values[key] = np.reshape(values[key], (3, 3))
     return values
+
+
+def _parse_geometry(comment: str) -> dict[str, Any]:
+    """Return the values of a comment line that are not labels."""
+    masked = re.sub(r"(?<!\S)(stress|virial)(?![^\s=])", rf"{_MASK}\1", comment)
+    return {
+        key: value for key, value in key_val_str_to_dict(masked).items() if not is_label_name(key.replace(_MASK, ""))
+    }
 
 
 def _count_frames(file: BinaryIO) -> int:
@@ -89,6 +101,7 @@ def _count_frames(file: BinaryIO) -> int:
             raise FrameError(n_frames, f"the file ends inside this frame, at line {line_number + 1}: incomplete?")
         try:
             _check_columns(comment, line_number + 1)
+            _check_lattice(comment, line_number + 1)
         except ValueError as error:
             raise FrameError(n_frames, str(error)) from error
         found, last = 0, comment
@@ -127,6 +140,13 @@ def _check_columns(comment: bytes, line_number: int) -> None:
     counts = match[1].split(b":")[2::3]
     if not all(re.fullmatch(rb"\d{1,4}", count) for count in counts) or sum(map(int, counts)) > _MAX_COLUMNS:
         raise ValueError(f"line {line_number}: Properties must name columns as name:type:count, at most {_MAX_COLUMNS}")
+
+
+def _check_lattice(comment: bytes, line_number: int) -> None:
+    """Reject a cell under a name in another case, which ASE would ignore."""
+    match = _LATTICE.search(comment)
+    if match is not None and match[1] != b"Lattice" and b"Lattice=" not in comment:
+        raise ValueError(f"line {line_number}: the cell must be named Lattice, not {match[1].decode()}")
 
 
 def _comment(atoms: Atoms, results: Mapping[str, Any]) -> str:

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ase import Atoms
-from ase.io import read
 
 from . import READ_NAMES, read_file
 from .cif import CifError, read_cif
+from .inputs import InputError, read_poscar, read_pw_input
 
 GEOMETRY_NAMES = (".cif", "POSCAR", "CONTCAR", ".vasp", ".pwi", ".in (pw.x)")
 
 
 def read_geometries(path: Path) -> list[Atoms]:
-    """Return the structures of a file, with their labels if it has any.
+    """Return the structures of a file, without labels.
 
     :raises ValueError: if the file does not exist, cannot be read, is empty, or has disordered sites; the message names the
         file, the frame and the site.
@@ -32,7 +32,7 @@ def read_geometries(path: Path) -> list[Atoms]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = reader(path)
-    except CifError as error:
+    except (CifError, InputError) as error:
         raise ValueError(f"{path}: {error}") from error
     except Exception as error:  # a damaged file can raise anything
         # An assertion of a reader has no message, or one in Python.
@@ -46,7 +46,7 @@ def read_geometries(path: Path) -> list[Atoms]:
 
 def _read_labelled(path: Path) -> list[Atoms]:
     try:
-        return read_file(path).frames
+        return read_file(path, with_labels=False).frames
     except ValueError as error:
         if "must end in" in str(error):
             allowed = ", ".join((*GEOMETRY_NAMES, *READ_NAMES))
@@ -59,11 +59,7 @@ def _reader_of(path: Path) -> Callable[[Path], list[Atoms]] | None:
     if name.endswith(".CIF"):
         return read_cif
     if name.startswith(("POSCAR", "CONTCAR")) or name.endswith((".VASP", ".POSCAR", ".CONTCAR")):
-        return lambda file: _frames(read(file, ":", format="vasp"))
+        return read_poscar
     if name.endswith((".PWI", ".IN")):
-        return lambda file: _frames(read(file, ":", format="espresso-in"))
+        return read_pw_input
     return None
-
-
-def _frames(found: Atoms | list[Atoms]) -> list[Atoms]:
-    return [found] if isinstance(found, Atoms) else list(found)
