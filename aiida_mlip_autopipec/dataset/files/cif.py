@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
-from ase.geometry import cellpar_to_cell, get_distances
+from ase.geometry import cellpar_to_cell
 from ase.io.cif import parse_cif
 from numpy.typing import NDArray
 
@@ -113,9 +113,10 @@ def _structure(tags: Mapping[str, Any]) -> Atoms:
 
 
 def _cell(tags: Mapping[str, Any]) -> NDArray[np.float64]:
-    missing = [tag for tag in _CELL if not isinstance(tags.get(tag), int | float)]
-    if missing:
-        raise CifError(f"the cell: {missing[0]} is not given or not a number; all of {', '.join(_CELL)} are needed")
+    for tag in _CELL:
+        if not isinstance(tags.get(tag), int | float):
+            fault = f"is {tags[tag]}, not a number" if tag in tags else "is not given"
+            raise CifError(f"the cell: {tag} {fault}; all lengths and angles of the cell are needed")
     parameters = [float(tags[tag]) for tag in _CELL]
     with np.errstate(all="ignore"):
         cell = cellpar_to_cell(parameters) if min(parameters) > 0 else np.zeros((3, 3))
@@ -194,6 +195,8 @@ def _check_sites(tags: Mapping[str, Any], sites: Sequence[str]) -> None:
             continue
         if not isinstance(occupancy, int | float):
             raise CifError(f"{site}: its occupancy {occupancy} is not a number")
+        if occupancy > 2 - _FULL:
+            raise CifError(f"{site}: occupancy {occupancy:g} is more than 1")
         if occupancy < _FULL:
             raise CifError(
                 f"{site}: occupancy {occupancy:g}; disordered crystals cannot be computed: replace them by an ordered supercell"
@@ -239,7 +242,7 @@ def _operations(tags: Mapping[str, Any], cell: NDArray[np.float64]) -> Operation
     for tag in _OPERATIONS:
         texts = [text for text in _column(tags, tag) if _given(text)]
         if texts:
-            return operations_of_text(texts, (), cell, names=[*names, *reference], numbers=numbers)
+            return operations_of_text(texts, (), cell, names=[*names, *reference], halls=halls, numbers=numbers)
     if names or reference or numbers or halls:
         setting = str(tags.get(_SETTING, ""))
         return operations_of_group(cell, names, halls, numbers, reference, setting if _given(setting) else "")
@@ -294,10 +297,12 @@ def _distinct(
     """
     kept: list[int] = []
     starts: list[int] = []
-    placed = np.empty((0, 3))
+    placed = np.empty((sum(map(len, orbits)), 3))
+    n_placed = 0
     for number, orbit in enumerate(orbits):
         if kept:
-            distances = get_distances(orbit[:1] @ cell, placed @ cell, cell=cell, pbc=True)[1][0]
+            steps = placed[:n_placed] - orbit[0]
+            distances = np.linalg.norm((steps - np.rint(steps)) @ cell, axis=1)
             nearest = int(distances.argmin())
             other = kept[int(np.searchsorted(starts, nearest, side="right")) - 1]
             if distances[nearest] < _SAME_SITE and symbols[other] != symbols[number]:
@@ -308,6 +313,7 @@ def _distinct(
             if distances[nearest] < _SAME_ATOM:
                 continue
         kept.append(number)
-        starts.append(len(placed))
-        placed = np.concatenate([placed, orbit])
+        starts.append(n_placed)
+        placed[n_placed : n_placed + len(orbit)] = orbit
+        n_placed += len(orbit)
     return kept

@@ -68,6 +68,7 @@ def operations_of_text(
     cell: NDArray[np.float64],
     *,
     names: Sequence[str] = (),
+    halls: Sequence[str] = (),
     numbers: Sequence[int] = (),
     magnetic: bool = False,
 ) -> Operations:
@@ -75,7 +76,7 @@ def operations_of_text(
 
     :param texts: e.g. ``-x,y+1/2,-z``; magnetic operations end in ``,+1`` or ``,-1``, which is ignored.
     :param centering: translations that are combined with each operation.
-    :param names: names of the space group in the file; unknown ones are ignored.
+    :param names: Hermann-Mauguin names of the space group in the file; unknown ones are ignored, as are unknown Hall symbols.
     :raises SymmetryError: if they cannot be read, are no group, contradict the cell or the names and numbers.
     """
     first, second = _parse(texts, magnetic), _parse(centering or ["x,y,z"], magnetic)
@@ -94,6 +95,7 @@ def operations_of_text(
         raise SymmetryError("the lengths and angles of the cell contradict the operations")
     expected = {number: f"number {number}" for number in numbers}
     expected |= {_group(hall).number: f"name {name}" for name in names for hall in _named(name)}
+    expected |= {_group(hall).number: f"Hall symbol {symbol}" for symbol in halls for hall in _of_hall(symbol)}
     if expected:
         group = spglib.get_spacegroup_type_from_symmetry(found.rotations, found.translations)
         for number, source in expected.items():
@@ -151,7 +153,8 @@ def operations_of_group(
 
 def _parse(texts: Sequence[str], magnetic: bool) -> Operations:
     cleaned = []
-    for text in texts:
+    # Operations in one line are one value to ASE.
+    for text in (part for line in texts for part in re.split(r"['\"]\s+['\"]", str(line))):
         line = re.sub(r"[\s'\"]", "", str(text)).lower()
         line = re.sub(r",[+-]?1$", "", line) if magnetic else line
         parts = line.split(",")
@@ -163,7 +166,7 @@ def _parse(texts: Sequence[str], magnetic: bool) -> Operations:
             raise SymmetryError(f"the operation {str(text)[:40]!r} divides by zero")
         cleaned.append(line)
     rotations, translations = parse_sitesym(cleaned)
-    for text, rotation in zip(texts, rotations, strict=True):
+    for text, rotation in zip(cleaned, rotations, strict=True):
         if round(abs(np.linalg.det(rotation))) != 1:
             raise SymmetryError(f"the operation {str(text)[:40]!r} changes the volume")
     snapped = [[float(Fraction(value).limit_denominator(_DENOMINATOR)) for value in row] for row in translations]

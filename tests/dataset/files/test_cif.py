@@ -96,6 +96,12 @@ def test_the_symmetry_of_a_file_is_applied(name: str, formula: str, nearest: flo
         ),
         ((SILICON,), "the cell: _cell_length_a is not given"),
         ((CUBE.replace("5.43", "0"), SILICON), "span no volume"),
+        ((CUBE.replace("5.43", "5,43"), SILICON), "_cell_length_a is 5,43, not a number"),
+        ((CUBE, table("C1 C 0 0 0 2", columns=f"{COLUMNS} occupancy")), "site C1: occupancy 2 is more than 1"),
+        (
+            (CUBE, "_space_group_name_Hall '-F 4 2 3'\n_symmetry_equiv_pos_as_xyz x,y,z\n", SILICON),
+            "Hall symbol -F 4 2 3 of the space group contradicts the 1 operations",
+        ),
         ((CUBE, table("Cu1 Cu 0 0 0", "Ni1 Ni 0 0 0")), "site Ni1: Ni is where site Cu1 has Cu; disordered"),
         (
             (CUBE, "_symmetry_space_group_name_H-M 'F m -3 m'\n", table("Cu1 Cu 0 0 0", "Ni1 Ni .5 .5 0")),
@@ -142,6 +148,11 @@ def test_the_frame_in_a_message_is_that_of_the_structure(tmp_path: Path) -> None
     (tmp_path / "a.cif").write_text(f"data_a\n{CUBE}{SILICON}data_note\n_audit x\ndata_b\n{SILICON}")
     with pytest.raises(ValueError, match=r"a\.cif: frame 1, the cell"):
         read_geometries(tmp_path / "a.cif")
+
+
+def test_operations_in_one_line(tmp_path: Path) -> None:
+    operations = "loop_\n_symmetry_equiv_pos_as_xyz\n'x, y, z' '-x, -y, -z'\n"
+    assert len(read_text(tmp_path, operations, CUBE, SILICON)) == 2
 
 
 def test_byte_order_mark_and_line_ends_of_other_systems(tmp_path: Path) -> None:
