@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import spglib
 from ase import Atoms
@@ -196,3 +197,51 @@ def test_each_setting_is_found_by_its_names(hall: int) -> None:
 )
 def test_names_as_programs_write_them(name: str, hall: int) -> None:
     assert symmetry._named(name) == {hall}
+
+
+POINT = np.array([0.113, 0.287, 0.061])
+
+
+@pytest.mark.parametrize("hall", range(1, 531, 11))
+def test_operations_and_names_of_each_setting_give_its_images_or_an_error(tmp_path: Path, hall: int) -> None:
+    operations, group = symmetry._of_database(hall), spglib.get_spacegroup_type(hall)
+    name = group.international_full.replace("_", "")
+    lines = "".join(
+        f"'{operation_text(*operation)}'\n"
+        for operation in zip(operations.rotations, operations.translations, strict=True)
+    )
+    symmetries = {
+        "operations": f"_symmetry_space_group_name_H-M '{name}'\nloop_\n_symmetry_equiv_pos_as_xyz\n{lines}",
+        "hall": f"_space_group_name_Hall '{group.hall_symbol}'\n",
+        "name": f"_space_group_name_H-M_alt '{name}'\n",
+        "number": f"_space_group_IT_number {group.number}\n",
+    }
+    images = operations.images(POINT) % 1.0
+    for kind, text in symmetries.items():
+        site = table("C1 C {} {} {}".format(*POINT))
+        try:
+            found = read_text(tmp_path, text, fitting_cell(operations), site).get_scaled_positions()
+        except ValueError:
+            assert kind in ("name", "number")
+            continue
+        assert len(found) == len(images)
+        steps = found[:, None] - images[None]
+        assert np.abs(steps - np.rint(steps)).max(axis=2).min(axis=1).max() < 1e-4
+
+
+def operation_text(rotation: np.ndarray, translation: np.ndarray) -> str:
+    parts = []
+    for row, shift in zip(rotation, translation % 1.0, strict=True):
+        part = "".join(f"{'+' if sign > 0 else '-'}{axis}" for sign, axis in zip(row, "xyz", strict=True) if sign)
+        parts.append(f"{part}+{shift:.4f}" if shift > 1e-6 else part)
+    return ",".join(parts)
+
+
+def fitting_cell(operations: symmetry.Operations) -> str:
+    """Return a cell without more symmetry than the operations need."""
+    metric = np.array([[48.0, 5.0, 7.0], [5.0, 60.0, -3.0], [7.0, -3.0, 78.0]])
+    metric = np.mean(operations.rotations.transpose(0, 2, 1) @ metric @ operations.rotations, axis=0)
+    lengths = np.sqrt(np.diag(metric))
+    angles = np.degrees(np.arccos(metric / np.outer(lengths, lengths)))[[1, 0, 0], [2, 2, 1]]
+    tags = [f"length_{axis}" for axis in "abc"] + [f"angle_{angle}" for angle in ANGLES]
+    return "".join(f"_cell_{tag} {value:.5f}\n" for tag, value in zip(tags, [*lengths, *angles], strict=True))
