@@ -186,6 +186,11 @@ def _voigt(candidate: _Candidate) -> np.ndarray:
 
 
 def _array(candidate: _Candidate) -> np.ndarray:
+    if np.asarray(candidate.value).dtype == bool:
+        raise LabelError(
+            f"{candidate.name} is true or false, not a number; a word without = and a value means true in a comment line: "
+            f"write {candidate.name}=NUMBER"
+        )
     try:
         return np.asarray(candidate.value, dtype=float)
     except (TypeError, ValueError):

@@ -195,3 +195,12 @@ def test_names_of_labels_in_info_are_not_written(suffix: str, silicon: Atoms, tm
     path = DatabaseManager().save_dataset([silicon], tmp_path / f"data{suffix}")
     (atoms,) = DatabaseManager().load_dataset(path)
     assert atoms.calc.results["energy"] == ENERGY
+
+
+@pytest.mark.parametrize("name", ["energy", "REF_energy"])
+def test_a_name_without_a_value_is_no_energy(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.xyz"
+    frame = '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:forces:R:3 {}\nCu 0 0 0 0 0 0\n'
+    path.write_text(frame.format(f"{name}=-3.5") + frame.format(name))
+    with pytest.raises(ValueError, match=rf"data\.xyz: frame 1 .*{name} is true or false, .*write {name}=NUMBER"):
+        read_file(path)
