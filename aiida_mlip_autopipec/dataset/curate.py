@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from ..config.schemas.curation import CurationConfig
+from .contradictions import energy_contradictions, energy_difference, force_contradictions
 from .fingerprint import is_free_atom, shortest_distances
 from .plausibility import find_issues, issues_report
 from .quality import find_faults
@@ -29,7 +30,8 @@ class Curation:
         `test_equal_to_train` and `contradicting_labels`; `families`, with their numbers of `train` and `test`;
         `rejections`, a list of `index`, `reason`, `detail` and, for a duplicate, `kept_instead`; `plausibility`,
         a list of the implausible labels that :mod:`.plausibility` finds, each with `check`, `message` and `cause`;
-        `contradictions`, a list of `index`, `equal_to` and `energy_difference_eV_per_atom`.
+        `contradictions`, a list of `index`, `equal_to` and `energy_difference_eV_per_atom`; `force_contradictions`, the same
+        of forces, with `largest_force_difference_eV_per_A` and `rms_force_difference_eV_per_A`.
     """
 
     indices: tuple[int, ...]
@@ -44,8 +46,8 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     Of equal structures the first is kept; but a free atom is preferred to a larger cell equal to it, because it gives
     the reference energy. Free atoms are always in train, and with `extremes_in_train` so are generated dimers and, for each
     pair of elements, the structure with the shortest distance. The other structures are divided by
-    :func:`~.split.split_by_groups`. Equal structures with different energies are not rejected for that, but the report
-    counts them: they indicate errors of the oracle.
+    :func:`~.split.split_by_groups`. Equal structures with different energies or forces are not rejected for that, but the
+    report lists them: they indicate errors of the oracle.
 
     If every structure has ``atoms.info["split"]``, that split is kept instead, and only training structures are removed
     as duplicates: a given test part stays complete, so that its errors can be compared with published ones. The report
@@ -87,7 +89,7 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
     if config.remove_duplicates:
         rejections += [_duplicate(index, original, structures) for index, original in equal_to.items()]
     rejections.sort(key=lambda rejection: rejection["index"])
-    contradictions = _contradictions(equal_to, structures, config)
+    contradictions = energy_contradictions(equal_to, structures, config.label_agreement)
     report = {
         "n_input": len(structures),
         "n_kept": len(indices),
@@ -102,6 +104,7 @@ def curate(structures: Sequence[Atoms], config: CurationConfig, *, test_fraction
         "families": _families([structures[index] for index in indices], splits),
         "rejections": rejections,
         "contradictions": contradictions,
+        "force_contradictions": force_contradictions(equal_to, structures),
     }
     return Curation(tuple(indices), tuple(splits), tuple(groups), report)
 
@@ -142,26 +145,10 @@ def _equal_in_train(indices: Sequence[int], group_of: Mapping[int, int], splits:
     return equal_to
 
 
-def _energy_difference(index: int, original: int, structures: Sequence[Atoms]) -> float:
-    energies = [float(structures[i].calc.results["energy"]) / len(structures[i]) for i in (index, original)]
-    return energies[0] - energies[1]
-
-
 def _duplicate(index: int, original: int, structures: Sequence[Atoms]) -> dict[str, Any]:
-    difference = 1000.0 * _energy_difference(index, original, structures)
+    difference = 1000.0 * energy_difference(index, original, structures)
     detail = f"equal to structure {original}, which is kept instead; energies differ by {difference:+.3g} meV/atom"
     return {"index": index, "reason": "duplicate", "detail": detail, "kept_instead": original}
-
-
-def _contradictions(
-    equal_to: dict[int, int], structures: Sequence[Atoms], config: CurationConfig
-) -> list[dict[str, Any]]:
-    differences = {index: _energy_difference(index, original, structures) for index, original in equal_to.items()}
-    return [
-        {"index": index, "equal_to": equal_to[index], "energy_difference_eV_per_atom": difference}
-        for index, difference in differences.items()
-        if abs(difference) > config.label_agreement
-    ]
 
 
 def _families(structures: Sequence[Atoms], splits: Sequence[Split]) -> dict[str, dict[str, int]]:

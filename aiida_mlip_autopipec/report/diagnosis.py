@@ -33,7 +33,7 @@ DISTANCE_TOLERANCE = 0.005
 """A distance is shorter than those of the training set if it is shorter by more than this (Å)."""
 
 NOISE_RATIO = 0.5
-"""Ratio of the energy differences of equal structures to the energy error, above which they explain the error."""
+"""Ratio of the differences between the labels of equal structures to the error, above which they explain the error."""
 
 
 @dataclass(frozen=True)
@@ -100,19 +100,32 @@ def contradictions(subject: Subject) -> np.ndarray:
     return np.array([1000.0 * abs(float(pair["energy_difference_eV_per_atom"])) for pair in listed])
 
 
+def force_contradictions(subject: Subject, key: str = "largest") -> np.ndarray:
+    """Return the differences (eV/Å), `largest` or `rms`, between the forces of equal structures that contradict each other."""
+    listed = subject.curation.get("force_contradictions") or []
+    return np.array([float(pair[f"{key}_force_difference_eV_per_A"]) for pair in listed])
+
+
 def _label_noise(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Reason | None:
-    differences, errors = contradictions(subject), sides.test or sides.train
-    if errors is None or errors.energy_level == "good" or not differences.size:
+    errors = sides.test or sides.train
+    if errors is None:
         return None
-    usual = float(np.sqrt(np.mean(differences**2)))
-    if usual < NOISE_RATIO * errors.energy_rmse:
-        return None
-    return (
-        f"Label noise: the energies of equal structures (pairs: {differences.size}) differ by "
-        f"{three_digits(usual)} meV/atom (RMS); "
-        f"an energy RMSE of {three_digits(errors.energy_rmse)} meV/atom cannot be much smaller.",
-        "Check that all labels are from one method with the same settings, and that they are converged.",
+    compared = (
+        ("energies", "energy", "meV/atom", contradictions(subject), errors.energy_level, errors.energy_rmse),
+        ("forces", "force", "eV/Å", force_contradictions(subject, "rms"), errors.force_level, errors.force_rmse),
     )
+    for labels, label, unit, differences, level, error in compared:
+        if level == "good" or not differences.size:
+            continue
+        usual = float(np.sqrt(np.mean(differences**2)))
+        if usual >= NOISE_RATIO * error:
+            return (
+                f"Label noise: the {labels} of equal structures (pairs: {differences.size}) differ by "
+                f"{three_digits(usual)} {unit} (RMS); "
+                f"{'an' if label == 'energy' else 'a'} {label} RMSE of {three_digits(error)} {unit} cannot be much smaller.",
+                "Check that all labels are from one method with the same settings, and that they are converged.",
+            )
+    return None
 
 
 def missed_energy(subject: Subject) -> tuple[int, float]:

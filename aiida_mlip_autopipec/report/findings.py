@@ -16,6 +16,7 @@ from .diagnosis import (
     contradictions,
     data_warnings,
     diagnose,
+    force_contradictions,
     missed_energy,
 )
 from .errors import Errors, Level, error_statistics, percent, three_digits
@@ -204,21 +205,15 @@ def _above_average(own: Errors, average: Errors) -> tuple[float, str] | None:
 
 
 def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
-    oracle, differences = subject.oracle, contradictions(subject)
+    oracle = subject.oracle
     if oracle.get("failed"):
         yield Finding(
             "look",
             f"{len(oracle['failed'])} of {oracle['asked']} structures have failed labels: see the section on omitted "
             "structures.",
         )
-    count = subject.curation.get("contradicting_labels", 0)
-    if count and not (diagnosis is not None and diagnosis.text.startswith("Label noise:")):
-        largest = f" by up to {three_digits(float(differences.max()))} meV/atom" if differences.size else ""
-        yield Finding(
-            "look",
-            f"{_counted(count, 'pair')} of equal structures have energies that differ{largest}: either the labels are not "
-            "converged, or they are from different methods.",
-        )
+    if diagnosis is None or not diagnosis.text.startswith("Label noise:"):
+        yield from _contradictions(subject)
     if subject.metrics.get("reference_energies_source") == "least_squares":
         yield Finding(
             "look",
@@ -226,6 +221,21 @@ def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
             "cohesive energies, and energies of atoms far apart, are meaningless. Add an isolated atom of each element "
             "to the data.",
         )
+
+
+def _contradictions(subject: Subject) -> Iterator[Finding]:
+    energies, forces = contradictions(subject), force_contradictions(subject)
+    numbers = (subject.curation.get("contradicting_labels", 0), forces.size)
+    for name, unit, count, differences in zip(
+        ("energies", "forces"), ("meV/atom", "eV/Å"), numbers, (energies, forces), strict=True
+    ):
+        if count:
+            largest = f" by up to {three_digits(float(differences.max()))} {unit}" if differences.size else ""
+            yield Finding(
+                "look",
+                f"{_counted(count, 'pair')} of equal structures have {name} that differ{largest}: either the labels are not "
+                "converged, or they are from different methods.",
+            )
 
 
 def _coverage(subject: Subject) -> Iterator[Finding]:

@@ -100,6 +100,22 @@ def test_equal_structures_with_different_energies_are_counted() -> None:
     assert report["contradictions"][0]["energy_difference_eV_per_atom"] == pytest.approx(0.25)
 
 
+def test_equal_structures_with_different_forces_are_listed() -> None:
+    structures = rattled_copper(3)
+    gradient = relabelled(structures[0], forces=-structures[0].get_forces())
+    other_cell = label_by_emt(structures[1].repeat((2, 1, 1))[::-1])
+    assert curated([*structures, other_cell]).report["force_contradictions"] == []
+    doubled = relabelled(other_cell, forces=2.0 * other_cell.get_forces())
+    for wrong, original in ((gradient, 0), (doubled, 1)):
+        report = curated([*structures, wrong]).report
+        assert report["contradictions"] == []
+        (pair,) = report["force_contradictions"]
+        largest = np.linalg.norm(structures[original].get_forces(), axis=1).max() * (2.0 if original == 0 else 1.0)
+        assert (pair["index"], pair["equal_to"]) == (3, original)
+        assert pair["largest_force_difference_eV_per_A"] == pytest.approx(largest, rel=1e-3)
+        assert 0.0 < pair["rms_force_difference_eV_per_A"] < largest
+
+
 def test_kept_duplicates_are_all_in_train_or_all_in_test() -> None:
     random = np.random.default_rng(1)
     structures = rattled_copper(12)

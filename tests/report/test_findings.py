@@ -296,6 +296,18 @@ def test_contradicting_labels_that_explain_the_errors_are_label_noise(aiida_prof
     assert not bad(findings) and "4 pairs of equal structures" in texts(findings)
 
 
+def test_contradicting_forces_that_explain_the_errors_are_label_noise(aiida_profile: Profile) -> None:
+    pair = {"index": 3, "equal_to": 2, "largest_force_difference_eV_per_A": 2.0, "rms_force_difference_eV_per_A": 0.9}
+    curation = {"contradicting_labels": 0, "force_contradictions": [pair] * 4}
+    noise = store_fit(rattled_copper(100), noise=1.0)
+    assert "Underfitting" in texts(found(noise, {}))
+    findings = found(noise, curation)
+    assert "Label noise: the forces of equal structures (pairs: 4) differ by 0.9 eV/Å" in bad(findings)
+    assert "Underfitting" not in texts(findings)
+    findings = found(store_fit(rattled_copper(200), noise=0.001), curation)
+    assert not bad(findings) and "4 pairs of equal structures have forces that differ by up to 2 eV/Å" in texts(findings)
+
+
 def test_errors_at_shorter_distances_than_in_training_are_extrapolation(aiida_profile: Profile) -> None:
     frames = rattled_copper(200)
     dense = bulk("Cu", a=2.6, cubic=True)
