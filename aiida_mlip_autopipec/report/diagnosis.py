@@ -47,24 +47,39 @@ class Finding:
 
 @dataclass(frozen=True)
 class TrainTestErrors:
-    """Errors on the training structures, and on the test structures that equal no training structure."""
+    """Errors on the training structures, and on the test structures that equal no training structure.
+
+    :ivar without_dimers: errors on the training structures except generated dimers, whose energies are far above all others.
+    """
 
     train: Errors | None
     test: Errors | None
+    without_dimers: Errors | None
 
     @classmethod
     def of(cls, subject: Subject) -> TrainTestErrors:
         """Return the errors of a potential."""
         structures = subject.structures
+        dimers = np.array([name == "dimer" for name in structures.kind_names])[structures.kinds]
         return cls(
-            error_statistics(structures, ~structures.is_test), error_statistics(structures, structures.is_unseen)
+            error_statistics(structures, ~structures.is_test),
+            error_statistics(structures, structures.is_unseen),
+            error_statistics(structures, ~structures.is_test & ~dimers),
         )
 
     @property
     def level(self) -> Level:
-        """Level of the test errors or, without test structures, of the training errors."""
+        """Level of the test errors, at least `look` with very large training errors; without test, of the training errors."""
         errors = self.test or self.train
-        return errors.level if errors is not None else "look"
+        if errors is None:
+            return "look"
+        return "look" if errors.level == "good" and self.only_train_is_large else errors.level
+
+    @property
+    def only_train_is_large(self) -> bool:
+        """Whether training errors are much too large, although the test errors are small."""
+        test, train = self.test, self.without_dimers
+        return test is not None and train is not None and test.level == "good" and train.is_much_too_large
 
 
 def data_warnings(subject: Subject) -> list[str]:
@@ -84,7 +99,7 @@ def diagnose(subject: Subject) -> Finding | None:
         return None
     level: Level = "bad" if sides.level == "bad" else "look"
     advice = Advice(subject)
-    for reason in (_label_noise, _short_cutoff, _extrapolation, _overfitting, _underfitting, _few_data):
+    for reason in (_label_noise, _outliers, _short_cutoff, _extrapolation, _overfitting, _underfitting, _few_data):
         if (found := reason(subject, sides, advice)) is not None:
             return Finding(level, *found)
     return None
@@ -126,6 +141,24 @@ def _label_noise(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Re
                 "Check that all labels are from one method with the same settings, and that they are converged.",
             )
     return None
+
+
+def _outliers(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Reason | None:
+    if not sides.only_train_is_large:
+        return None
+    structures = subject.structures
+    train = np.flatnonzero(~structures.is_test)
+    energies, forces = np.abs(structures.energy_error[train]), structures.force_rmse[train]
+    by_energy = sides.without_dimers is not None and sides.without_dimers.energy_level == "bad"
+    worst = int(np.argmax(energies if by_energy else forces))
+    size = f"{three_digits(energies[worst])} meV/atom" if by_energy else f"{three_digits(forces[worst])} eV/Å"
+    index = int(train[worst])
+    where = structures.locations[index] or structures.formula_names[structures.formula[index]]
+    return (
+        f"Training structures that do not fit: the training errors, {sides.without_dimers}, are large, although the test errors "
+        f"are small. The largest one is {size} ({where}).",
+        "Check the labels of the structures with the largest errors, which the report lists; correct or leave them out.",
+    )
 
 
 def missed_energy(subject: Subject) -> tuple[int, float]:

@@ -21,13 +21,23 @@ FORCE_LIMITS = (0.10, 0.25)
 MIN_TYPICAL_FORCE = 0.3
 """Minimum of the typical force (eV/Å): near equilibrium all forces are small, and relative errors are meaningless."""
 
+MAX_UNEXPLAINED, MIN_FORCE_ERROR = 0.5, 0.01
+"""However small the forces are: an RMSE of forces above this fraction of them is to be checked, if it is above this many eV/Å;
+forces below that are rounding errors of reference methods, for example on crystals where symmetry makes them zero."""
+
+MUCH_LARGER = 3.0
+"""Errors of training structures count in the verdict if they are larger than the upper limits by more than this factor."""
+
 NEGLIGIBLE = 1e-6
 """Numbers below this are rounding errors."""
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors on a set of structures: energies in meV/atom, forces in eV/Å; `force_scale` is the typical force (eV/Å)."""
+    """Errors on a set of structures: energies in meV/atom, forces in eV/Å; `force_scale` is the typical force (eV/Å).
+
+    :ivar force_rms: RMS of the force components of the reference (eV/Å).
+    """
 
     n_structures: int
     energy_mae: float
@@ -35,11 +45,19 @@ class Errors:
     force_mae: float
     force_rmse: float
     force_scale: float
+    force_rms: float
 
     @property
     def relative_force(self) -> float:
         """RMSE of forces divided by the typical force."""
         return self.force_rmse / max(self.force_scale, MIN_TYPICAL_FORCE)
+
+    @property
+    def unexplained_force(self) -> float | None:
+        """RMSE of forces divided by the forces, if they are small and the potential does not reproduce them; else None."""
+        forces = max(self.force_scale, self.force_rms)
+        small = self.force_scale < MIN_TYPICAL_FORCE and self.force_rmse > MIN_FORCE_ERROR
+        return self.force_rmse / forces if small and 0.0 < MAX_UNEXPLAINED * forces < self.force_rmse else None
 
     @property
     def has_forces(self) -> bool:
@@ -54,7 +72,8 @@ class Errors:
     @property
     def force_level(self) -> Level:
         """Level of the force errors."""
-        return _level(self.relative_force, FORCE_LIMITS)
+        level = _level(self.relative_force, FORCE_LIMITS)
+        return "look" if level == "good" and self.unexplained_force is not None else level
 
     @property
     def level(self) -> Level:
@@ -62,8 +81,19 @@ class Errors:
         levels = (self.energy_level, self.force_level)
         return "bad" if "bad" in levels else "look" if "look" in levels else "good"
 
+    @property
+    def is_much_too_large(self) -> bool:
+        """Whether the errors are larger than the upper limits by more than the factor :data:`MUCH_LARGER`."""
+        return self.energy_rmse > MUCH_LARGER * ENERGY_LIMITS[1] or self.relative_force > MUCH_LARGER * FORCE_LIMITS[1]
+
     def __str__(self) -> str:
         """Return the errors as text."""
+        unexplained = self.unexplained_force
+        if unexplained is not None:
+            return (
+                f"{three_digits(self.energy_rmse)} meV/atom and {three_digits(self.force_rmse)} eV/Å (forces are small here, "
+                f"but this is {percent(unexplained)} of them)"
+            )
         return (
             f"{three_digits(self.energy_rmse)} meV/atom and {three_digits(self.force_rmse)} eV/Å "
             f"({percent(self.relative_force)} of a typical force)"
@@ -101,6 +131,7 @@ def error_statistics(structures: Structures, mask: np.ndarray) -> Errors | None:
         float(np.abs(force).mean()),
         _rms(force),
         _typical_force(reference),
+        _rms(reference),
     )
 
 

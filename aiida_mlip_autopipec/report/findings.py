@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .advice import Advice
+from .advice import OWN_DATA, Advice
 from .diagnosis import (
     MIN_MISSED_ENERGY,
     Finding,
@@ -24,6 +24,9 @@ from .model import Subject, Validation
 
 MIN_TEST_STRUCTURES = 10
 """Number of test structures below which their errors are uncertain."""
+
+MAX_REJECTED = 0.2
+"""Part of the user's own structures above which the curation rejected too many for a good verdict; duplicates do not count."""
 
 MIN_OF_A_KIND = 3
 """Minimum number of structures of a kind for statistics of its errors."""
@@ -212,6 +215,7 @@ def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
             f"{len(oracle['failed'])} of {oracle['asked']} structures have failed labels: see the section on omitted "
             "structures.",
         )
+    yield from _rejected(subject)
     if diagnosis is None or not diagnosis.text.startswith("Label noise:"):
         yield from _contradictions(subject)
     if subject.metrics.get("reference_energies_source") == "least_squares":
@@ -220,6 +224,20 @@ def _data(subject: Subject, diagnosis: Finding | None) -> Iterator[Finding]:
             "Not every element has an isolated atom in the data, so the energies of free atoms are only fitted offsets: "
             "cohesive energies, and energies of atoms far apart, are meaningless. Add an isolated atom of each element "
             "to the data.",
+        )
+
+
+def _rejected(subject: Subject) -> Iterator[Finding]:
+    """Say that the curation rejected a large part of the user's own structures."""
+    by_reason: dict[str, int] = subject.curation.get("rejected") or {}
+    reasons = {reason.replace("_", " "): count for reason, count in by_reason.items() if reason != "duplicate"}
+    count, total = sum(reasons.values()), subject.curation.get("n_input", 0)
+    if subject.made_by in OWN_DATA and count > MAX_REJECTED * total:
+        listed = ", ".join(f"{reason}: {number}" for reason, number in reasons.items())
+        yield Finding(
+            "look",
+            f"{count} of your {_structures(total)} were rejected and are not in the errors ({listed}): correct them, or change "
+            "the limits in the section curation if they are right. See the section on omitted structures.",
         )
 
 

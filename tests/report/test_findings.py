@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -275,6 +276,53 @@ def with_errors(subject: Subject, on_train: float, on_test: float, falls: tuple[
     return replace(subject, structures=changed, metrics=metrics)
 
 
+def with_small_forces(subject: Subject, scale: float) -> Subject:
+    """Return a subject whose forces are smaller by a factor, with the same errors of forces."""
+    reference, predicted = subject.structures.forces
+    forces = (scale * reference, scale * reference + predicted - reference)
+    return replace(subject, structures=replace(subject.structures, forces=forces))
+
+
+def test_small_forces_that_the_potential_does_not_reproduce_are_to_be_checked(aiida_profile: Profile) -> None:
+    subject = collect(store_fit(rattled_copper(200), noise=0.02))
+    subject = replace(subject, structures=replace(subject.structures, energy_error=np.full(200, 1.0)))
+    assert TrainTestErrors.of(subject).level == "good"
+    typical = TrainTestErrors.of(subject).test
+    assert typical is not None
+    small = with_small_forces(subject, 0.016 / typical.force_rms)
+    findings = all_findings(small)
+    assert TrainTestErrors.of(small).level == findings[0].level == "look"
+    assert re.search(r"0\.0[12]\d* eV/Å \(forces are small here, but this is 1[0-4]\d % of them\)", findings[0].text)
+    # Forces of perfect crystals: zero, or rounding errors.
+    for scale, noise in ((0.0, 0.0), (0.0, 0.005), (0.002, 0.005)):
+        crystals = with_small_forces(collect(store_fit(rattled_copper(200), noise=noise)), scale)
+        assert TrainTestErrors.of(crystals).level == "good"
+
+
+def test_very_large_training_errors_are_to_be_checked(aiida_profile: Profile) -> None:
+    frames = rattled_copper(200)
+    noise = [0.001] * 200
+    noise[7] = 20.0
+    level, findings = found_in(store_fit(frames, noise=noise))
+    assert level == "look" and "Underfitting" not in texts(findings)
+    (outlier,) = [finding for finding in findings if finding.text.startswith("Training structures that do not fit")]
+    assert "meV/atom (Cu" in outlier.text and advice(findings) == [outlier.advice]
+    # The energies of generated dimers are far above all others.
+    frames[7].info["family"] = "dimer"
+    assert "do not fit" not in texts(found_in(store_fit(frames, noise=noise))[1])
+
+
+@pytest.mark.parametrize(("rejected", "level"), [(17, "look"), (3, "good")])
+def test_many_rejected_structures_of_the_user_are_to_be_checked(
+    aiida_profile: Profile, rejected: int, level: str
+) -> None:
+    subject = collect(store_fit(rattled_copper(200), noise=0.001, made_by="PaceTrainWorkChain"))
+    curation = {"n_input": 25, "rejected": {"force_too_large": rejected, "duplicate": 5}}
+    findings = all_findings(replace(subject, curation=curation))
+    assert verdict(findings, "good")[0] == level
+    assert ("17 of your 25 structures were rejected" in texts(findings)) == (level == "look")
+
+
 def test_implausible_data_are_the_first_finding(aiida_profile: Profile) -> None:
     doubt = {"check": "stress", "message": "3 stresses contradict the energies", "cause": "the unit may be kbar"}
     findings = found(store_fit(rattled_copper(100), noise=1.0), {"plausibility": [doubt]})
@@ -305,7 +353,9 @@ def test_contradicting_forces_that_explain_the_errors_are_label_noise(aiida_prof
     assert "Label noise: the forces of equal structures (pairs: 4) differ by 0.9 eV/Å" in bad(findings)
     assert "Underfitting" not in texts(findings)
     findings = found(store_fit(rattled_copper(200), noise=0.001), curation)
-    assert not bad(findings) and "4 pairs of equal structures have forces that differ by up to 2 eV/Å" in texts(findings)
+    assert not bad(findings) and "4 pairs of equal structures have forces that differ by up to 2 eV/Å" in texts(
+        findings
+    )
 
 
 def test_errors_at_shorter_distances_than_in_training_are_extrapolation(aiida_profile: Profile) -> None:
