@@ -9,42 +9,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, mol
+from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, kJ, mol
 
 from .fingerprint import is_free_atom, shortest_distances
+from .issues import PlausibilityIssue
 from .near_pairs import NearPairs, find_near_pairs
 from .repair import is_declared_free_atom
-
-Check = Literal["forces", "stress", "mixed_energies", "energy_per_atom", "free_atoms", "distances"]
-
-
-@dataclass(frozen=True)
-class PlausibilityIssue:
-    """Implausible labels.
-
-    :ivar check: the check that failed.
-    :ivar message: the inconsistent values.
-    :ivar cause: the likely cause and its remedy.
-    """
-
-    check: Check
-    message: str
-    cause: str
-
-    def __str__(self) -> str:
-        """Return message and cause in one line."""
-        return f"{self.message}. Likely cause: {self.cause}"
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the fields, ready for JSON."""
-        return asdict(self)
-
+from .zero_forces import zero_force_issues
 
 MIN_PAIRS = 5
 """Minimum number of pairs of similar structures for a comparison of their labels."""
@@ -68,8 +44,13 @@ _QUANTILE = 0.2
 """Quantile of the residuals by which corrections are compared: a low one, so that the comparison works if only a quarter of
 the pairs has both labels from one method."""
 
+_SIMILAR_FACTOR = 1.2
+"""Ratio of the factors of two causes up to which both are named: forces predict energy differences only to about 20 %."""
+
 _IN_HARTREE = "the energies are in Hartree: multiply them by 27.2114"
 _IN_RYDBERG = "the energies are in Rydberg: multiply them by 13.6057"
+_IN_KJ_MOL = "the energies are in kJ/mol, the forces in eV/Å: multiply the energies by 0.0103643"
+_IN_KCAL_MOL = "the energies are in kcal/mol, the forces in eV/Å: multiply the energies by 0.0433641"
 _IN_BOHR = "positions and cells are in Bohr: multiply them by 0.529177"
 _PER_ATOM = "the energies are per atom: multiply them by the number of atoms"
 
@@ -89,6 +70,10 @@ _FORCE_FACTORS: dict[str, _Factor] = {
     "the forces are in eV/Bohr: multiply them by 1.8897": _constant(1.0 / Bohr),
     _IN_BOHR: _constant(Bohr),
     "the forces are in kcal/mol/Å, the energies in eV: multiply the forces by 0.0433641": _constant(kcal / mol),
+    "the forces are in kJ/mol/Å, the energies in eV: multiply the forces by 0.0103643": _constant(kJ / mol),
+    "the forces are in eV/nm: multiply them by 0.1": _constant(0.1),
+    _IN_KJ_MOL: _constant(mol / kJ),
+    _IN_KCAL_MOL: _constant(mol / kcal),
     _IN_HARTREE: _constant(1.0 / Hartree),
     _IN_RYDBERG: _constant(1.0 / Rydberg),
     _PER_ATOM: lambda pairs: 1.0 / pairs.sizes,
@@ -124,10 +109,10 @@ def find_issues(structures: Sequence[Atoms]) -> list[PlausibilityIssue]:
     """
     free = {index for index, atoms in enumerate(structures) if _is_free(atoms)}
     bound = [atoms for index, atoms in enumerate(structures) if index not in free]
-    pairs = find_near_pairs(bound)
-    issues = _distance_issues(bound) or _pair_issues(pairs, bound)
+    issues = _distance_issues(bound) or zero_force_issues(bound) or _pair_issues(find_near_pairs(bound), bound)
     issues += _energy_per_atom_issues(bound, mixed=any(issue.check == "mixed_energies" for issue in issues))
-    issues += _free_atom_issues([structures[index] for index in sorted(free)], bound)
+    if not any(cause in issue.cause for issue in issues for cause in (_IN_KJ_MOL, _IN_KCAL_MOL)):
+        issues += _free_atom_issues([structures[index] for index in sorted(free)], bound)
     if not any(issue.check in ("stress", "distances") for issue in issues):
         issues += _stress_volume_issues(bound)
     return list({issue.cause: issue for issue in reversed(issues)}.values())[::-1]
@@ -162,7 +147,7 @@ def _pair_issues(pairs: NearPairs, structures: Sequence[Atoms]) -> list[Plausibi
     return [*_correction_issues(*causes, significant), *_offset_issues(pairs, *causes, structures)]
 
 
-_ENERGY_CAUSES = (_IN_HARTREE, _IN_RYDBERG, _PER_ATOM)
+_ENERGY_CAUSES = (_IN_HARTREE, _IN_RYDBERG, _IN_KJ_MOL, _IN_KCAL_MOL, _PER_ATOM)
 _ENERGY_CAUSE_PAIRS = [(cause, cause) for cause in _ENERGY_CAUSES]
 """Causes in the energies, which change the factors of forces and stress alike."""
 
@@ -208,8 +193,25 @@ def _correction_issues(force_cause: str, stress_cause: str, pairs: NearPairs) ->
         if not cause or (check == "stress" and cause == force_cause):
             continue
         message = f"energies and {label} contradict each other ({numbers}; by {after:.2g} % after the correction below)"
-        issues.append(PlausibilityIssue("forces" if check == "forces" else "stress", message, cause))
+        if check == "forces":
+            issues.append(PlausibilityIssue("forces", message, " or ".join([cause, *_similar_causes(cause, pairs)])))
+        else:
+            issues.append(PlausibilityIssue("stress", message, cause))
     return issues
+
+
+def _similar_causes(cause: str, pairs: NearPairs) -> list[str]:
+    """Return the other causes whose factor is so similar to that of a cause of wrong forces that they are possible, too."""
+    unstrained = pairs.where(pairs.from_stress == 0.0)
+    compared = unstrained if len(unstrained) >= MIN_PAIRS else pairs
+    factors = _FORCE_FACTORS[cause](compared)
+    found = []
+    for other, factor in _FORCE_FACTORS.items():
+        ratios = factor(compared) / factors
+        similar = 1.0 / _SIMILAR_FACTOR < np.median(ratios) < _SIMILAR_FACTOR and other not in ("", cause)
+        if similar and (compared is pairs or _residual_fraction(compared, other, "") < _MAX_CORRECTED):
+            found.append(other)
+    return found
 
 
 # Energies of two methods in one dataset
@@ -260,7 +262,7 @@ def _cause_of_ratio(first: np.ndarray, second: np.ndarray) -> str:
     sizes = np.sort(np.abs(np.stack([first, second])), axis=0)
     ratios = sizes[1] / np.maximum(sizes[0], 1e-12)
     ratio = float(np.median(ratios))
-    for unit, name in ((Hartree, "Hartree"), (Rydberg, "Rydberg"), (mol / kcal, "kcal/mol"), (96.4853, "kJ/mol")):
+    for unit, name in ((Hartree, "Hartree"), (Rydberg, "Rydberg"), (mol / kcal, "kcal/mol"), (mol / kJ, "kJ/mol")):
         if abs(ratio / unit - 1.0) < 0.05 and np.ptp(np.quantile(ratios, [0.25, 0.75])) < 0.2 * ratio:
             return f"some energies are in {name}, some in eV"
     return (
@@ -332,6 +334,11 @@ _MAX_COHESIVE_ENERGY = 15.0
 """Upper limit (eV/atom) of cohesive energies: tungsten has 8.9."""
 
 
+_OTHER_METHOD = (
+    "isolated atoms were computed by another method or with another zero of energy than the other structures"
+)
+
+
 def _free_atom_issues(free: Sequence[Atoms], bound: Sequence[Atoms]) -> list[PlausibilityIssue]:
     if not free or not bound:
         return []
@@ -369,6 +376,8 @@ def _cohesive_energy_issues(energy_of: Mapping[str, float], bound: Sequence[Atom
             cause = "isolated atoms have the energy 0, but structures total energies: compute the atoms, or remove them"
         else:
             cause = _cause_of_atoms(free, totals)
+            if cause == _OTHER_METHOD and np.median(cohesive) < _MAX_COHESIVE_ENERGY * mol / kJ:
+                cause += ", or all energies are in kJ/mol or kcal/mol instead of eV"
         return [PlausibilityIssue("free_atoms", message, cause)]
     if np.max(cohesive) < -0.05:
         message = f"isolated atoms ({listed} eV) lie {-np.max(cohesive):.4g} eV/atom below all other structures"
@@ -380,7 +389,7 @@ def _cause_of_atoms(free: np.ndarray, totals: np.ndarray) -> str:
     cause = _cause_of_ratio(free, totals)
     if cause.startswith("some energies"):
         return cause
-    return "isolated atoms were computed by another method or with another zero of energy than the other structures"
+    return _OTHER_METHOD
 
 
 # Distances

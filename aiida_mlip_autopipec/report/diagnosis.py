@@ -155,8 +155,8 @@ def _outliers(subject: Subject, sides: TrainTestErrors, advice: Advice) -> Reaso
     index = int(train[worst])
     where = structures.locations[index] or structures.formula_names[structures.formula[index]]
     return (
-        f"Training structures that do not fit: the training errors, {sides.without_dimers}, are large, although the test errors "
-        f"are small. The largest one is {size} ({where}).",
+        f"Training structures that do not fit: the training errors, {sides.without_dimers}, are large, although the test "
+        f"errors are small. The largest one is {size} ({where}).",
         "Check the labels of the structures with the largest errors, which the report lists; correct or leave them out.",
     )
 

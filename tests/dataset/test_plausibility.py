@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
-from ase.units import Bohr, GPa, Hartree, Rydberg
+from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, kJ, mol
 from hypothesis import assume, given
 from hypothesis.strategies import floats, integers, lists, tuples
 from scipy.stats import spearmanr
@@ -93,6 +93,15 @@ WRONG: dict[str, tuple[Change, str, str]] = {
     "Rydberg/Bohr": (times("forces", Bohr / Rydberg), "forces", "forces are in Rydberg/Bohr"),
     "gradients": (times("forces", -1.0), "forces", "forces have the opposite sign"),
     "energies in Hartree": (times("energy", 1.0 / Hartree), "forces", "energies are in Hartree"),
+    "kJ/mol": (
+        times("energy", mol / kJ),
+        "forces",
+        "energies are in kJ/mol, the forces in eV/Å: multiply the energies",
+    ),
+    "kcal/mol": (times("energy", mol / kcal), "forces", "energies are in kcal/mol, the forces in eV/Å"),
+    "forces in kJ/mol/Å": (times("forces", mol / kJ), "forces", "forces are in kJ/mol/Å"),
+    "forces in kcal/mol/Å": (times("forces", mol / kcal), "forces", "forces are in kcal/mol/Å"),
+    "forces in eV/nm": (times("forces", 10.0), "forces", "forces are in eV/nm: multiply them by 0.1"),
     "energies per atom": (per_atom, "forces", "energies are per atom"),
     "half in Hartree": (half_in_hartree, "mixed_energies", "some energies are in Hartree, some in eV"),
     "two methods": (two_methods, "mixed_energies", "two methods"),
@@ -114,6 +123,15 @@ def test_cause_of_wrong_labels_of_generated_structures_is_found(name: str, alumi
     change, check, cause = WRONG[name]
     (issue,) = find_issues(changed(aluminium, change))
     assert issue.check == check and cause in issue.cause, issue
+
+
+def test_both_causes_are_named_if_their_factors_are_similar(aluminium: list[Atoms]) -> None:
+    for change in (times("energy", mol / kcal), times("forces", Bohr / Rydberg)):
+        (issue,) = find_issues(changed(aluminium, change))
+        assert "energies are in kcal/mol" in issue.cause and "forces are in Rydberg/Bohr" in issue.cause
+        assert " or the " in issue.cause
+    (issue,) = find_issues(changed(aluminium, times("forces", 10.0)))
+    assert " or " not in issue.cause
 
 
 @pytest.mark.parametrize("elements", [["Cu"], ["Cu", "Au"]])
@@ -175,6 +193,8 @@ def test_energies_of_free_atoms() -> None:
     in_hartree = changed(changed([free], shifted(-1000.0)), times("energy", 1.0 / Hartree))
     (issue,) = find_issues([*in_hartree, *totals])
     assert issue.check == "free_atoms" and "Hartree" in issue.cause
+    (issue,) = find_issues(changed(changed([free, *frames], times("energy", mol / kJ)), times("forces", mol / kJ)))
+    assert issue.check == "free_atoms" and "all energies are in kJ/mol" in issue.cause
     (issue,) = find_issues([*changed([free], shifted(-9.0)), *frames])
     assert issue.check == "free_atoms" and "below all other structures" in issue.message
     gold = label_by_emt(bulk("Au", cubic=True))
