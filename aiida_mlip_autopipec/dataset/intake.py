@@ -11,24 +11,12 @@ from ase import Atoms
 from .plausibility import find_issues
 from .quality import label_fault
 from .repair import FAMILY_KEYS, UnusableError, repair, repair_all
-from .split import Split
+from .split import SPLIT_NAMES, Split
 from .trajectory import attach_labels
 
 logger = logging.getLogger(__name__)
 
 LABELS = ("energy", "forces", "stress")
-
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-    "val": "test",
-    "valid": "test",
-    "validation": "test",
-}
-"""Names of the parts of a split in published datasets, in lower case. Validation structures go to the test part: they
-are never fitted to."""
 
 _MAX_LISTED = 5
 """Maximum number of frames that a message lists; the rest is counted."""

@@ -194,7 +194,7 @@ def _correction_issues(force_cause: str, stress_cause: str, pairs: NearPairs) ->
             continue
         message = f"energies and {label} contradict each other ({numbers}; by {after:.2g} % after the correction below)"
         if check == "forces":
-            issues.append(PlausibilityIssue("forces", message, " or ".join([cause, *_similar_causes(cause, pairs)])))
+            issues.append(PlausibilityIssue("forces", message, ", or ".join([cause, *_similar_causes(cause, pairs)])))
         else:
             issues.append(PlausibilityIssue("stress", message, cause))
     return issues

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 
 _ISOTOPES = {"D": "deuterium", "T": "tritium"}
 
@@ -17,6 +17,8 @@ def explain_species(label: str) -> str:
         return (
             f"{label} ({_ISOTOPES[label]}) is not a chemical element: write H, which has the same energies and forces"
         )
+    if label.isascii() and label.isdigit() and 0 < int(label) < len(chemical_symbols):
+        return f"{label} is an atomic number: write the symbol, {chemical_symbols[int(label)]}, in the column species"
     letters = re.match("[A-Za-z]*", label)
     prefixes = [letters.group()[:length].capitalize() for length in (2, 1)] if letters else []
     suggestion = next((symbol for symbol in prefixes if symbol in atomic_numbers and symbol != "X"), None)

@@ -15,6 +15,18 @@ from .apportion import round_to_sum
 
 Split = Literal["train", "test"]
 
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "val": "test",
+    "valid": "test",
+    "validation": "test",
+}
+"""Names of the parts of a split in published datasets, in lower case. Validation structures go to the test part: they
+are never fitted to."""
+
 MIN_STRUCTURES_FOR_TEST = 10
 """Number of structures from which the test part has at least one structure if `test_fraction` > 0."""
 

@@ -10,8 +10,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from aiida_mlip_autopipec.dataset.intake import SPLIT_NAMES, check_stored, intake
+from aiida_mlip_autopipec.dataset.intake import check_stored, intake
 from aiida_mlip_autopipec.dataset.species import explain_species
+from aiida_mlip_autopipec.dataset.split import SPLIT_NAMES
 
 from ..conftest import label_by_emt
 
@@ -111,6 +112,8 @@ def test_stored_structures_are_checked_like_new_ones() -> None:
         ("Cu1", "'Cu1'.*write Cu"),
         ("fe_2", "write Fe"),
         ("HW1", "write H"),
+        ("29", "29 is an atomic number.*write the symbol, Cu"),
+        ("999", "'999' is not a chemical element$"),
         ("Qq", "'Qq' is not a chemical element$"),
     ],
 )

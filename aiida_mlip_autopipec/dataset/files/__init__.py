@@ -15,7 +15,8 @@ from ..species import explain_species
 from . import aims, ase_formats, cp2k, espresso, extxyz, pickled, vasp
 from .checks import number_fault
 from .frames import FrameError, RawFrame, ReadResult, SkippedStep, format_reasons
-from .keys import LabelError, copy_geometry, energy_kinds, is_label_name, labels_of, missing_labels, plain_info
+from .keys import LabelError, copy_geometry, labels_of, missing_labels, plain_info
+from .notes import Notes
 from .pickled_frame import ForeignObjectError
 from .writing import replacing
 
@@ -112,14 +113,15 @@ def read_file(
 def _read(path: Path, read: _Read, keys: LabelKeys, require_labels: bool, with_labels: bool) -> ReadResult:
     frames: list[Atoms] = []
     skipped: dict[int, str] = {}
-    notes = _Notes()
+    notes, missing = Notes(), _MissingLabels()
     number = 0
     try:
         for item in read(path):
             if isinstance(item, SkippedStep):
                 skipped[number] = item.reason
             else:
-                frames.append(_structure(item, keys, require_labels, with_labels))
+                record = missing.at(number) if require_labels else None
+                frames.append(_structure(item, keys, record, with_labels))
                 if with_labels:
                     notes.add(item, frames[-1])
             number += 1
@@ -140,6 +142,8 @@ def _read(path: Path, read: _Read, keys: LabelKeys, require_labels: bool, with_l
         raise ValueError(
             f"{path}: damaged, or not in the format of its suffix, at frame {frame} (counted from 0): {_one_line(error)}"
         ) from error
+    if missing.numbers:
+        raise ValueError(f"{path}: {_one_line(missing.error(number), 900)}")
     if skipped and not frames:
         raise ValueError(f"{path}: no step has usable labels: {format_reasons(skipped)}")
     if not frames:
@@ -147,47 +151,43 @@ def _read(path: Path, read: _Read, keys: LabelKeys, require_labels: bool, with_l
     return ReadResult(frames, skipped, notes.lines())
 
 
-def _structure(frame: RawFrame, keys: LabelKeys, require_labels: bool, with_labels: bool) -> Atoms:
+class _MissingLabels:
+    """The structures of a file without energy or forces, and a message on the first one."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self._first = ""
+
+    def at(self, number: int) -> Callable[[str], None]:
+        """Return a function that records the message on the frame of a number."""
+
+        def record(message: str) -> None:
+            self._first = self._first or message
+            self.numbers.append(number)
+
+        return record
+
+    def error(self, total: int) -> ValueError:
+        """Return the error for a file of so many frames."""
+        count = len(self.numbers)
+        counted = f"; {count} of {total} frames lack labels" if count > 1 else ""
+        return ValueError(f"frame {self.numbers[0]} (counted from 0): {self._first}{counted}")
+
+
+def _structure(
+    frame: RawFrame, keys: LabelKeys, record_missing: Callable[[str], None] | None, with_labels: bool
+) -> Atoms:
     atoms = copy_geometry(frame.atoms, plain_info(frame.atoms.info, keys))
     fault = number_fault(atoms)
     if fault is None and with_labels:
         labels = labels_of(frame, keys)
-        fault = missing_labels(frame, labels) if require_labels else None
-        fault = fault or number_fault(_with_labels(atoms, labels))
+        fault = number_fault(_with_labels(atoms, labels))
+        missing = missing_labels(frame, labels) if record_missing is not None and fault is None else None
+        if record_missing is not None and missing is not None:
+            record_missing(f"({atoms.get_chemical_formula()}) {missing}")
     if fault is not None:
         raise _UnreadableError(f"({atoms.get_chemical_formula()}) {fault}")
     return atoms
-
-
-class _Notes:
-    """Counts of questionable labels in a file."""
-
-    def __init__(self) -> None:
-        self.n_only_energy = self.n_free_energy = self.unused_virials = 0
-
-    def add(self, frame: RawFrame, atoms: Atoms) -> None:
-        has_energy, differs = energy_kinds(frame)
-        self.n_free_energy += differs
-        self.n_only_energy += (
-            has_energy and not differs and not any(n.lower() == "free_energy" for n, _ in frame.values)
-        )
-        results = atoms.calc.results if atoms.calc is not None else {}
-        has_virial = any(is_label_name(name) and "virial" in name.lower() for name, _ in frame.values)
-        self.unused_virials += has_virial and "stress" not in results
-
-    def lines(self) -> tuple[str, ...]:
-        lines = []
-        if self.n_free_energy and self.n_only_energy:
-            lines.append(
-                f"{self.n_free_energy} structures have a free_energy that differs from their energy; it is used, "
-                f"because the forces are its derivative. {self.n_only_energy} have only an energy: check that both are "
-                "the same quantity"
-            )
-        if self.unused_virials:
-            lines.append(
-                f"{self.unused_virials} structures have a virial that is not used, because their cell has no volume"
-            )
-        return tuple(lines)
 
 
 def _with_labels(atoms: Atoms, results: dict[str, Any]) -> Atoms:

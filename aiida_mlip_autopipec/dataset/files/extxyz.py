@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -47,15 +48,19 @@ def read_extxyz(path: Path, *, with_labels: bool = True) -> Iterator[RawFrame]:
     :raises ValueError: if the file is truncated, or a line belongs to no frame.
     """
     with path.open("rb") as file:
+        has_mark = file.read(len(BOM_UTF8)) == BOM_UTF8
+        file.seek(len(BOM_UTF8) if has_mark else 0)
         n_frames = _count_frames(file)
     if n_frames == 0:
         return
     read = 0
     parse = _parse_comment if with_labels else _parse_geometry
-    frames = iread(path, index=":", format="extxyz", do_not_split_by_at_sign=True, properties_parser=parse)
-    for atoms in frames:
-        read += 1
-        yield raw_frame(atoms)
+    # A byte order mark, as some editors write it, is no part of the text.
+    with path.open(encoding="utf-8-sig" if has_mark else None) as text:
+        frames = iread(text, index=":", format="extxyz", do_not_split_by_at_sign=True, properties_parser=parse)
+        for atoms in frames:
+            read += 1
+            yield raw_frame(atoms)
     if read != n_frames:
         raise ValueError(f"{n_frames} frames by the numbers of atoms, but {read} can be read")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -197,10 +198,47 @@ def test_names_of_labels_in_info_are_not_written(suffix: str, silicon: Atoms, tm
     assert atoms.calc.results["energy"] == ENERGY
 
 
+def frames_of(*comments: str) -> str:
+    """Return frames of one copper atom in extended XYZ, with these ends of their comment lines."""
+    head = '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:forces:R:3'
+    return "".join(f"{head} {comment}\nCu 0 0 0 0 0 0\n" for comment in comments)
+
+
+@pytest.mark.parametrize(
+    ("comments", "note"),
+    [
+        (["charge=0", "charge=1", "charge=-1", "charge=1"], r"charged structures \(1 with -1, 2 with \+1\)"),
+        (["total_charge=2.0"], r"1 with \+2"),
+        (["charge=0", "charge=0.0", "", "charge=n/a"], None),
+        (["set=train", "set=Test"], "2 structures have a key set, which is not used: name it split"),
+        (["set=train split=train", "set=A7"], None),
+    ],
+)
+def test_note_on_charges_and_on_a_split_of_another_name(comments: list[str], note: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "data.xyz"
+    path.write_text(frames_of(*(f"energy=-3.5 {comment}" for comment in comments)))
+    messages = " ".join(read_file(path, require_labels=True).messages())
+    assert re.search(note, messages) if note else not messages
+
+
+def test_frames_without_labels_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "data.xyz"
+    path.write_text(frames_of("energy=-3.5", "", "energy=-3.5", "", ""))
+    with pytest.raises(
+        ValueError, match=r"data\.xyz: frame 1 .*no energy under a common name.*3 of 5 frames lack labels"
+    ):
+        read_file(path, require_labels=True)
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "data.xyz"
+    path.write_text(frames_of("energy=-3.5", "energy=-3.25"), encoding="utf-8-sig")
+    assert [atoms.calc.results["energy"] for atoms in read_file(path).frames] == [-3.5, -3.25]
+
+
 @pytest.mark.parametrize("name", ["energy", "REF_energy"])
 def test_a_name_without_a_value_is_no_energy(name: str, tmp_path: Path) -> None:
     path = tmp_path / "data.xyz"
-    frame = '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:forces:R:3 {}\nCu 0 0 0 0 0 0\n'
-    path.write_text(frame.format(f"{name}=-3.5") + frame.format(name))
+    path.write_text(frames_of(f"{name}=-3.5", name))
     with pytest.raises(ValueError, match=rf"data\.xyz: frame 1 .*{name} is true or false, .*write {name}=NUMBER"):
         read_file(path)
