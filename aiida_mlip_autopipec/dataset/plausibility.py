@@ -16,6 +16,7 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, kJ, mol
 
+from .boxed_atoms import boxed_atom_issues
 from .fingerprint import is_free_atom, shortest_distances
 from .issues import PlausibilityIssue
 from .near_pairs import NearPairs, find_near_pairs
@@ -113,6 +114,7 @@ def find_issues(structures: Sequence[Atoms]) -> list[PlausibilityIssue]:
     issues += _energy_per_atom_issues(bound, mixed=any(issue.check == "mixed_energies" for issue in issues))
     if not any(cause in issue.cause for issue in issues for cause in (_IN_KJ_MOL, _IN_KCAL_MOL)):
         issues += _free_atom_issues([structures[index] for index in sorted(free)], bound)
+    issues += boxed_atom_issues(bound, {structures[index].symbols[0] for index in free})
     if not any(issue.check in ("stress", "distances") for issue in issues):
         issues += _stress_volume_issues(bound)
     return list({issue.cause: issue for issue in reversed(issues)}.values())[::-1]

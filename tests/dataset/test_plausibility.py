@@ -202,6 +202,15 @@ def test_energies_of_free_atoms() -> None:
     assert issue.check == "free_atoms" and "none of Au" in issue.message
 
 
+def test_a_single_atom_in_a_box_too_small_for_an_isolated_atom_is_named() -> None:
+    frames = volumes()
+    boxed = [label_by_emt(Atoms("Cu", cell=[length] * 3, pbc=True)) for length in (3.2, 7.9)]
+    (issue,) = find_issues([*frames, *boxed])
+    assert "images are 7.9 Å apart, less than 8 Å" in issue.message and "larger box" in issue.cause
+    free = label_by_emt(Atoms("Cu", cell=[8.1] * 3, pbc=True))
+    assert find_issues([*frames, *boxed, free]) == find_issues([*frames, boxed[0]]) == []
+
+
 def test_energies_of_two_methods_are_found_without_similar_structures() -> None:
     totals = changed(volumes(), shifted(-100.0))
     assert find_issues(totals) == []

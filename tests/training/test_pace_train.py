@@ -339,6 +339,16 @@ def test_failure_without_neighbours_inside_the_cutoff(fit: Fit, tmp_path: Path) 
     assert "raise the cutoff" in failure(tmp_path)["message"]
 
 
+def test_failure_with_only_isolated_atoms_does_not_name_the_cutoff(fit: Fit, tmp_path: Path) -> None:
+    atom = Atoms("Cu", cell=[20.0, 20.0, 20.0], pbc=True)
+    atom.calc = EMT()
+    atom.get_forces()
+    assert fit([atom]).returncode == 11
+    message = failure(tmp_path)["message"]
+    assert "all training structures are isolated atoms: add structures with bonds" in message
+    assert "raise the cutoff" not in message
+
+
 def test_failure_with_more_functions_than_atoms(fit: Fit, thirty_copper: list[Atoms], tmp_path: Path) -> None:
     assert fit(thirty_copper[:10], n_functions=500).returncode == 12
     assert "500 functions per element, but the training structures have only" in failure(tmp_path)["message"]

@@ -73,9 +73,11 @@ def train(
     cutoff = radial.cutoff
     shortest = shortest_distances(training, cutoff)
     if not shortest:
-        raise ProgramError(
-            "no_neighbours", f"no two atoms are closer than the cutoff of {cutoff:g} Å: raise the cutoff"
-        )
+        if all(len(frame.atoms) == 1 for frame in training):
+            remedy = "all training structures are isolated atoms: add structures with bonds, such as crystals"
+        else:
+            remedy = "raise the cutoff"
+        raise ProgramError("no_neighbours", f"no two atoms are closer than the cutoff of {cutoff:g} Å: {remedy}")
     isolated = sum(len(neighbours(frame.atoms, cutoff)[0]) == 0 for frame in training)
     log(
         f"{len(training)} training structures, {len(frames) - len(training)} test structures; "
