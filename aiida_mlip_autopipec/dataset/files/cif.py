@@ -1,4 +1,4 @@
-"""Crystals in CIF: the sites of a block and their images by the symmetry operations.
+"""Crystals in CIF: the sites of a data block and their images by the symmetry operations.
 
 The operations of the file are used whenever it has any. Without operations, a space group is used only if its name or number
 leaves no choice of origin, axes or cell; otherwise the file is refused.
@@ -42,21 +42,23 @@ _SETTING = "_space_group_it_coordinate_system_code"
 _MULTIPLICITIES = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
 
 _FULL = 0.999
-"""Smallest occupancy of a site that counts as full; some programs write 0.9999."""
+"""Smallest occupancy (a fraction) of a site that counts as full; some programs write 0.9999."""
 _SAME_SITE = 0.1
-"""Å; no two atoms are closer, so that closer images of a site are one atom on a special position with rounded coordinates."""
+"""Distance (Å) below which images of a site are one atom, on a special position with rounded coordinates: no two atoms are so
+close."""
 _SAME_ATOM = 0.02
-"""Å; distance below which two sites of one element are the same atom, listed twice."""
+"""Distance (Å) below which two sites of one element are the same atom, listed twice."""
 
 
 class CifError(ValueError):
-    """A structure that is not read; the message names the frame and the site."""
+    """A structure that is refused; the message of :func:`read_cif` names the frame and the site."""
 
 
 def read_cif(path: Path) -> list[Atoms]:
     """Return the structures of a file.
 
     :raises CifError: if the symmetry or a site is missing, ambiguous or contradictory.
+    :raises ValueError: if there is no data block, or a row of a table has too few or too many values.
     """
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not _DATA_BLOCK.search(content):
@@ -72,7 +74,7 @@ def read_cif(path: Path) -> list[Atoms]:
 
 
 def _blocks(content: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the values of each block, with the names of CIF 1: ``_cell_length_a`` also for ``_cell.length_a``."""
+    """Yield the data items of each block by name, with an underscore for a dot: ``_cell_length_a`` for ``_cell.length_a``."""
     blocks = parse_cif(io.BytesIO(content))
     while True:
         with warnings.catch_warnings(record=True) as caught:
@@ -126,7 +128,7 @@ def _cell(tags: Mapping[str, Any]) -> NDArray[np.float64]:
 
 
 def _column(tags: Mapping[str, Any], name: str) -> list[Any]:
-    """Return the values of a table; a table of one row may have none."""
+    """Return the values of a column; a value outside a table, as some programs write a single site, is a column of one."""
     value = tags.get(name, [])
     return value if isinstance(value, list) else [value]
 
@@ -136,6 +138,7 @@ def _given(value: Any) -> bool:
 
 
 def _labels(tags: Mapping[str, Any]) -> list[str]:
+    """Return the name of each site for messages."""
     names = _column(tags, "_atom_site_label") or _column(tags, "_atom_site_type_symbol")
     if not names:
         raise CifError("its sites: neither _atom_site_type_symbol nor _atom_site_label is given")
@@ -257,7 +260,7 @@ def _number(value: Any) -> int:
 
 
 def _check_no_symmetry(tags: Mapping[str, Any]) -> None:
-    """Raise an error if a file without operations, space group and its number has other signs of symmetry."""
+    """Raise an error if a block has signs of symmetry, but neither operations nor a name or number of its space group."""
     for tag in tags:
         if tag.startswith(("_space_group_", "_symmetry_", "_parent_space_group_")) and not tag.endswith("_id"):
             values = [str(item) for item in _column(tags, tag) if _given(item)]
@@ -266,7 +269,7 @@ def _check_no_symmetry(tags: Mapping[str, Any]) -> None:
 
 
 def _orbit(point: NDArray[np.float64], operations: Operations, cell: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the images of a site in the cell; a site near a special position is moved onto it."""
+    """Return the images (n, 3) of a site, in fractional coordinates; a site near a special position is moved onto it."""
     steps = operations.images(point) - point
     steps -= np.rint(steps)
     point = point + steps[np.linalg.norm(steps @ cell, axis=1) < _SAME_SITE].mean(axis=0)
@@ -281,7 +284,7 @@ def _orbit(point: NDArray[np.float64], operations: Operations, cell: NDArray[np.
 def _check_multiplicities(
     tags: Mapping[str, Any], sites: Sequence[str], orbits: Sequence[NDArray[np.float64]], operations: Operations
 ) -> None:
-    """Raise an error if the file says another number of images; some programs write the order of the site instead."""
+    """Raise an error if the file gives another number of images; some programs give the order of the site symmetry instead."""
     for tag in _MULTIPLICITIES:
         for site, given, orbit in zip(sites, _column(tags, tag), orbits, strict=False):
             if isinstance(given, int | float) and given not in (len(orbit), len(operations.rotations) / len(orbit)):

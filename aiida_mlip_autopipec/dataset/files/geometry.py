@@ -18,8 +18,8 @@ GEOMETRY_NAMES = (".cif", "POSCAR", "CONTCAR", ".vasp", ".pwi", ".in (pw.x)")
 def read_geometries(path: Path) -> list[Atoms]:
     """Return the structures of a file, without labels.
 
-    :raises ValueError: if the file does not exist, cannot be read, is empty, or has disordered sites; the message names the
-        file, the frame and the site.
+    :raises ValueError: if the file does not exist, cannot be read, is empty, or is refused (disordered sites, ambiguous
+        symmetry, missing sites); the message names the file, the frame and the site.
     """
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file")

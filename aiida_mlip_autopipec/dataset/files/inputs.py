@@ -23,12 +23,13 @@ _CARDS = (
 )
 _CARD = re.compile(rf"\s*({_CARDS}|ADDITIONAL_K_POINTS|SOLVENTS|HUBBARD)\b", re.IGNORECASE)
 _BOHR = create_units("2006")["Bohr"]
-"""Å, of the version of CODATA that ASE uses for pw.x."""
+"""Bohr radius (Å), from the CODATA values that ASE uses for pw.x."""
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
+"""The letter of an exponent of Fortran, as in 0.25d0."""
 
 
 class InputError(ValueError):
-    """An input that is incomplete or not read; the message names the line or the site."""
+    """An input that is incomplete or in a form that is not read; the message names the line or the site."""
 
 
 def read_poscar(path: Path) -> list[Atoms]:
@@ -43,13 +44,14 @@ def read_poscar(path: Path) -> list[Atoms]:
         row += 1
     mode = lines[row].strip() if row < len(lines) else ""
     if not mode or _is_number(mode.split()[0]):
-        raise InputError(f"line {row + 1} must be Direct or Cartesian, and the sites follow")
+        raise InputError(f"line {row + 1} must be Direct or Cartesian, followed by the sites")
     sites = [symbol for symbol, count in zip(symbols, counts, strict=True) for _ in range(count)]
     for number, symbol in enumerate(sites, start=1):
         values = lines[row + number].split()[:3] if row + number < len(lines) else []
         if len(values) < 3 or not all(map(_is_number, values)):
             raise InputError(
-                f"line {row + number + 1} has no coordinates of site {number} ({symbol}): {len(sites)} sites are announced"
+                f"line {row + number + 1} has no coordinates of site {number} ({symbol}): the numbers of atoms say that there "
+                f"are {len(sites)}"
             )
     found = read(path, format="vasp")
     assert isinstance(found, Atoms)
@@ -57,7 +59,7 @@ def read_poscar(path: Path) -> list[Atoms]:
 
 
 def _check_head(lines: Sequence[str]) -> int:
-    """Return the number of the line after the numbers of atoms, counted from 0."""
+    """Return the index of the line after the numbers of atoms."""
     if len(lines) < 8:
         raise InputError(f"has only {len(lines)} lines: incomplete")
     for number in (2, 3, 4):
@@ -103,7 +105,7 @@ def _is_number(text: str) -> bool:
 def read_pw_input(path: Path) -> list[Atoms]:
     """Return the structure of an input of pw.x.
 
-    :raises InputError: if it has no cell or misses sites, or ASE cannot read a coordinate.
+    :raises InputError: if the cell or sites are missing, `ibrav` is not 0, or ASE cannot read a coordinate.
     """
     text = path.read_text(encoding="utf-8", errors="replace")
     namelists, cards = read_fortran_namelist(io.StringIO(text))
@@ -117,7 +119,7 @@ def read_pw_input(path: Path) -> list[Atoms]:
         raise InputError(
             f"ibrav = {system['ibrav']} is not read: use ibrav = 0 and CELL_PARAMETERS, or the output of pw.x"
         )
-    # ASE needs the names of cards in upper case, and no comments and exponents of Fortran.
+    # ASE needs the names of cards in upper case, and lines without comments and without exponents of Fortran.
     cards = [re.sub("[!#].*", "", line).strip() for line in cards]
     cards = [_CARD.sub(lambda match: match.group().upper(), line) for line in cards if line]
     if len(_rows(cards, "CELL_PARAMETERS")) < 3:
@@ -144,7 +146,7 @@ def read_pw_input(path: Path) -> list[Atoms]:
 
 
 def _rows(cards: list[str], name: str) -> list[str]:
-    """Return the rows of a card."""
+    """Return the rows of a card; none if it is missing or occurs twice."""
     starts = [number for number, line in enumerate(cards) if line.startswith(name)]
     if len(starts) != 1:
         return []
@@ -161,9 +163,9 @@ def _plain_numbers(row: str) -> str:
 
 def _check_site(number: int, row: str) -> None:
     label, *values = row.split()
-    name = f"site {number} ({label})"
+    name = f"site {number} ({label}, counted from 0)"
     if len(values) < 3:
-        raise InputError(f"{name}: has no three coordinates")
+        raise InputError(f"{name}: does not have three coordinates")
     for value in values[:3]:
         try:
             # ASE evaluates 6/2/3 as 6/(2/3).

@@ -19,16 +19,18 @@ REMEDY = "write the file with its symmetry operations, for example by VESTA or p
 
 _ELEMENT = re.compile(r"[+-]?(?:[xyz]|\d+/\d+|\d+\.?\d*|\.\d+)(?:[+-](?:[xyz]|\d+/\d+|\d+\.?\d*|\.\d+))*")
 _LOOSE, _TIGHT = 1e-2, 1e-3
-"""Largest relative deviation of a cell from the symmetry, and the one below which a cell is preferred to others."""
+"""Relative deviations of the cell from the symmetry: the largest one allowed, and the one below which a setting is preferred to
+those with larger deviations."""
 _DENOMINATOR = 48
-"""Largest denominator of a translation; decimals such as 0.3333 are replaced by the fraction."""
+"""Largest denominator of a translation (in cell vectors); decimals such as 0.3333 are replaced by the nearest such fraction."""
 _GRID = 60480
-"""Common multiple of most denominators, in which translations are compared."""
+"""Translations are compared as integers, in units of a cell vector divided by this common multiple of most denominators."""
 _N_HALL = 530
+"""Number of settings of the space groups in spglib (Hall numbers)."""
 _E_GROUPS = (39, 41, 64, 67, 68)
-"""Groups whose glide plane e was called a, b or c before 1992."""
+"""Numbers of the space groups whose glide plane e was called a, b or c before 1992: Cmce was Cmca."""
 _ORIGINS = {"S": "1", "Z": "2"}
-"""Marks of the origin in names of the ICSD."""
+"""Letters at the end of a name in the ICSD, and the origin choices that they mean."""
 
 
 class SymmetryError(ValueError):
@@ -51,11 +53,11 @@ class Operations:
         return images
 
     def keys(self) -> NDArray[np.int64]:
-        """Return integers by which operations are compared, one row each; translations of the lattice are ignored."""
+        """Return integers (n, 12) by which operations are compared; a difference of a lattice vector does not change them."""
         return _keys(self.rotations, self.translations)
 
     def deviation(self, cell: NDArray[np.float64]) -> float:
-        """Return the largest relative change of the metric of a cell by an operation; 0 if the cell has the symmetry."""
+        """Return the largest relative change of the metric tensor of a cell by an operation; 0 if the cell has the symmetry."""
         metric = cell @ cell.T
         lengths = np.sqrt(np.diag(metric))
         changed = self.rotations.transpose(0, 2, 1) @ metric @ self.rotations - metric
@@ -72,12 +74,16 @@ def operations_of_text(
     numbers: Sequence[int] = (),
     magnetic: bool = False,
 ) -> Operations:
-    """Return the operations of a file.
+    """Return the operations that a file lists.
 
     :param texts: e.g. ``-x,y+1/2,-z``; magnetic operations end in ``,+1`` or ``,-1``, which is ignored.
-    :param centering: translations that are combined with each operation.
+    :param centering: the centring translations of magnetic operations, as text; they are combined with each operation.
+    :param cell: cell vectors (3, 3) in Å.
     :param names: Hermann-Mauguin names of the space group in the file; unknown ones are ignored, as are unknown Hall symbols.
-    :raises SymmetryError: if they cannot be read, are no group, contradict the cell or the names and numbers.
+    :param halls: Hall symbols in the file.
+    :param numbers: numbers of the space group in the file.
+    :param magnetic: whether the operations are magnetic.
+    :raises SymmetryError: if the operations cannot be read, are not a group, or contradict the cell, the names or the numbers.
     """
     first, second = _parse(texts, magnetic), _parse(centering or ["x,y,z"], magnetic)
     rotations = np.concatenate([rotation @ first.rotations for rotation in second.rotations])
@@ -118,7 +124,9 @@ def operations_of_group(
     """Return the operations of a space group that the file names.
 
     :param names: Hermann-Mauguin names, which may end in the setting, e.g. ``F d -3 m :2``.
+    :param cell: cell vectors (3, 3) in Å.
     :param halls: Hall symbols.
+    :param numbers: numbers of the space group.
     :param reference: names of the type of the space group, in any setting.
     :param setting: code of the axes, cell or origin, e.g. ``b1``, ``2`` or ``h``.
     :raises SymmetryError: if the group is unknown, contradicts the cell, or more than one setting is possible.
@@ -153,7 +161,7 @@ def operations_of_group(
 
 def _parse(texts: Sequence[str], magnetic: bool) -> Operations:
     cleaned = []
-    # Operations in one line are one value to ASE.
+    # Several quoted operations in one line are one value to ASE.
     for text in (part for line in texts for part in re.split(r"['\"]\s+['\"]", str(line))):
         line = re.sub(r"[\s'\"]", "", str(text)).lower()
         line = re.sub(r",[+-]?1$", "", line) if magnetic else line
@@ -212,7 +220,7 @@ def _plain(name: str) -> str:
 
 
 def _named(name: str) -> set[int]:
-    """Return the settings, as numbers of Hall symbols, that a Hermann-Mauguin name may mean."""
+    """Return the settings, as Hall numbers of spglib, that a Hermann-Mauguin name may mean."""
     table = _names()
     base, _, choice = name.partition(":")
     if not choice and _plain(name) not in table:
@@ -249,6 +257,7 @@ def _names() -> dict[str, set[int]]:
             names.add(group.international)
         if group.number in _E_GROUPS:
             names |= {name.replace("e", letter) for name, letter in product(list(names), "abc")}
+        # Older names of cubic groups: F m 3 m for F m -3 m.
         if 200 <= group.number <= 206 or group.number >= 221:
             names |= {name.replace("-3", "3") for name in list(names)}
         for name in names:

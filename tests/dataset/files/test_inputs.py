@@ -68,7 +68,7 @@ def test_a_poscar_names_its_elements(tmp_path: Path, comment: str, symbols: str)
         ("Al Ni\n", "", r"does not name the elements \(VASP 4\): insert them"),
         ("Al Ni\n", "Al Ow\n", "line 6: 'Ow' is not a chemical element: write O"),
         ("Al Ni\n", "Al Ni O\n", "line 6 has 3 elements, but line 7 2 numbers of atoms"),
-        ("3 1\n", "3 2\n", r"line 13 has no coordinates of site 5 \(Ni\): 5 sites are announced"),
+        ("3 1\n", "3 2\n", r"line 13 has no coordinates of site 5 \(Ni\): the numbers of atoms say that there are 5"),
         ("3 1\n", "3 one\n", "line 7 must have the number of atoms"),
         ("Direct\n", "", "line 8 must be Direct or Cartesian"),
         (".5 .5 0\n", ".5 x 0\n", r"line 10 has no coordinates of site 2 \(Al\)"),
@@ -101,9 +101,9 @@ def test_cell_of_a_pw_input_in_units_of_its_lattice_parameter(tmp_path: Path, le
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("1/2 0.5", "1/2 half", r"site 1 \(Cu1\): the coordinate half cannot be read"),
-        ("1/2 0.5", "6/2/3 0.5", r"site 1 \(Cu1\): the coordinate 6/2/3 cannot be read"),
-        ("1/2 0.5 0.5\n", "1/2\n", r"site 1 \(Cu1\): has no three coordinates"),
+        ("1/2 0.5", "1/2 half", r"site 1 \(Cu1, counted from 0\): the coordinate half cannot be read"),
+        ("1/2 0.5", "6/2/3 0.5", r"site 1 \(Cu1, counted from 0\): the coordinate 6/2/3 cannot be read"),
+        ("1/2 0.5 0.5\n", "1/2\n", r"site 1 \(Cu1, counted from 0\): does not have three coordinates"),
         ("nat = 2", "nat = 3", "ATOMIC_POSITIONS has 2 sites, but nat is 3"),
         ("nat = 2,", "", "&SYSTEM has no integer nat"),
         ("ibrav = 0", "ibrav = 2", "ibrav = 2 is not read: use ibrav = 0 and CELL_PARAMETERS"),
