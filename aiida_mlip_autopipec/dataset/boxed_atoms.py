@@ -12,8 +12,8 @@ from .fingerprint import shortest_distances
 from .issues import PlausibilityIssue
 
 _MIN_RATIO, _MIN_LENGTH = 2.0, 5.5
-"""Ratio of the distance between the images of an atom to twice its covalent radius above which the atom has no neighbours, and
-their minimum distance (Å): atoms of closed-shell crystals are farther apart than by their radii, up to 5 Å."""
+"""The images of an atom are no neighbours if their distance is above the first number times the covalent diameter and above
+the second one (Å): in crystals of closed-shell atoms, such as argon, neighbours are up to 5 Å apart."""
 
 _CAUSE = (
     "the box is too small for an isolated atom: compute the atom in a larger box, or mark it by config_type=isolated_atom "
@@ -35,7 +35,7 @@ def boxed_atom_issues(bound: Sequence[Atoms], free_elements: Iterable[str]) -> l
         if length > max(_MIN_RATIO * 2.0 * covalent_radii[atoms.numbers[0]], _MIN_LENGTH):
             message = (
                 f"a single atom of {atoms.symbols[0]} is not taken as an isolated atom, since its periodic images are "
-                f"{length:.3g} Å apart, less than {limit:g} Å, and it is too far from them to be a crystal"
+                f"{length:.3g} Å apart, less than {limit:g} Å, but too far apart for a crystal"
             )
             return [PlausibilityIssue("free_atoms", message, _CAUSE)]
     return []

@@ -10,8 +10,8 @@ import numpy as np
 from ase import Atoms
 
 FORCE_AGREEMENT = (0.1, 0.05)
-"""Forces of equal structures differ if those of an atom differ by more than this in eV/Å, plus this fraction of the largest
-force: equal structures may differ by 1e-3 Å, which changes the forces of stiff bonds by up to 0.1 eV/Å."""
+"""Forces of equal structures differ if those of an atom differ by more than the first number (eV/Å) plus the second one
+times the largest force: equal structures may differ by 1e-3 Å, which changes the forces of stiff bonds by up to 0.1 eV/Å."""
 
 _SAME_PLACE = 1e-2
 """Distance (Å) below which atoms of equal structures are at the same place."""
@@ -36,7 +36,10 @@ def energy_contradictions(
 
 
 def force_contradictions(equal_to: Mapping[int, int], structures: Sequence[Atoms]) -> list[dict[str, Any]]:
-    """Return the pairs of equal structures whose forces differ: the largest and the RMS difference in eV/Å."""
+    """Return the pairs of equal structures whose forces differ.
+
+    The differences (eV/Å) are the largest one of an atom, and the RMS of the components.
+    """
     found = []
     for index, original in equal_to.items():
         pair = structures[index], structures[original]

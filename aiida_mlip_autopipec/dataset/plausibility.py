@@ -46,7 +46,8 @@ _QUANTILE = 0.2
 the pairs has both labels from one method."""
 
 _SIMILAR_FACTOR = 1.2
-"""Ratio of the factors of two causes up to which both are named: forces predict energy differences only to about 20 %."""
+"""Ratio of the corrections by two causes, such as two units, up to which both are named: forces predict energy differences only
+to about 20 %."""
 
 _IN_HARTREE = "the energies are in Hartree: multiply them by 27.2114"
 _IN_RYDBERG = "the energies are in Rydberg: multiply them by 13.6057"
@@ -226,7 +227,7 @@ _MAX_RESIDUAL_PER_SPREAD = 0.5
 the first and of the second structure predict) proves nothing; correct labels reach 0.3."""
 
 _MIN_OFFSET_PAIRS, _MIN_OFFSET_FRACTION = 3, 0.02
-"""Minimum number of pairs with such a residual, and minimum fraction of all pairs."""
+"""Minimum number of pairs with a residual above these limits, and their minimum fraction of all pairs."""
 
 
 def _offset_issues(
@@ -407,6 +408,7 @@ _LARGE_RATIO, _LARGE_RATIO_QUARTILE, _SMALL_RATIO = 1.5, 1.3, 0.62
 implausibly large, and the median below which they are implausibly small."""
 
 _CLOSED_SHELL = frozenset({"He", "Ne", "Ar", "Kr", "Xe", "Rn"})
+"""Elements that are left out: their atoms are much farther apart than the sum of their covalent radii."""
 
 
 def _distance_issues(structures: Sequence[Atoms]) -> list[PlausibilityIssue]:
@@ -451,11 +453,11 @@ _MAX_STRESS = 1.5
 """Upper limit (eV/Å^3) of the median of the largest stress component: 240 GPa."""
 
 _MIN_VOLUMES, _MIN_VOLUME_SPREAD, _VOLUME_RANGE = 8, 0.02, 0.2
-"""Minimum number of structures of one composition, minimum standard deviation of their volumes, and largest deviation from the
-median volume, both relative."""
+"""Minimum number of structures of one composition; minimum standard deviation of their volumes per atom, relative to the mean;
+and largest deviation from the median volume, relative to it."""
 
 _MAX_CORRELATION = -0.7
-"""Rank correlation of stress and volume below which the stress decreases with the volume."""
+"""Rank correlation of stress and volume below which the stress decreases with the volume, as with the opposite sign."""
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ def explain_species(label: str) -> str:
             f"{label} ({_ISOTOPES[label]}) is not a chemical element: write H, which has the same energies and forces"
         )
     if label.isascii() and label.isdigit() and 0 < int(label) < len(chemical_symbols):
-        return f"{label} is an atomic number: write the symbol, {chemical_symbols[int(label)]}, in the column species"
+        return f"{label} is an atomic number: write the symbol, {chemical_symbols[int(label)]}, instead"
     letters = re.match("[A-Za-z]*", label)
     prefixes = [letters.group()[:length].capitalize() for length in (2, 1)] if letters else []
     suggestion = next((symbol for symbol in prefixes if symbol in atomic_numbers and symbol != "X"), None)

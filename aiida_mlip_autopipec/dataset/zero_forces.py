@@ -11,7 +11,7 @@ from ase.data import covalent_radii
 from .issues import PlausibilityIssue
 
 MIN_STRUCTURES, MIN_FRACTION = 3, 0.05
-"""Minimum number of structures with such forces for an issue, and their minimum part of all structures."""
+"""Minimum number of structures with such forces for an issue, and their minimum fraction of all structures."""
 
 MIN_OTHER_FORCE = 0.1
 """Median (eV/Å) of the other forces in a structure below which zeros may be rounded forces of a relaxed structure."""
@@ -23,8 +23,8 @@ _BOND = 1.5
 """Neighbours are atoms closer than this times the sum of the covalent radii."""
 
 _MIN_POLARITY = 0.02
-"""Sum of the weighted directions to the neighbours of an atom above which its environment has no symmetry that makes its force
-zero; in crystals with rounded positions it is below 1e-3."""
+"""Length (no unit) of the sum of the unit vectors to the neighbours of an atom, weighted by distance, above which no symmetry
+makes its force zero; in symmetric crystals with rounded positions it is below 1e-3."""
 
 _FIXED = (
     "these atoms were held fixed, and the program sets their forces to zero: write the forces before constraints are "
@@ -56,12 +56,12 @@ def zero_force_issues(structures: Sequence[Atoms]) -> list[PlausibilityIssue]:
     issues = []
     if len(all_zero) >= limit:
         message = f"all forces are exactly 0 in {_of(len(all_zero), structures)}, for example in {_name(all_zero[0])}"
-        issues.append(PlausibilityIssue("forces", f"{message}, although they are not symmetric", _LEFT_OUT))
+        issues.append(PlausibilityIssue("forces", f"{message}, although no symmetry makes them zero", _LEFT_OUT))
     if len(some_zero) >= limit:
         atoms, count = some_zero[0]
         message = (
-            f"in {_of(len(some_zero), structures)} some atoms have forces of exactly 0, but the others do not, for example "
-            f"{count} of the {len(atoms)} atoms of {_name(atoms)}, and their surroundings are not symmetric"
+            f"in {_of(len(some_zero), structures)} some atoms have forces of exactly 0, and the others do not, for example "
+            f"{count} of the {len(atoms)} atoms of {_name(atoms)}, although no symmetry makes these forces zero"
         )
         issues.append(PlausibilityIssue("forces", message, _FIXED))
     return issues

@@ -22,8 +22,8 @@ MIN_TYPICAL_FORCE = 0.3
 """Minimum of the typical force (eV/Å): near equilibrium all forces are small, and relative errors are meaningless."""
 
 MAX_UNEXPLAINED, MIN_FORCE_ERROR = 0.5, 0.01
-"""However small the forces are: an RMSE of forces above this fraction of them is to be checked, if it is above this many eV/Å;
-forces below that are rounding errors of reference methods, for example on crystals where symmetry makes them zero."""
+"""An RMSE of forces is to be checked, however small the forces are, if it is above the first number times the forces and above
+the second one (eV/Å): smaller forces are numerical errors of the reference method, as where symmetry makes them zero."""
 
 MUCH_LARGER = 3.0
 """Errors of training structures count in the verdict if they are larger than the upper limits by more than this factor."""

@@ -26,7 +26,7 @@ MIN_TEST_STRUCTURES = 10
 """Number of test structures below which their errors are uncertain."""
 
 MAX_REJECTED = 0.2
-"""Part of the user's own structures above which the curation rejected too many for a good verdict; duplicates do not count."""
+"""Fraction of the user's own structures; if the curation rejected more, the verdict is not good. Duplicates do not count."""
 
 MIN_OF_A_KIND = 3
 """Minimum number of structures of a kind for statistics of its errors."""

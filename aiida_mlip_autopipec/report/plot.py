@@ -25,6 +25,8 @@ WIDTH, HEIGHT = 440, 330
 DARK = "#222222"
 
 _RIGHT, _TOP, _BOTTOM = 14, 12, 48
+"""Margins of the axes in SVG units."""
+
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",

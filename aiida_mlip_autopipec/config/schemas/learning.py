@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from .base import PositiveFloat, PositiveInt, StrictSettings
 
 _START_PER_ELEMENT, _MAX_LABELS_PER_ELEMENT = 40, 200
+"""Number of labels for each element, if `auto`: before the first exploration, and in the whole run."""
 
 
 class LearningConfig(StrictSettings):

@@ -13,10 +13,11 @@ from .frames import RawFrame
 from .keys import energy_kinds, is_label_name
 
 _CHARGE_NAMES = ("charge", "total_charge", "tot_charge")
+"""Names of the total charge of a structure, in lower case."""
 
 
 class Notes:
-    """Counts of questionable labels in a file."""
+    """Counts of questionable labels and unused keys in a file."""
 
     def __init__(self) -> None:
         """Begin without structures."""
@@ -57,8 +58,8 @@ class Notes:
             )
         if self.other_splits:
             lines.append(
-                f"{self.other_splits} structures have a key set, which is not used: name it split (split=train, split=test) "
-                "if it divides them into training and test structures"
+                f"{self.other_splits} structures have the key 'set', which is not used: name it 'split' (split=train, "
+                "split=test) if it divides them into training and test structures"
             )
         if any(self.charges):
             listed = ", ".join(f"{count} with {charge:+g}" for charge, count in sorted(self.charges.items()) if charge)

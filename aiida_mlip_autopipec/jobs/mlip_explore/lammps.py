@@ -32,7 +32,7 @@ _SECONDS_TO_ANSWER = 60.0
 """Maximum time (s) in which LAMMPS must list its styles."""
 
 _DAMPING, _BAROSTAT_TIME = 0.05, 0.5
-"""ps"""
+"""Damping times (ps) of the Langevin thermostat and of the barostat."""
 
 _BAR_PER_GPA = 1e4
 

@@ -210,7 +210,7 @@ def frames_of(*comments: str) -> str:
         (["charge=0", "charge=1", "charge=-1", "charge=1"], r"charged structures \(1 with -1, 2 with \+1\)"),
         (["total_charge=2.0"], r"1 with \+2"),
         (["charge=0", "charge=0.0", "", "charge=n/a"], None),
-        (["set=train", "set=Test"], "2 structures have a key set, which is not used: name it split"),
+        (["set=train", "set=Test"], "2 structures have the key 'set', which is not used: name it 'split'"),
         (["set=train split=train", "set=A7"], None),
     ],
 )
