@@ -69,8 +69,8 @@ def _learn(
 
     The first potential is fitted to a few structures as in `run`. In each round, MD runs, deformations and relaxations with the
     newest potential save structures with a large extrapolation grade, the oracle labels a selection of them, and a new
-    potential is fitted. The run stops when an exploration finds no new structure above the limit of the grade, the error on
-    new labels is below --target-force-rmse, or the budget --max-labels is used up. AiiDA's daemon executes the run. --from
+    potential is fitted. The run stops when an exploration finds no new structure above the limit of the grade, the force error
+    on new labels is at most --target-force-rmse, or the budget --max-labels is used up. AiiDA's daemon executes the run. --from
     continues an ended run, for example with a larger budget.
     """
     from ..config.read import parse_settings

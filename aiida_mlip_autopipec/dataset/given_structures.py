@@ -31,7 +31,7 @@ def prepare_given(
 ) -> list[Atoms]:
     """Return copies without labels whose info has family, `origin`, `seed` (the name), `role` and `weight`.
 
-    :param max_atoms: the largest number of atoms that the oracle can label.
+    :param max_atoms: the largest allowed number of atoms of a structure (`generator.max_given_atoms`).
     :param origins: the origin of each frame; by default the source and the number of the frame.
     :param warn: called with a line for each change, such as vacuum added to a slab.
     :raises ValueError: naming the source, frame and site of a structure that cannot be used.

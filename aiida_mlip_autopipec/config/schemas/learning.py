@@ -17,8 +17,8 @@ class LearningConfig(StrictSettings):
     """Active learning: in each round, MD runs and other samplers use the newest potential, structures with large extrapolation
     grades are labelled, and a new potential is fitted.
 
-    The run stops when exploration finds no new structure above the limit of the grade, when the error on new labels is below
-    the target, or when the budget of labels is used up.
+    The run stops when exploration finds no new structure above the limit of the grade, when the force error on new labels is
+    at most the target, or when the budget of labels is used up.
     """
 
     start: PositiveInt | Literal["auto"] = "auto"
