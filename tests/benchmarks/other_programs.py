@@ -69,26 +69,10 @@ def pacemaker(
         "backend": {"evaluator": "tensorpot", "batch_size": batch_size, "display_step": 50},
     }
     (folder / "input.yaml").write_text(yaml.safe_dump(content))
-    start = time.perf_counter()
-    limit = (round(seconds), round(seconds))
-    with (folder / "pacemaker.log").open("w") as log:
-        process = subprocess.Popen(
-            [program, "input.yaml"],
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, limit),
-        )
-        _, status, used = os.wait4(process.pid, 0)
-    facts = {
-        "wall_time_s": time.perf_counter() - start,
-        "processor_time_s": used.ru_utime + used.ru_stime,
-        "peak_memory_MB": used.ru_maxrss / 1024,
-        "ended": os.waitstatus_to_exitcode(status),
-    }
+    log, facts = _run([program, "input.yaml"], folder, round(seconds))
     interim = folder / "interim_potential_0.yaml"
     if not interim.exists():
-        return {**facts, "iterations": 0, "log": (folder / "pacemaker.log").read_text()[-1000:]}
+        return {**facts, "iterations": 0, "log": log[-1000:]}
     calculator = PyACECalculator(str(interim))
     predictions = []
     for atoms in _part(structures, "test"):
@@ -106,38 +90,39 @@ def ace_jax(program: Path, max_degree: int, structures: list[Atoms], folder: Pat
         write(folder / f"{part}.xyz", [_labelled(atoms) for atoms in _part(structures, part)])
     labels = ["--energy-key", "reference_energy", "--force-key", "reference_forces"]
     basis = ["--order", "3", "--max-degree", str(max_degree)]
-    fit = [
-        "fit",
-        "--train",
-        "train.xyz",
-        "--test",
-        "test.xyz",
-        *labels,
-        *basis,
-        "--e0",
-        "lsq",
-        "--opt",
-        "lbfgs",
-        "--out",
-        "jax",
-    ]
-    start = time.perf_counter()
-    with (folder / "ace_jax.log").open("w") as log:
-        process = subprocess.Popen([program, *fit], cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-    facts = {
-        "wall_time_s": time.perf_counter() - start,
-        "processor_time_s": used.ru_utime + used.ru_stime,
-        "peak_memory_MB": used.ru_maxrss / 1024,
-        "ended": os.waitstatus_to_exitcode(status),
-        "basis": next(line for line in (folder / "ace_jax.log").read_text().splitlines() if line.startswith("basis")),
-    }
+    files = ["--train", "train.xyz", "--test", "test.xyz", "--out", "jax"]
+    log, facts = _run([program, "fit", *files, *labels, *basis, "--e0", "lsq", "--opt", "lbfgs"], folder)
+    facts["basis"] = next(line for line in log.splitlines() if line.startswith("basis"))
     evaluate = ["eval", "--model", "jax/model.npz", "--data", "test.xyz", *labels, "--out", "predictions.xyz"]
     subprocess.run([program, *evaluate], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     predictions = [
         (atoms.info["ace_energy"], atoms.arrays["ace_forces"]) for atoms in iread(folder / "predictions.xyz")
     ]
     return {**_errors(_part(structures, "test"), predictions), **facts}
+
+
+def _run(command: list[Any], folder: Path, seconds: int | None = None) -> tuple[str, dict[str, Any]]:
+    """Run a program in a folder; return its output, and its time, memory and exit status.
+
+    :param seconds: limit of its processor time.
+    """
+    limit = (resource.RLIM_INFINITY if seconds is None else seconds,) * 2
+    start = time.perf_counter()
+    with (folder / "log.txt").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, limit),
+        )
+        _, status, used = os.wait4(process.pid, 0)
+    return (folder / "log.txt").read_text(), {
+        "wall_time_s": time.perf_counter() - start,
+        "processor_time_s": used.ru_utime + used.ru_stime,
+        "peak_memory_MB": used.ru_maxrss / 1024,
+        "ended": os.waitstatus_to_exitcode(status),
+    }
 
 
 def _part(structures: Sequence[Atoms], split: str) -> list[Atoms]:
