@@ -11,6 +11,11 @@ from ase.data import atomic_numbers, chemical_symbols
 _ISOTOPES = {"D": "deuterium", "T": "tritium"}
 
 
+def is_element(symbol: str) -> bool:
+    """Return whether a text is the symbol of a chemical element; X, which ASE knows as a dummy, is none."""
+    return symbol in atomic_numbers and symbol != "X"
+
+
 def explain_species(label: str) -> str:
     """Return a message on an atom label that is not a chemical symbol, with the symbol to write instead."""
     if label in _ISOTOPES:
@@ -21,7 +26,7 @@ def explain_species(label: str) -> str:
         return f"{label} is an atomic number: write the symbol, {chemical_symbols[int(label)]}, instead"
     letters = re.match("[A-Za-z]*", label)
     prefixes = [letters.group()[:length].capitalize() for length in (2, 1)] if letters else []
-    suggestion = next((symbol for symbol in prefixes if symbol in atomic_numbers and symbol != "X"), None)
+    suggestion = next(filter(is_element, prefixes), None)
     return f"{label!r:.40} is not a chemical element{f': write {suggestion}' if suggestion else ''}"
 
 

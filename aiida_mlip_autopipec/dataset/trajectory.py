@@ -62,6 +62,7 @@ _OPTIONAL_ARRAYS: tuple[tuple[str, str, float | int | str], ...] = (
 
 
 _KIND = re.compile(r"([A-Z][a-z]?)[_-]?\d+$")
+"""Name of a kind of atom in trajectories of other programs: a symbol and a number, such as Fe1."""
 
 
 def group_label(atoms: Atoms) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
 
 from ..config.schemas.generator import GeneratorConfig
 from ..dataset.apportion import round_to_sum
+from ..dataset.species import is_element
 from .distances import keeps_distance
 from .families import Families, in_box
 
@@ -79,7 +79,7 @@ class StructureGenerator:
 
         :raises ValueError: for an unknown or repeated element, or a count not larger than the number of elements.
         """
-        unknown = [element for element in elements if element not in atomic_numbers or element == "X"]
+        unknown = [element for element in elements if not is_element(element)]
         if unknown or not elements:
             raise ValueError(
                 f"unknown element {', '.join(map(repr, unknown)) or '(none given)'}: write symbols such as 'Cu'"

@@ -9,18 +9,18 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
 from ase.geometry import cellpar_to_cell
 from ase.io.cif import parse_cif
 from numpy.typing import NDArray
 
-from ..species import explain_species
+from ..species import explain_species, is_element
 from .symmetry import Operations, SymmetryError, operations_of_group, operations_of_text
 
 _DATA_BLOCK = re.compile(rb"^\s*data_", re.IGNORECASE | re.MULTILINE)
@@ -60,7 +60,7 @@ def read_cif(path: Path) -> list[Atoms]:
     :raises CifError: if the symmetry or a site is missing, ambiguous or contradictory.
     :raises ValueError: if there is no data block, or a row of a table has too few or too many values.
     """
-    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    content = path.read_bytes().removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not _DATA_BLOCK.search(content):
         raise ValueError("it has no CIF data block (a line that begins with data_)")
     found: list[Atoms] = []
@@ -158,17 +158,13 @@ def _symbols(tags: Mapping[str, Any], sites: Sequence[str]) -> list[str]:
     return found
 
 
-def _is_element(symbol: str) -> bool:
-    return symbol in atomic_numbers and symbol != "X"
-
-
 def _element_of_type(name: str) -> str:
     """Return the element of a type symbol, e.g. Si4+, CU or D."""
     match = re.match(r"\d*([A-Za-z]+)", name)
     symbol = match[1].capitalize() if match else name
     if symbol == "D":
         return "H"
-    if not _is_element(symbol):
+    if not is_element(symbol):
         raise ValueError(f"its _atom_site_type_symbol {explain_species(name)}")
     return symbol
 
@@ -181,10 +177,10 @@ def _element_of_label(name: str) -> str:
     if letters == "D":
         return "H"
     if len(letters) > 1 and letters[1].islower():
-        if not _is_element(letters):
+        if not is_element(letters):
             raise ValueError(f"its label {explain_species(name)}, or {remedy}")
         return letters
-    readings = [symbol for symbol in {letters[:2].capitalize(), letters[:1].upper()} if _is_element(symbol)]
+    readings = [symbol for symbol in {letters[:2].capitalize(), letters[:1].upper()} if is_element(symbol)]
     if len(readings) != 1:
         either = f"may be {' or '.join(sorted(readings))}" if readings else "begins with no element"
         raise ValueError(f"its label {either}: {remedy}")

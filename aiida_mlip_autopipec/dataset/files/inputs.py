@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ase import Atoms
-from ase.data import atomic_numbers
 from ase.io import read
 from ase.io.espresso import infix_float, read_fortran_namelist
 from ase.units import create_units
 
-from ..species import explain_species
+from ..species import explain_species, is_element
 
 _CARDS = (
     "ATOMIC_SPECIES|ATOMIC_POSITIONS|K_POINTS|CELL_PARAMETERS|CONSTRAINTS|OCCUPATIONS|ATOMIC_VELOCITIES|ATOMIC_FORCES"
@@ -80,9 +79,7 @@ def _species_of(lines: Sequence[str]) -> tuple[list[str], list[int]]:
         raise InputError(f"line {6 if old else 7} must have the number of atoms of each element")
     names = lines[0].split() if old else lines[5].split("!")[0].split()
     symbols = [re.split("[_/]", name)[0] for name in names]
-    unknown = [
-        name for name, symbol in zip(names, symbols, strict=True) if symbol not in atomic_numbers or symbol == "X"
-    ]
+    unknown = [name for name, symbol in zip(names, symbols, strict=True) if not is_element(symbol)]
     if old and (unknown or len(symbols) != len(texts)):
         raise InputError(
             "does not name the elements (VASP 4): insert them, such as Al Ni, before the numbers of atoms (line 6)"
